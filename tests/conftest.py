@@ -1,0 +1,79 @@
+"""Pytest set-up of all tests: MicroPython collection, the run's seed, hypothesis profiles, a real Mosquitto."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import pytest
+
+from tests.support import collect
+from tools.brokers import MosquittoBroker
+from tools.setup import checkout
+
+EXAMPLES_NORMAL = 60
+
+hypothesis.settings.register_profile(
+    "lumbung",
+    deadline=None,
+    max_examples=int(os.environ.get("LUMBUNG_EXAMPLES", EXAMPLES_NORMAL)),
+    print_blob=True,
+    database=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.function_scoped_fixture],
+)
+hypothesis.settings.load_profile("lumbung")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Fix the seed of this run; LUMBUNG_SEED repeats an earlier one."""
+    given = os.environ.get("LUMBUNG_SEED")
+    config.stash[collect.SEED] = int(given) if given else secrets.randbelow(1 << 30)
+    # Workers of xdist inherit the environment, so that all use the same seed.
+    os.environ["LUMBUNG_SEED"] = str(config.stash[collect.SEED])
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Name the seed and what is missing on this machine."""
+    lines = [f"lumbung: LUMBUNG_SEED={config.stash[collect.SEED]}"]
+    return lines + [f"lumbung: without {name}: {reason}" for name, reason in checkout.missing().items()]
+
+
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> Any:
+    """Collect files below a `micropython` directory as MicroPython tests."""
+    if collect.is_micropython_test(module_path):
+        return collect.MicroPythonFile.from_parent(parent, path=module_path)
+    return None
+
+
+@pytest.fixture
+def run_seed(pytestconfig: pytest.Config) -> int:
+    """The seed of this run, for tests that draw their own random input."""
+    return pytestconfig.stash[collect.SEED]
+
+
+@pytest.fixture
+def mosquitto(tmp_path: Path) -> Iterator[Callable[..., MosquittoBroker]]:
+    """A factory of started Mosquitto brokers: `broker = mosquitto("persistence true", ...)`.
+
+    Each has a free loopback port of its own and keeps it over `stop()` and `start()`; all are ended by the fixture.
+    """
+    reason = checkout.missing().get("mosquitto")
+    if reason:
+        pytest.skip(f"no mosquitto: {reason}")
+    brokers: list[MosquittoBroker] = []
+
+    def started(*config_lines: str) -> MosquittoBroker:
+        folder = tmp_path / f"mosquitto-{len(brokers)}"
+        folder.mkdir()
+        broker = MosquittoBroker(config_lines, folder=folder)
+        brokers.append(broker)
+        broker.start()
+        return broker
+
+    yield started
+    for broker in brokers:
+        broker.stop()

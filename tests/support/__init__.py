@@ -1,0 +1,1 @@
+"""The test harness: runs test files and drivers on real MicroPython builds."""

@@ -1,0 +1,1 @@
+"""What technicians and developers run: build, flash, provision, self-test, rescue, virtual terminal."""

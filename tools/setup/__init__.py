@@ -1,0 +1,1 @@
+"""Gives a fresh clone everything it needs: Python packages, MicroPython builds, Mosquitto, valgrind."""
