@@ -1,0 +1,1 @@
+"""The physical terminal as data, and byte-level models of its chips."""
