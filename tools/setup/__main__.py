@@ -29,9 +29,14 @@ def main() -> int:
     if sys.version_info < (3, 11):  # noqa: UP036 - this file is what tells the user so
         print("setup: Python 3.11 or newer is needed, this is", sys.version.split()[0])
         return 1
-    checkout.BUILD.mkdir(exist_ok=True)
+    with checkout.only_one():
+        return _set_up(options.stamp)
+
+
+def _set_up(stamp: str | None) -> int:
     try:
         _timed("virtual environment", venv.provide)
+        _timed("type stubs", venv.provide_stubs)
     except StepFailedError as failure:
         print(f"setup: {failure}")
         return 1
@@ -43,8 +48,9 @@ def main() -> int:
     missing = checkout.check_programs()
     for program, reason in sorted(missing.items()):
         print(f"setup: without {program}: {reason}")
-    if options.stamp:
-        checkout.ROOT.joinpath(options.stamp).touch()
+    if stamp:
+        checkout.ROOT.joinpath(stamp).parent.mkdir(parents=True, exist_ok=True)
+        checkout.ROOT.joinpath(stamp).touch()
     return 0
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import os
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -79,16 +82,22 @@ def put_stamp(step: str, made_from: str) -> None:
 def put_program(name: str, command: str, *, environment: str = "", micropython: bool = False) -> None:
     """Write the wrapper `build/bin/<name>`, usable from any directory; `$root` in the command is the checkout."""
     BIN.mkdir(parents=True, exist_ok=True)
-    wrapper = BIN / name
     prefix = environment + (_MPY_PATH if micropython else "")
-    wrapper.write_text(
+    text = (
         "#!/bin/sh\n"
         f"# Runs {name} as `make setup` provides it.\n"
         'root="$(dirname "$(readlink -f "$0")")/../.."\n'
         'root="$(readlink -f "$root")"\n'
         f'{prefix}exec {command} "$@"\n'
     )
-    wrapper.chmod(0o755)
+    wrapper = BIN / name
+    if wrapper.exists() and wrapper.read_text() == text:
+        return
+    # Renamed into place, because somebody may be starting it right now.
+    fresh = BIN / f".{name}.new"
+    fresh.write_text(text)
+    fresh.chmod(0o755)
+    fresh.replace(wrapper)
 
 
 def direct_argv(name: str) -> list[str]:
@@ -134,6 +143,15 @@ def missing() -> dict[str, str]:
         return dict.fromkeys(PROGRAMS, "run `make setup` first")
     lines = (line.partition(": ") for line in MISSING.read_text().splitlines())
     return {name: reason for name, _, reason in lines}
+
+
+@contextlib.contextmanager
+def only_one() -> Iterator[None]:
+    """Let one setup at a time work on this checkout; a second one waits."""
+    BUILD.mkdir(exist_ok=True)
+    with (BUILD / "setup.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def note_missing(name: str, reason: str) -> None:

