@@ -1,0 +1,1 @@
+"""Drivers of the chips around the processor, each written against the shapes of machine."""

@@ -1,0 +1,1 @@
+"""What touches the machine: the only package that may import machine, esp32 and network."""

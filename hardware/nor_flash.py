@@ -1,0 +1,305 @@
+"""A serial NOR flash chip of the W25Q64 class, and a partition of it in the shape of `esp32.Partition`.
+
+What the model holds true to: programming only clears bits and wraps inside its 256-octet page; only a whole 4 KiB sector
+erases, to FF; every operation costs time and wear; power can fail inside any of them. The octets live in a store:
+`MemoryStore` (only what is not FF takes room) or `FileStore` (an image file that outlives the process).
+"""
+
+SECTOR_BYTES = 4096
+PAGE_BYTES = 256
+ERASED = 0xFF
+_ERASED_SECTOR = b"\xff" * SECTOR_BYTES
+
+# Typical times of the class (W25Q64JV data sheet, AC characteristics); the maximum of an erase is 400 ms.
+PAGE_PROGRAM_US = 700
+SECTOR_ERASE_US = 45000
+
+# After a torn operation this many octets at the tear hold cells that were caught half way.
+MARGINAL_BYTES = 8
+
+
+class PowerCut(BaseException):
+    """The supply failed. No `except Exception` of the firmware may catch it, as none survives the real event."""
+
+
+class MemoryStore:
+    """Sectors in RAM, absent while erased."""
+
+    def __init__(self):
+        self._sectors = {}
+
+    def read_into(self, address: int, buffer) -> None:
+        view = memoryview(buffer)
+        done = 0
+        while done < len(view):
+            offset = (address + done) % SECTOR_BYTES
+            size = min(SECTOR_BYTES - offset, len(view) - done)
+            sector = self._sectors.get((address + done) // SECTOR_BYTES)
+            view[done : done + size] = b"\xff" * size if sector is None else memoryview(sector)[offset : offset + size]
+            done += size
+
+    def write(self, address: int, data) -> None:
+        """Replace octets; `data` stays within one sector."""
+        index, offset = divmod(address, SECTOR_BYTES)
+        sector = self._sectors.get(index)
+        if sector is None:
+            sector = self._sectors[index] = bytearray(_ERASED_SECTOR)
+        sector[offset : offset + len(data)] = data
+
+    def erase(self, index: int) -> None:
+        self._sectors.pop(index, None)
+
+
+class FileStore:
+    """An image file of the whole chip, made (all FF) if it is not there; what is written survives a killed process."""
+
+    def __init__(self, path: str, size: int):
+        try:
+            self._file = open(path, "r+b")
+        except OSError:
+            with open(path, "wb") as file:
+                for _ in range(size // SECTOR_BYTES):
+                    file.write(_ERASED_SECTOR)
+            self._file = open(path, "r+b")
+        if self._file.seek(0, 2) != size:
+            raise ValueError("%s is not an image of %d octets" % (path, size))
+
+    def read_into(self, address: int, buffer) -> None:
+        self._file.seek(address)
+        self._file.readinto(buffer)
+
+    def write(self, address: int, data) -> None:
+        self._file.seek(address)
+        self._file.write(data)
+        self._file.flush()
+
+    def erase(self, index: int) -> None:
+        self.write(index * SECTOR_BYTES, _ERASED_SECTOR)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class NorFlash:
+    """The chip. Counters are public attributes; `wear` maps a sector index to its number of erases."""
+
+    def __init__(self, size: int, store=None, clock=None, seed: int = 1):
+        self.size = size
+        self._store = MemoryStore() if store is None else store
+        self._clock = clock
+        self._random = seed % 65536 + 1
+        self._cut_in = None
+        self._torn_bytes = 0
+        self._marginal = {}  # address -> bits that read differently from time to time
+        self.powered = True
+        self.wear = {}
+        self.reset_counters()
+
+    def reset_counters(self) -> None:
+        """Zero all counters but the wear, which the chip keeps for life."""
+        self.reads = 0
+        self.bytes_read = 0
+        self.page_programs = 0
+        self.bytes_programmed = 0
+        self.sector_erases = 0
+        self.busy_us = 0
+
+    # -- what the processor can do
+
+    def read_into(self, address: int, buffer) -> None:
+        """Read `len(buffer)` octets from `address`."""
+        self._require_power()
+        if address < 0 or address + len(buffer) > self.size:
+            raise ValueError("read beyond the chip at 0x%x" % address)
+        self.reads += 1
+        self.bytes_read += len(buffer)
+        self._store.read_into(address, buffer)
+        for place in self._marginal:
+            if address <= place < address + len(buffer):
+                buffer[place - address] ^= self._marginal[place] & self._next_random()
+
+    def page_program(self, address: int, data) -> None:
+        """Clear bits from `address` on; beyond the end of the page the chip goes on at its beginning."""
+        self._require_power()
+        if not 0 <= address < self.size:
+            raise ValueError("program beyond the chip at 0x%x" % address)
+        if not 0 < len(data) <= PAGE_BYTES:
+            raise ValueError("a page program takes 1 to 256 octets, not %d" % len(data))
+        self.page_programs += 1
+        self.bytes_programmed += len(data)
+        page = address // PAGE_BYTES * PAGE_BYTES
+        image = bytearray(PAGE_BYTES)
+        self._store.read_into(page, image)
+        cut = self._cut_now()
+        for index in range(len(data)):
+            offset = (address - page + index) % PAGE_BYTES
+            if not cut or index < self._torn_bytes:
+                image[offset] &= data[index]
+                self._marginal.pop(page + offset, None)
+            elif index < self._torn_bytes + MARGINAL_BYTES:
+                image[offset] = self._tear(page + offset, image[offset], image[offset] & data[index])
+        self._store.write(page, image)
+        self._spend(PAGE_PROGRAM_US)
+        if cut:
+            self._fail()
+
+    def sector_erase(self, index: int) -> None:
+        """Set the 4 KiB of sector `index` to FF."""
+        self._require_power()
+        if not 0 <= index < self.size // SECTOR_BYTES:
+            raise ValueError("no sector %d" % index)
+        self.sector_erases += 1
+        self.wear[index] = self.wear.get(index, 0) + 1
+        begin = index * SECTOR_BYTES
+        cut = self._cut_now()
+        image = bytearray(SECTOR_BYTES)
+        if cut:
+            self._store.read_into(begin, image)
+        for place in [place for place in self._marginal if begin <= place < begin + SECTOR_BYTES]:
+            del self._marginal[place]
+        if cut:
+            self._tear_erase(begin, image)
+        else:
+            self._store.erase(index)
+        self._spend(SECTOR_ERASE_US)
+        if cut:
+            self._fail()
+
+    # -- what a test can do
+
+    def power_cut_after(self, operations: int, torn_bytes: int = 0) -> None:
+        """Let `operations` more programs and erases succeed; the next is cut after `torn_bytes` octets.
+
+        The octets at the tear are left with cells between programmed and erased: each reads as old or new, and not the
+        same each time, until their sector is erased.
+        """
+        self._cut_in = operations
+        self._torn_bytes = torn_bytes
+
+    def power_on(self) -> None:
+        """Supply is back after a cut."""
+        self.powered = True
+        self._cut_in = None
+
+    def operations(self) -> int:
+        """Programs and erases so far: the moments at which power can be cut."""
+        return self.page_programs + self.sector_erases
+
+    def save(self, path: str) -> None:
+        """Write the image of the whole chip to a file."""
+        buffer = bytearray(SECTOR_BYTES)
+        with open(path, "wb") as file:
+            for index in range(self.size // SECTOR_BYTES):
+                self._store.read_into(index * SECTOR_BYTES, buffer)
+                file.write(buffer)
+
+    def load(self, path: str) -> None:
+        """Replace the chip's content by an image file, as a technician's programmer does."""
+        buffer = bytearray(SECTOR_BYTES)
+        with open(path, "rb") as file:
+            for index in range(self.size // SECTOR_BYTES):
+                if file.readinto(buffer) != SECTOR_BYTES:
+                    raise ValueError("%s ends inside sector %d" % (path, index))
+                self._store.erase(index)
+                if buffer != _ERASED_SECTOR:
+                    self._store.write(index * SECTOR_BYTES, buffer)
+        self._marginal = {}
+
+    # -- inside
+
+    def _require_power(self) -> None:
+        if not self.powered:
+            raise PowerCut()
+
+    def _cut_now(self) -> bool:
+        if self._cut_in is None:
+            return False
+        self._cut_in -= 1
+        return self._cut_in < 0
+
+    def _fail(self) -> None:
+        self.powered = False
+        raise PowerCut()
+
+    def _spend(self, duration_us: int) -> None:
+        self.busy_us += duration_us
+        if self._clock is not None:
+            self._clock.spend_us(duration_us)
+
+    def _next_random(self) -> int:
+        """One octet of a repeatable series (Lehmer generator modulo 65537, small enough for 31-bit integers)."""
+        self._random = self._random * 75 % 65537
+        return self._random >> 5 & 0xFF
+
+    def _tear(self, address: int, old: int, new: int) -> int:
+        """Leave an octet half way from `old` to `new`: some bits there, some not, some undecided."""
+        changing = old ^ new
+        undecided = changing & self._next_random()
+        if undecided:
+            self._marginal[address] = undecided
+        return old ^ (changing & self._next_random())
+
+    def _tear_erase(self, begin: int, image) -> None:
+        """An erase first programs the sector to 00, then erases it; the cut comes in either phase."""
+        in_first_phase = self._next_random() & 1
+        for offset in range(SECTOR_BYTES):
+            old, new = (image[offset], 0) if in_first_phase else (0, ERASED)
+            if offset < self._torn_bytes:
+                image[offset] = new
+            elif offset < self._torn_bytes + MARGINAL_BYTES:
+                image[offset] = self._tear(begin + offset, old, new)
+            else:
+                image[offset] = old
+        self._store.write(begin, image)
+
+
+class Partition:
+    """A window on the chip with the interface and the habits of MicroPython's `esp32.Partition`.
+
+    `writeblocks` with two arguments erases before it writes, with an offset it does not; `ioctl(6, n)` erases a block.
+    """
+
+    def __init__(self, flash: NorFlash, label: str, offset: int, size: int):
+        if offset % SECTOR_BYTES or size % SECTOR_BYTES or offset + size > flash.size:
+            raise ValueError("partition %s does not fit the chip" % label)
+        self._flash = flash
+        self._label = label
+        self._offset = offset
+        self._size = size
+
+    def info(self) -> tuple:
+        """(type, subtype, address, size, label, encrypted), type 1 being data and subtype 6 undefined."""
+        return (1, 6, self._offset, self._size, self._label, False)
+
+    def readblocks(self, block: int, buffer, offset: int = 0) -> None:
+        self._flash.read_into(self._place(block, offset, len(buffer)), buffer)
+
+    def writeblocks(self, block: int, data, offset=None) -> None:
+        place = self._place(block, offset or 0, len(data))
+        if offset is None:
+            if len(data) % SECTOR_BYTES:
+                raise OSError(-0x104)  # ESP_ERR_INVALID_SIZE
+            for index in range(len(data) // SECTOR_BYTES):
+                self._flash.sector_erase(place // SECTOR_BYTES + index)
+        view = memoryview(data)
+        done = 0
+        while done < len(view):  # ESP-IDF cuts a write at page ends
+            size = min(PAGE_BYTES - (place + done) % PAGE_BYTES, len(view) - done)
+            self._flash.page_program(place + done, view[done : done + size])
+            done += size
+
+    def ioctl(self, request: int, argument: int):
+        if request == 4:
+            return self._size // SECTOR_BYTES
+        if request == 5:
+            return SECTOR_BYTES
+        if request == 6:
+            self._flash.sector_erase(self._place(argument, 0, SECTOR_BYTES) // SECTOR_BYTES)
+            return 0
+        return 0 if request in (1, 2, 3) else None
+
+    def _place(self, block: int, offset: int, size: int) -> int:
+        begin = block * SECTOR_BYTES + offset
+        if begin < 0 or begin + size > self._size:
+            raise OSError(-0x104)
+        return self._offset + begin
