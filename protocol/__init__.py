@@ -1,0 +1,1 @@
+"""The wire format that terminal and gateway share; imports nothing of ours."""

@@ -1,0 +1,145 @@
+"""The monthly grant: what each family of a roster may spend in one programme and period, in one SMS where possible.
+
+The signature covers kid, roster digest and policy digest, which are not sent: both ends hold them. Most families get
+the default amount; the others stand as exceptions by roster index, entropy-coded.
+"""
+
+import hashlib
+
+from protocol import domains
+from protocol.entropy import Decoder, Encoder, cumulate
+from protocol.errors import OutOfRange, UnknownVersion
+from protocol.octets import Reader, Writer
+
+VERSION = 1
+HEAD_OCTETS = 17
+UNIT_RUPIAH = 1000
+AMOUNT_UNITS_MAX = 16383
+EXCEPTIONS_MAX = 2000
+
+# Exceptions: nothing, twice or three times the default (aid paid in arrears), or an amount of its own.
+_CLASSES = cumulate((8, 8, 8, 8))
+_LITERAL = 3
+# Gap between excepted indices by its bit length; 12 bits hold the largest roster.
+_GAP_BITS = cumulate((2, 4, 6, 8, 8, 8, 8, 6, 4, 2, 2, 2, 2))
+
+
+class Grant:
+    """One programme's grant to one terminal.
+
+    `exceptions` is a tuple of (roster index, amount_rupiah), indices rising; amounts are whole thousands of rupiah.
+    `hold` names the money held for it, `expiry_s` is unsigned seconds since 1970.
+    """
+
+    number: int
+    programme: int
+    period: int
+    expiry_s: int
+    hold: int
+    default_rupiah: int
+    exceptions: tuple
+    kid: int
+    digest: bytes
+
+    def amount_rupiah(self, index: int) -> int:
+        """What the family at roster `index` was granted."""
+        low = 0
+        high = len(self.exceptions)
+        while low < high:
+            middle = (low + high) // 2
+            if self.exceptions[middle][0] < index:
+                low = middle + 1
+            else:
+                high = middle
+        if low < len(self.exceptions) and self.exceptions[low][0] == index:
+            return int(self.exceptions[low][1])
+        return self.default_rupiah
+
+
+def _units(field: str, amount_rupiah: int) -> int:
+    """Whole thousands of rupiah."""
+    if amount_rupiah % UNIT_RUPIAH or amount_rupiah > AMOUNT_UNITS_MAX * UNIT_RUPIAH:
+        raise OutOfRange(field, -1, "not whole thousands up to %d" % AMOUNT_UNITS_MAX)
+    return amount_rupiah // UNIT_RUPIAH
+
+
+def encode(grant: Grant) -> bytes:
+    """The grant's body: 17 octets of head, then the exceptions."""
+    out = Writer()
+    out.number("version", VERSION, 1)
+    out.number("number", grant.number, 3, 1)
+    out.number("programme", grant.programme, 1, 1)
+    out.number("period", grant.period, 2, 24000, 36000)
+    out.number("expiry", grant.expiry_s, 4)
+    out.number("hold", grant.hold, 4)
+    out.number("default", _units("default", grant.default_rupiah), 2)
+    if len(grant.exceptions) > EXCEPTIONS_MAX:
+        raise OutOfRange("exceptions", HEAD_OCTETS, "more than %d" % EXCEPTIONS_MAX)
+    coder = Encoder()
+    coder.uniform("exceptions", len(grant.exceptions), EXCEPTIONS_MAX + 1)
+    _code_exceptions(coder, grant.exceptions, len(grant.exceptions), grant.default_rupiah)
+    return bytes(out.data) + coder.finish()
+
+
+def decode(data: bytes, kid: int, roster_digest: bytes, policy_digest: bytes) -> Grant:
+    """The grant in a body received for `kid`; its digest binds the two digests that are not sent."""
+    source = Reader(data)
+    if source.number("version", 1) != VERSION:
+        raise UnknownVersion("version", 0, "unknown grant version")
+    grant = Grant()
+    grant.number = source.number("number", 3, 1)
+    grant.programme = source.number("programme", 1, 1)
+    grant.period = source.number("period", 2, 24000, 36000)
+    grant.expiry_s = source.number("expiry", 4)
+    grant.hold = source.number("hold", 4)
+    grant.default_rupiah = UNIT_RUPIAH * source.number("default", 2, 0, AMOUNT_UNITS_MAX)
+    coder = Decoder(bytes(data[HEAD_OCTETS:]))
+    count = coder.uniform("exceptions", 0, EXCEPTIONS_MAX + 1)
+    grant.exceptions = _code_exceptions(coder, None, count, grant.default_rupiah)
+    coder.finish()
+    grant.kid = kid
+    grant.digest = hashlib.sha256(signed_message(kid, roster_digest, policy_digest, data)).digest()
+    return grant
+
+
+def _code_exceptions(coder: "Encoder | Decoder", given: "tuple | None", count: int, default_rupiah: int) -> tuple:
+    """Exceptions in either direction: gap to the last index, class, and an amount where the class has none."""
+    default_units = default_rupiah // UNIT_RUPIAH
+    by_class = (0, 2 * default_units, 3 * default_units)
+    previous = -1
+    found = []
+    for i in range(count):
+        index, amount_rupiah = given[i] if given is not None else (0, 0)
+        gap = index - previous - 1
+        if gap < 0 and coder.encoding:
+            raise OutOfRange("exception index", -1, "does not rise")
+        index = previous + 1 + _code_gap(coder, gap)
+        units = _units("exception", amount_rupiah)
+        kind = by_class.index(units) if units in by_class else _LITERAL
+        kind = coder.choice("exception class", kind, _CLASSES)
+        if kind == _LITERAL:
+            units = coder.uniform("exception amount", units, AMOUNT_UNITS_MAX + 1)
+        else:
+            units = by_class[kind]
+        found.append((index, units * UNIT_RUPIAH))
+        previous = index
+    return tuple(found)
+
+
+def _code_gap(coder: "Encoder | Decoder", gap: int) -> int:
+    """A gap of 0..4095 by bit length and the bits below the leading one."""
+    bits = 0
+    while coder.encoding and gap >> bits:
+        bits += 1
+    bits = coder.choice("exception gap", bits, _GAP_BITS)
+    if bits < 2:
+        return bits
+    leading = 1 << (bits - 1)
+    return leading + coder.uniform("exception gap", gap - leading, leading)
+
+
+def signed_message(kid: int, roster_digest: bytes, policy_digest: bytes, body: bytes) -> bytes:
+    """What the authority signs: domain, kid, both digests, body."""
+    return domains.GRANT + kid.to_bytes(4, "big") + roster_digest + policy_digest + body
+
+

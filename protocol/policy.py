@@ -1,0 +1,237 @@
+"""The policy: versioned programme rules that the authority signs and both ends read the same way.
+
+It names applications with their exact CDOL1 and typical card answers, caps, commodities with posted prices, and the
+baskets that the codec expects. Changing a rule is new data, never new firmware.
+"""
+
+import hashlib
+
+from protocol import domains
+from protocol.errors import OutOfRange, UnknownVersion
+from protocol.octets import Reader, Writer
+from protocol.records import AMOUNT_RUPIAH_MAX, ITEM_FIELDS, ITEMS_MAX
+
+VERSION = 1
+APPLICATIONS_MAX = 8
+BASKETS_MAX = 24
+COMMODITIES_MAX = 32
+PROGRAMMES_MAX = 8
+
+# Kinds of card application: whose PIN is asked and which cryptogram is the proof.
+KIND_PROGRAMME = 1
+KIND_BANK = 2
+
+# (name, octets) of the rules with a single number each, in order.
+RULES = (
+    ("number", 4),
+    ("country_code", 2),
+    ("currency_code", 2),
+    ("utc_offset_minutes", 2),
+    ("retap_window_s", 2),
+    ("pin_tries", 1),
+    ("clock_lost_cap_rupiah", 4),
+    ("sda_cap_rupiah", 4),
+    ("dda_cap_rupiah", 4),
+    ("settlement_delay_s", 4),
+    ("goods_tap_above_rupiah", 4),
+    ("rapid_gap_s", 2),
+    ("rapid_run", 1),
+)
+
+# (name, octets) of an application's fixed fields; AID, CDOL1 and typical IAD follow, each behind a length octet.
+APPLICATION_FIELDS = (
+    ("kind", 1),
+    ("method", 1),
+    ("pan_sequence", 1),
+    ("cid", 1),
+    ("aip", 2),
+    ("tvr", 5),
+    ("cvm_results", 3),
+    ("tac_default", 5),
+    ("tac_denial", 5),
+    ("tac_online", 5),
+    ("floor_limit_rupiah", 4),
+)
+_OCTET_FIELDS = ("aip", "tvr", "cvm_results", "tac_default", "tac_denial", "tac_online")
+
+
+class Application:
+    """One card application that terminals accept; `application_index` is its place in the policy.
+
+    `aip`, `tvr`, `cvm_results`, `cid`, `pan_sequence`, `iad` are what its cards usually answer (EMV tags 82, 95, 9F34,
+    9F27, 5F34, 9F10): the codec expects them, nothing else rests on them.
+    """
+
+    application_index: int
+    kind: int
+    method: int
+    pan_sequence: int
+    cid: int
+    aip: bytes
+    tvr: bytes
+    cvm_results: bytes
+    tac_default: bytes
+    tac_denial: bytes
+    tac_online: bytes
+    floor_limit_rupiah: int
+    aid: bytes
+    cdol1: bytes
+    iad: bytes
+    # Terminal data that the kernel needs beside the application's own; copied from the policy's rules.
+    country_code: int
+    currency_code: int
+
+
+class Policy:
+    """A decoded policy. `programmes`: (number, name); `commodities`: (code, name, unit, price_rupiah);
+    `baskets`: (weight, items) as the codec expects them."""
+
+    number: int
+    country_code: int
+    currency_code: int
+    utc_offset_minutes: int
+    retap_window_s: int
+    pin_tries: int
+    clock_lost_cap_rupiah: int
+    sda_cap_rupiah: int
+    dda_cap_rupiah: int
+    settlement_delay_s: int
+    goods_tap_above_rupiah: int
+    rapid_gap_s: int
+    rapid_run: int
+    programmes: tuple
+    applications: tuple
+    commodities: tuple
+    baskets: tuple
+    digest: bytes
+
+
+def encode(policy: Policy) -> bytes:
+    """The canonical octets that the authority signs and both ends hash."""
+    out = Writer()
+    out.number("version", VERSION, 1)
+    for name, width in RULES:
+        out.number(name, getattr(policy, name), width)
+    out.number("programmes", len(policy.programmes), 1, 1, PROGRAMMES_MAX)
+    for number, name in policy.programmes:
+        out.number("programme", number, 1, 1)
+        out.counted("programme name", name.encode(), 20)
+    out.number("applications", len(policy.applications), 1, 1, APPLICATIONS_MAX)
+    for application in policy.applications:
+        _encode_application(application, out)
+    out.number("commodities", len(policy.commodities), 1, 0, COMMODITIES_MAX)
+    for code, name, unit, price_rupiah in policy.commodities:
+        out.number("commodity", code, 1, 1)
+        out.counted("commodity name", name.encode(), 16)
+        out.counted("commodity unit", unit.encode(), 8)
+        out.number("commodity price", price_rupiah, 4, 0, AMOUNT_RUPIAH_MAX)
+    out.number("baskets", len(policy.baskets), 1, 0, BASKETS_MAX)
+    for weight, items in policy.baskets:
+        out.number("basket weight", weight, 1, 1)
+        out.number("basket items", len(items), 1, 0, ITEMS_MAX)
+        for commodity, quantity_hundredths, price_rupiah in items:
+            out.number("basket commodity", commodity, 1, 1)
+            out.number("basket quantity", quantity_hundredths, 2, 1)
+            out.number("basket price", price_rupiah, 4, 0, AMOUNT_RUPIAH_MAX)
+    return bytes(out.data)
+
+
+def _encode_application(application: Application, out: Writer) -> None:
+    """One application in the order of `APPLICATION_FIELDS`, then its three strings."""
+    for name, width in APPLICATION_FIELDS:
+        if name in _OCTET_FIELDS:
+            out.octets(name, getattr(application, name), width)
+        else:
+            out.number(name, getattr(application, name), width)
+    out.counted("aid", application.aid, 16)
+    out.counted("cdol1", application.cdol1, 64)
+    out.counted("iad", application.iad, 32)
+
+
+def decode(data: bytes) -> Policy:
+    """The policy in `data`; raises a `ProtocolError` naming field and offset."""
+    source = Reader(data)
+    if source.number("version", 1) != VERSION:
+        raise UnknownVersion("version", 0, "unknown policy version")
+    policy = Policy()
+    for name, width in RULES:
+        setattr(policy, name, source.number(name, width))
+    policy.programmes = tuple(
+        [
+            (source.number("programme", 1, 1), _text(source, "programme name", 20))
+            for _ in range(source.number("programmes", 1, 1, PROGRAMMES_MAX))
+        ]
+    )
+    policy.applications = tuple(
+        [_decode_application(source, i, policy) for i in range(source.number("applications", 1, 1, APPLICATIONS_MAX))]
+    )
+    policy.commodities = tuple(
+        [
+            (
+                source.number("commodity", 1, 1),
+                _text(source, "commodity name", 16),
+                _text(source, "commodity unit", 8),
+                source.number("commodity price", 4, 0, AMOUNT_RUPIAH_MAX),
+            )
+            for _ in range(source.number("commodities", 1, 0, COMMODITIES_MAX))
+        ]
+    )
+    policy.baskets = tuple(
+        [
+            (source.number("basket weight", 1, 1), _decode_items(source))
+            for _ in range(source.number("baskets", 1, 0, BASKETS_MAX))
+        ]
+    )
+    source.end("policy")
+    policy.digest = digest(data)
+    return policy
+
+
+def _text(source: Reader, field: str, most: int) -> str:
+    """A UTF-8 string behind a length octet."""
+    start = source.offset
+    raw = source.counted(field, most)
+    try:
+        return raw.decode()
+    except UnicodeError:
+        raise OutOfRange(field, start, "not UTF-8")
+
+
+def _decode_application(source: Reader, index: int, policy: Policy) -> Application:
+    """One application, with the terminal's country and currency beside it."""
+    application = Application()
+    application.application_index = index
+    application.country_code = policy.country_code
+    application.currency_code = policy.currency_code
+    for name, width in APPLICATION_FIELDS:
+        value = source.octets(name, width) if name in _OCTET_FIELDS else source.number(name, width)
+        setattr(application, name, value)
+    if application.kind not in (KIND_PROGRAMME, KIND_BANK):
+        raise OutOfRange("kind", source.offset, "unknown kind of application")
+    application.aid = source.counted("aid", 16)
+    application.cdol1 = source.counted("cdol1", 64)
+    application.iad = source.counted("iad", 32)
+    return application
+
+
+def _decode_items(source: Reader) -> tuple:
+    """The items of one basket."""
+    return tuple(
+        [
+            tuple([source.number("basket " + field[0], width, field[2], field[3]) for field, width in _ITEM_WIDTHS])
+            for _ in range(source.number("basket items", 1, 0, ITEMS_MAX))
+        ]
+    )
+
+
+_ITEM_WIDTHS = tuple([(ITEM_FIELDS[i], (1, 2, 4)[i]) for i in range(3)])
+
+
+def digest(data: bytes) -> bytes:
+    """SHA-256 of the canonical octets, 32 octets: what adoption records and grants name."""
+    return hashlib.sha256(data).digest()
+
+
+def signed_message(data: bytes) -> bytes:
+    """What the authority signs: domain and digest."""
+    return domains.POLICY + digest(data)
