@@ -1,0 +1,81 @@
+"""Pin map and flash map of the reference board, made from hardware/board/reference.toml by tools/pinmap.py."""
+
+BOARD_NAME = "Lumbung reference terminal"
+BOARD_REVISION = 1
+FLASH_BYTES = 0x800000
+
+# Buses: controller number, speed in Hz or baud, UART buffers in octets.
+SPI_NUMBER = 2
+SPI_HZ = 4000000
+I2C_NUMBER = 0
+I2C_HZ = 100000
+TECHNICIAN_NUMBER = 0
+TECHNICIAN_BAUD = 115200
+TECHNICIAN_RXBUF = 2048
+TECHNICIAN_TXBUF = 256
+PRINTER_NUMBER = 1
+PRINTER_BAUD = 9600
+PRINTER_RXBUF = 256
+PRINTER_TXBUF = 256
+MODEM_NUMBER = 2
+MODEM_BAUD = 115200
+MODEM_RXBUF = 4096
+MODEM_TXBUF = 512
+
+# GPIO numbers, and the level at which an output starts.
+TECH_TX_GPIO = 1
+TECH_RX_GPIO = 3
+PN532_RESET_GPIO = 4
+PN532_RESET_IDLE = 1
+PRINTER_BUSY_GPIO = 13
+DISPLAY_RESET_GPIO = 14
+DISPLAY_RESET_IDLE = 1
+SPI_SCK_GPIO = 18
+SPI_MISO_GPIO = 19
+I2C_SDA_GPIO = 21
+I2C_SCL_GPIO = 22
+SPI_MOSI_GPIO = 23
+PN532_SELECT_GPIO = 25
+PN532_SELECT_IDLE = 1
+DISPLAY_SELECT_GPIO = 26
+DISPLAY_SELECT_IDLE = 1
+DISPLAY_DATA_GPIO = 27
+DISPLAY_DATA_IDLE = 0
+PRINTER_TX_GPIO = 32
+MODEM_TX_GPIO = 33
+PN532_IRQ_GPIO = 34
+EXPANDER_INTERRUPT_GPIO = 35
+PRINTER_RX_GPIO = 36
+MODEM_RX_GPIO = 39
+
+# Each chip's own limit in Hz, and its 7-bit I2C address.
+DISPLAY_HZ_MAX = 10000000
+CARD_READER_HZ_MAX = 5000000
+EXPANDER_ADDRESS = 0x20
+CONTACT_BRIDGE_ADDRESS = 0x48
+SECURE_ELEMENT_ADDRESS = 0x60
+CLOCK_ADDRESS = 0x68
+
+# Bits of the expander: 0 to 7 are GPA, 8 to 15 are GPB.
+KEYPAD_COLUMN_BITS = (0, 1, 2, 3)
+KEYPAD_ROW_BITS = (8, 9, 10, 11)
+KEYPAD_KEYS = ("123X", "456C", "789M", "*0#E")
+GREEN_LED_BIT = 4
+RED_LED_BIT = 5
+BUZZER_BIT = 7
+MODEM_POWER_KEY_BIT = 6
+MODEM_RESET_BIT = 14
+CASE_OPEN_BIT = 12
+
+# Flash map: name, offset, size.
+PARTITIONS = (
+    ("nvs", 0x9000, 0x6000),
+    ("phy_init", 0xf000, 0x1000),
+    ("factory", 0x10000, 0x1f0000),
+    ("journal", 0x200000, 0x200000),
+    ("roster_a", 0x400000, 0x40000),
+    ("roster_b", 0x440000, 0x40000),
+    ("identity_a", 0x480000, 0x4000),
+    ("identity_b", 0x484000, 0x4000),
+    ("vfs", 0x488000, 0x378000),
+)
