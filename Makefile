@@ -3,7 +3,6 @@
 SHELL := /bin/sh
 PYTHON := .venv/bin/python
 STAMP := build/stamps/setup
-MPY_SKIP := protocol/schema.py
 
 .DEFAULT_GOAL := help
 
@@ -26,10 +25,13 @@ build/stamps:
 
 test: $(STAMP) ## lint, compile for the ESP32, then run all tests
 	@$(MAKE) --no-print-directory lint mpy
-	@$(PYTHON) -m tools.setup.test_run
+	@.venv/bin/pytest
 
 lint: $(STAMP) ## ruff, types, import rules, trap lint and the other checks of tools/lint
 	@$(PYTHON) -m tools.lint
+
+format: $(STAMP) ## let ruff format and mend what it can
+	@.venv/bin/ruff format --quiet . ; .venv/bin/ruff check --quiet --fix --exit-zero .
 
 mpy: $(STAMP) ## compile protocol and firmware for the ESP32 into build/mpy
 	@$(PYTHON) -m tools.lint.compile
@@ -55,4 +57,4 @@ lock: $(STAMP) ## renew the hashed lock files from the .in files
 clean: ## remove everything that setup and builds made
 	rm -rf build .venv .ruff_cache .mypy_cache .hypothesis
 
-.PHONY: help setup test lint mpy bench demo run vectors-check protocol-ids lock clean
+.PHONY: help setup test lint format mpy bench demo run vectors-check protocol-ids lock clean

@@ -36,10 +36,18 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["LUMBUNG_SEED"] = str(config.stash[collect.SEED])
 
 
-def pytest_report_header(config: pytest.Config) -> list[str]:
-    """Name the seed and what is missing on this machine."""
-    lines = [f"lumbung: LUMBUNG_SEED={config.stash[collect.SEED]}"]
-    return lines + [f"lumbung: without {name}: {reason}" for name, reason in checkout.missing().items()]
+def pytest_report_header(config: pytest.Config) -> str:
+    """Name the seed."""
+    return f"lumbung: LUMBUNG_SEED={config.stash[collect.SEED]}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say at the end what this machine lacks, so that nobody takes skipped tests for passed ones."""
+    missing = checkout.missing()
+    if missing:
+        terminalreporter.section("left out on this machine")
+        for name, reason in missing.items():
+            terminalreporter.line(f"{name}: {reason}")
 
 
 def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> Any:
@@ -57,9 +65,9 @@ def run_seed(pytestconfig: pytest.Config) -> int:
 
 @pytest.fixture
 def mosquitto(tmp_path: Path) -> Iterator[Callable[..., MosquittoBroker]]:
-    """A factory of started Mosquitto brokers: `broker = mosquitto("persistence true", ...)`.
+    """Start real Mosquitto brokers in a test.
 
-    Each has a free loopback port of its own and keeps it over `stop()` and `start()`; all are ended by the fixture.
+    `broker = mosquitto("persistence true", ...)` returns one that runs with these configuration lines. Each has a free loopback port of its own and keeps it over `stop()` and `start()`; all are ended by the fixture.
     """
     reason = checkout.missing().get("mosquitto")
     if reason:

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Protocol
 
@@ -30,7 +30,10 @@ class Broker(Protocol):
 
     name: str
     host: str
-    port: int
+
+    @property
+    def port(self) -> int:
+        """The port, the same over restarts."""
 
     def start(self) -> None:
         """Start and return when clients can connect."""
@@ -128,11 +131,10 @@ class MosquittoBroker:
         # The end of its log is its end: whoever waits must not wait on.
         is_running.set()
 
-    def _end(self, ask: object) -> None:
+    def _end(self, ask: Callable[[subprocess.Popen[bytes]], None]) -> None:
         process = self._process
         if process is None:
             return
-        assert callable(ask)
         if process.poll() is None:
             ask(process)
         try:
@@ -157,10 +159,15 @@ class AmqttBroker:
     host = HOST
 
     def __init__(self, port: int | None = None) -> None:
-        self.port = port or free_port()
+        self._port = port or free_port()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._stopping: asyncio.Event | None = None
+
+    @property
+    def port(self) -> int:
+        """The port, chosen when the object is made."""
+        return self._port
 
     def start(self) -> None:
         """Start it in a thread of its own and wait until it listens."""
@@ -185,7 +192,7 @@ class AmqttBroker:
     def _run(self, is_up: threading.Event, failures: list[Exception]) -> None:
         try:
             asyncio.run(self._serve(is_up))
-        except Exception as failure:  # noqa: BLE001 - handed to the thread that called start()
+        except Exception as failure:
             failures.append(failure)
             is_up.set()
 

@@ -57,7 +57,9 @@ def read_settings(path: Path) -> Settings:
                 values[name.lower()] = ast.literal_eval(node.value)
     for variant in values.get("variants", ()):
         if variant not in process.PROGRAM_OF:
-            raise pytest.UsageError(f"{path}: unknown variant {variant!r}, known: {', '.join(process.PROGRAM_OF)}")
+            raise pytest.UsageError(
+                f"{path}: unknown variant {variant!r}, known: {', '.join(process.PROGRAM_OF)}"
+            )
     return Settings(functions=tuple(functions), **values)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import selectors
 import subprocess
@@ -105,10 +106,8 @@ class Child:
         """End the child: first by closing its input, then by its process id."""
         process = self._process
         if process.stdin is not None:
-            try:
+            with contextlib.suppress(BrokenPipeError):
                 process.stdin.close()
-            except BrokenPipeError:
-                pass
         try:
             process.wait(timeout=1)
         except subprocess.TimeoutExpired:

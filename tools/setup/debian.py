@@ -91,7 +91,11 @@ class _PrivateApt:
         (folder / "status").touch()
         (folder / "sources" / "lumbung.sources").write_text(_rewritten_sources())
         self._folder = folder
-        self._env = {"APT_CONFIG": str(folder / "apt.conf"), "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
+        self._env = {
+            "APT_CONFIG": str(folder / "apt.conf"),
+            "DEBIAN_FRONTEND": "noninteractive",
+            "LC_ALL": "C",
+        }
         (folder / "apt.conf").write_text(
             f'Dir::State "{folder}/state";\n'
             f'Dir::State::status "{folder}/status";\n'

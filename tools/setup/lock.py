@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import tempfile
 from pathlib import Path
@@ -37,7 +36,7 @@ def main() -> int:
             made = Path(folder) / "lock.txt"
             checkout.run(
                 uv, "pip", "compile", "--quiet", *OPTIONS, "-o", str(made), path.name,
-                cwd=path.parent, env={"UV_FIND_LINKS": "", "UV_CACHE_DIR": os.path.join(folder, "cache")},
+                cwd=path.parent, env={"UV_FIND_LINKS": "", "UV_CACHE_DIR": f"{folder}/cache"},
             )  # fmt: skip
             path.with_suffix(".txt").write_text(
                 f"# {purpose}\n# Made from {path.name} by `make lock`.\n{made.read_text()}"

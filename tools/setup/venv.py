@@ -20,7 +20,7 @@ _RUN_MICROPYTHON = (
     "import signal,sys;"
     "signal.signal(signal.SIGINT,signal.SIG_DFL);"
     "from micropython_run import run_main;"
-    "sys.argv[0]=\\\"micropython\\\";"
+    'sys.argv[0]=\\"micropython\\";'
     "sys.exit(run_main(sys.argv))"
 )
 

@@ -1,0 +1,55 @@
+"""Compiles every file of protocol and firmware for the ESP32 into `build/mpy`, as a check and as what is shipped."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from tools.lint.finding import python_files
+from tools.lint.traps import is_cpython_only
+from tools.setup import checkout
+from tools.setup.checkout import BUILD, ROOT
+
+TARGET = BUILD / "mpy"
+ARCH = "xtensawin"
+
+
+def main() -> int:
+    """Compile all, print every error, and fail if there was one."""
+    if "mpy-cross" in checkout.missing():
+        print(f"mpy: left out, {checkout.missing()['mpy-cross']}")
+        return 0
+    files = [
+        path for path in python_files("protocol", "firmware") if not is_cpython_only(path.read_text("utf-8"))
+    ]
+    shutil.rmtree(TARGET, ignore_errors=True)
+    failed = [path for path in files if not compile_file(path)]
+    octets = sum(path.stat().st_size for path in TARGET.rglob("*.mpy"))
+    print(f"mpy: {len(files) - len(failed)} files for {ARCH}, {octets} octets, {len(failed)} with errors")
+    return 1 if failed else 0
+
+
+def compile_file(path: Path, root: Path = ROOT, target: Path = TARGET) -> bool:
+    """Compile one file under the name that tracebacks shall show; print what mpy-cross objects to."""
+    relative = path.relative_to(root)
+    out = (target / relative).with_suffix(".mpy")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    command = [
+        str(checkout.BIN / "mpy-cross"),
+        f"-march={ARCH}",
+        "-s",
+        str(relative),
+        "-o",
+        str(out),
+        str(path),
+    ]
+    done = subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if done.returncode:
+        print(f"mpy: {relative}: {done.stdout.decode(errors='replace').strip()}")
+    return done.returncode == 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
