@@ -1,0 +1,136 @@
+"""The roster in flash: written once, then read an entry at a time; cards are found by binary search.
+
+```
+0       "LRAR"  format(1)  0(3)  roster octets(4)  cards(4)  digest(32)  CRC-32 of these(4)       written last
+4096    the roster's octets (protocol/roster), then the index: per card entry index x 2 + place (2 octets), by card key
+```
+"""
+
+import binascii
+import hashlib
+
+from protocol import roster
+from protocol.context import RosterView
+
+MAGIC = b"LRAR"
+FORMAT = 1
+HEADER_OCTETS = 52
+DATA_AT = 4096
+PAGE_BYTES = 256
+SECTOR_BYTES = 4096
+
+
+class RosterMissing(Exception):
+    """The area holds no whole roster."""
+
+
+class RosterArea(RosterView):
+    """A roster read from flash; only a few octets of it are ever in RAM."""
+
+    def __init__(self, area) -> None:
+        """Open the area; raises `RosterMissing`."""
+        self._area = area
+        header = bytearray(HEADER_OCTETS)
+        area.read_into(0, header)
+        if bytes(header[:5]) != MAGIC + bytes((FORMAT,)) or _crc(header[:48]) != bytes(header[48:52]):
+            raise RosterMissing()
+        self._length = int.from_bytes(header[8:12], "big")
+        self.cards = int.from_bytes(header[12:16], "big")
+        self.digest = bytes(header[16:48])
+        head = bytearray(roster.HEADER_OCTETS)
+        area.read_into(DATA_AT, head)
+        decoded = roster.decode_header(bytes(head))
+        self.count = decoded.count
+        self.number = decoded.number
+        self._two = bytearray(2)
+        self._eight = bytearray(8)
+
+    def entry(self, index: int) -> roster.Entry:
+        """The entry at a roster index."""
+        data = bytearray(roster.ENTRY_OCTETS)
+        self._area.read_into(self._entry_at(index), data)
+        return roster.decode_entry(bytes(data))
+
+    def find_card(self, card_key: bytes) -> tuple:
+        """(index, place) of a card key (8 octets), or (-1, 0)."""
+        low = 0
+        high = self.cards
+        while low < high:
+            middle = (low + high) // 2
+            index, place = self._indexed(middle)
+            key = self._key(index, place)
+            if key == card_key:
+                return index, place
+            if key < card_key:
+                low = middle + 1
+            else:
+                high = middle
+        return -1, 0
+
+    def find(self, card_key: bytes) -> int:
+        """Index of the entry that has `card_key`, or -1."""
+        return int(self.find_card(card_key)[0])
+
+    def card_key(self, index: int, place: int) -> bytes:
+        """The card key at `place` of entry `index`; b"" where there is none."""
+        key = self._key(index, place)
+        return key if any(key) else b""
+
+    def applications(self, index: int, place: int) -> int:
+        """Bit map of the policy applications of that card; 0 where there is none."""
+        one = memoryview(self._two)[:1]
+        at = self._entry_at(index) + roster.CARD_AT[place] + 8
+        self._area.read_into(at, one)
+        return one[0]
+
+    def _entry_at(self, index: int) -> int:
+        """Address of an entry."""
+        return DATA_AT + roster.HEADER_OCTETS + index * roster.ENTRY_OCTETS
+
+    def _key(self, index: int, place: int) -> bytes:
+        """Eight octets of a card slot."""
+        at = self._entry_at(index) + roster.CARD_AT[place]
+        self._area.read_into(at, self._eight)
+        return bytes(self._eight)
+
+    def _indexed(self, position: int) -> tuple:
+        """(entry index, place) at a position of the sorted index."""
+        self._area.read_into(DATA_AT + self._length + 2 * position, self._two)
+        value = self._two[0] << 8 | self._two[1]
+        return value >> 1, value & 1
+
+
+def write(area, octets: bytes) -> None:
+    """Write a roster whose signature was verified; the header comes last, so a cut leaves no half roster behind."""
+    header = roster.decode_header(octets[: roster.HEADER_OCTETS])
+    keyed = []
+    for index in range(header.count):
+        at = roster.HEADER_OCTETS + index * roster.ENTRY_OCTETS
+        entry = octets[at : at + roster.ENTRY_OCTETS]
+        for place in (0, 1):
+            key = bytes(entry[roster.CARD_AT[place] : roster.CARD_AT[place] + 8])
+            if any(key):
+                keyed.append((key, index * 2 + place))
+    keyed.sort()
+    index_octets = b"".join([value.to_bytes(2, "big") for _, value in keyed])
+    total = DATA_AT + len(octets) + len(index_octets)
+    for sector in range((total + SECTOR_BYTES - 1) // SECTOR_BYTES):
+        area.erase(sector)
+    _program(area, DATA_AT, octets + index_octets)
+    head = MAGIC + bytes((FORMAT, 0, 0, 0)) + len(octets).to_bytes(4, "big") + len(keyed).to_bytes(4, "big")
+    head += hashlib.sha256(octets).digest()
+    area.program(0, head + _crc(head))
+
+
+def _program(area, address: int, octets: bytes) -> None:
+    """Program any number of octets, page by page."""
+    offset = 0
+    while offset < len(octets):
+        take = min(PAGE_BYTES - (address + offset) % PAGE_BYTES, len(octets) - offset)
+        area.program(address + offset, octets[offset : offset + take])
+        offset += take
+
+
+def _crc(data: bytes) -> bytes:
+    """CRC-32, big-endian."""
+    return (binascii.crc32(data) & 0xFFFFFFFF).to_bytes(4, "big")

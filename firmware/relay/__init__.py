@@ -1,0 +1,1 @@
+"""How sealed records leave the terminal and how acknowledgements and grants come in, over any link."""

@@ -1,0 +1,98 @@
+"""The supervisor: named essential tasks check in, the watchdog is fed only while all of them do.
+
+A task that ends or falls silent is written to flash as a crash record and the terminal restarts, with the code on its
+screen: silence is never the answer.
+"""
+
+import asyncio
+
+# Crash codes, shown on the screen and kept in the journal: 1xx a task ended, 2xx a task fell silent.
+TASK_ENDED = 100
+TASK_SILENT = 200
+
+CHECK_PERIOD_MS = 500
+
+
+class Task:
+    """An essential task: `number` 1..99 names it in crash codes, `limit_ms` is the longest silence it is allowed."""
+
+    def __init__(self, name: str, number: int, limit_ms: int) -> None:
+        self.name = name
+        self.number = number
+        self.limit_ms = limit_ms
+        self.heard_ms = 0
+        self.handle = None
+
+
+class Supervisor:
+    """`watchdog.feed()` keeps the terminal running; `restart(code)` ends it; `record_crash(octets)` makes it durable."""
+
+    def __init__(self, clock, watchdog, record_crash, restart) -> None:
+        self._clock = clock
+        self._watchdog = watchdog
+        self._record_crash = record_crash
+        self._restart = restart
+        self._tasks = []
+        self._started_ms = clock.ticks_ms()
+
+    def add(self, name: str, number: int, limit_ms: int, work) -> Task:
+        """Start `work(check_in)` as an essential task that must call `check_in()` at least every `limit_ms`."""
+        task = Task(name, number, limit_ms)
+        task.heard_ms = self._clock.ticks_ms()
+
+        def check_in() -> None:
+            task.heard_ms = self._clock.ticks_ms()
+
+        task.handle = asyncio.create_task(self._guard(task, work(check_in)))
+        self._tasks.append(task)
+        return task
+
+    async def _guard(self, task: Task, work) -> None:
+        """Run the task; however it ends, that is a crash."""
+        detail = b"ended"
+        try:
+            await work
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # lumbung: recorded, whatever ends an essential task must be seen and kept
+            detail = type(error).__name__.encode()[:24]
+        self._crash(TASK_ENDED + task.number, detail)
+
+    async def run(self) -> None:
+        """Feed the watchdog while every task was heard in time."""
+        while True:
+            silent = self._silent()
+            if silent is not None:
+                self._crash(TASK_SILENT + silent.number, b"silent")
+                return
+            self._watchdog.feed()
+            await asyncio.sleep_ms(CHECK_PERIOD_MS)
+
+    def _silent(self) -> "Task | None":
+        """The first task that has not checked in for longer than its limit."""
+        now = self._clock.ticks_ms()
+        for task in self._tasks:
+            if self._clock.ticks_diff(now, task.heard_ms) > task.limit_ms:
+                return task
+        return None
+
+    def _crash(self, code: int, detail: bytes) -> None:
+        """Keep what happened, then restart."""
+        uptime_s = self._clock.ticks_diff(self._clock.ticks_ms(), self._started_ms) // 1000
+        self._record_crash(encode_crash(code, max(0, uptime_s), detail))
+        self._restart(code)
+
+    def stop(self) -> None:
+        """Cancel every task (used when the virtual terminal is switched off)."""
+        for task in self._tasks:
+            task.handle.cancel()
+
+
+def encode_crash(code: int, uptime_s: int, detail: bytes) -> bytes:
+    """The payload of a LOCAL_CRASH slot: code (2), uptime in seconds (4), a short name."""
+    return code.to_bytes(2, "big") + uptime_s.to_bytes(4, "big") + detail
+
+
+def decode_crash(payload: bytes) -> tuple:
+    """(code, uptime_s, detail) of a LOCAL_CRASH slot."""
+    return int.from_bytes(payload[:2], "big"), int.from_bytes(payload[2:6], "big"), bytes(payload[6:])
