@@ -442,7 +442,8 @@ def _own_nodes(body: list[ast.stmt]) -> Iterator[ast.AST]:
     while pending:
         node = pending.pop()
         yield node
-        pending += [child for child in ast.iter_child_nodes(node) if not isinstance(child, _FUNCTION)]
+        if not isinstance(node, _FUNCTION):
+            pending += ast.iter_child_nodes(node)
 
 
 def _last_name(node: ast.AST | None) -> str:

@@ -89,7 +89,7 @@ class _PrivateApt:
         for name in ("state/lists/partial", "sources", "cache/archives/partial"):
             (folder / name).mkdir(parents=True)
         (folder / "status").touch()
-        (folder / "sources" / "lumbung.sources").write_text(_rewritten_sources())
+        (folder / "sources" / "lumbung.sources").write_text(rewritten_sources())
         self._folder = folder
         self._env = {
             "APT_CONFIG": str(folder / "apt.conf"),
@@ -174,7 +174,7 @@ def _find(target: Path, name: str) -> str:
     return str(found[0].relative_to(target))
 
 
-def _rewritten_sources() -> str:
+def rewritten_sources() -> str:
     """Return the machine's main package source, for the suite that we take packages from."""
     stanzas = _deb822_stanzas() + _one_line_entries()
     release = _codename()
@@ -198,7 +198,7 @@ def _codename() -> str:
 
 def _deb822_stanzas() -> list[dict[str, str]]:
     stanzas = []
-    for path in sorted(Path("/etc/apt/sources.list.d").glob("*.sources")):
+    for path in _listed(".sources"):
         text = "\n".join(line for line in _read(path).splitlines() if not line.startswith("#"))
         for block in re.split(r"\n\s*\n", text):
             # A continuation line (an embedded key) starts with a blank.
@@ -211,7 +211,7 @@ def _deb822_stanzas() -> list[dict[str, str]]:
 
 def _one_line_entries() -> list[dict[str, str]]:
     entries = []
-    for path in [Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*.list"))]:
+    for path in [Path("/etc/apt/sources.list"), *_listed(".list")]:
         for line in _read(path).splitlines():
             match = re.match(r"deb\s+(?:\[([^\]]*)\]\s+)?(\S+)\s+(\S+)\s", line.strip())
             if match:
@@ -219,6 +219,10 @@ def _one_line_entries() -> list[dict[str, str]]:
                 entry = {"Types": "deb", "URIs": match[2], "Suites": match[3]}
                 entries.append(entry | ({"Signed-By": signed[1]} if signed else {}))
     return entries
+
+
+def _listed(suffix: str) -> list[Path]:
+    return sorted(Path("/etc/apt/sources.list.d").glob(f"*{suffix}"))
 
 
 def _read(path: Path) -> str:

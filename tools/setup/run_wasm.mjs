@@ -1,6 +1,6 @@
 // Runs a script of this checkout on the WebAssembly build of MicroPython: micropython-wasm script.py [argument...]
 // or micropython-wasm -c "statements". The build has no access to the host's files, so the checkout's text files and
-// ../shared/vectors are copied into its memory file system under their own paths.
+// ../shared/vectors are copied into its memory file system under their own paths, and files named as arguments too.
 
 import fs from "node:fs";
 import path from "node:path";
@@ -28,16 +28,20 @@ const micropython = await loadMicroPython({
 });
 const FS = micropython.FS;
 
+function copy(file) {
+    FS.mkdirTree(path.dirname(file));
+    FS.writeFile(file, fs.readFileSync(file));
+}
+
 for (const folder of FOLDERS) {
     const start = path.resolve(root, folder);
-    if (!fs.existsSync(start)) continue;
-    for (const file of files(start)) {
-        FS.mkdirTree(path.dirname(file));
-        FS.writeFile(file, fs.readFileSync(file));
-    }
+    if (fs.existsSync(start)) for (const file of files(start)) copy(file);
 }
 
 const [first, ...rest] = process.argv.slice(2);
+for (const argument of rest) {
+    if (path.isAbsolute(argument) && fs.existsSync(argument) && fs.statSync(argument).isFile()) copy(argument);
+}
 if (first === undefined) {
     console.error("usage: micropython-wasm script.py [argument...] | -c statements");
     process.exit(2);
@@ -49,8 +53,7 @@ if (first === "-c") {
     argv = ["-c", ...rest.slice(1)];
 } else {
     const script = path.resolve(first);
-    FS.mkdirTree(path.dirname(script));
-    FS.writeFile(script, fs.readFileSync(script));
+    copy(script);
     argv = [script, ...rest];
     source = `with open(${JSON.stringify(script)}) as _f:\n    _source = _f.read()\nexec(compile(_source, ${JSON.stringify(script)}, "exec"), {"__name__": "__main__", "__file__": ${JSON.stringify(script)}})`;
 }
