@@ -1,0 +1,33 @@
+"""The few words that authorisation, relay and screens share: states of a record, kinds of PIN, notices.
+
+Tenders are `protocol.records.TENDER_GOODS` and `TENDER_CASH`.
+"""
+
+# How far a record has come, as this terminal knows it (design, section 4.8).
+RECORDED = 0  # committed in this terminal's journal
+SEALED_AT_GATEWAY = 1  # a verified acknowledgement covers it
+SETTLED = 2  # the settlement service booked it
+REFUSED = 3  # finally refused by settlement; policy says who bears it
+DISPUTED = 4  # under review
+
+# Who checks the PIN of the card that lies on the reader.
+PIN_NONE = 0
+PIN_AID = 1  # the programme's aid PIN, checked by the terminal
+PIN_CARD = 2  # the programme's own application checks and counts it
+
+PIN_DIGITS = 6
+
+# What the operator or a technician should know; shown by number until it is over.
+NOTICE_CLOCK = 1  # clock not trusted
+NOTICE_JOURNAL = 2  # journal nearly full
+NOTICE_LEASE_ENDS = 3  # a grant expires soon
+NOTICE_LOCKED = 4  # terminal locked
+NOTICE_DISPUTED = 5  # some records are under review
+NOTICE_REFUSED = 6  # some records were refused by settlement
+NOTICE_PRINTER = 7  # printer does not answer
+NOTICE_ROSTER = 8  # a roster delta is awaited; the old grant runs on
+NOTICE_TAMPER = 9  # the case was opened
+NOTICE_ACKNOWLEDGEMENT = 10  # an acknowledgement ahead of the journal was ignored
+NOTICE_READER = 11  # card reader does not answer
+NOTICE_NO_LINK = 12  # records wait longer than policy expects
+NOTICE_LAST = NOTICE_NO_LINK

@@ -1,0 +1,1 @@
+"""What operator and family see and do: screens, sentences, receipts and the order of a conversation."""

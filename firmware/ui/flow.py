@@ -1,0 +1,126 @@
+"""The terminal's conversation with its operator: from the idle screen through login and menu, and always back to it.
+
+It talks only to the objects handed in. `terminal` decides and remembers (awaited: `check_operator`, `wait_for_card`,
+`identify`, `redeem`; plain: `programmes`, `price_list`, `receipts`, `last_receipt`, `totals`, `link_state`, `now`,
+`notices`); README.md of this folder has the whole interface.
+"""
+
+from firmware.refusals import Refusal
+from firmware.ui import format as fmt
+from firmware.ui import screens
+from firmware.ui.office import Office
+from firmware.ui.panel import NobodyAnswered, OperatorCancelled, Panel
+from firmware.ui.paper import Paper
+from firmware.ui.service import Service
+from firmware.ui.strings import text
+
+START_TIMEOUT_MS = 15_000
+LOGOUT_MS = 900_000
+CODE_TRIES = 3
+
+
+class Flow:
+    """Runs for ever; `panel.shown` tells which screen is seen."""
+
+    def __init__(self, terminal: object, display: object, keypad: object, printer: object, signals: object) -> None:
+        self._terminal = terminal
+        self.panel = Panel(display, keypad, signals)
+        self._paper = Paper(terminal, self.panel, printer)
+        self.service = Service(terminal, self.panel, self._paper, signals)
+        self._office = Office(terminal, self.panel, self._paper)
+        self._is_logged_in = False
+        self._pending_of = None
+        self._pending_rupiah = 0
+
+    async def run(self) -> None:
+        """First what became of the last transaction, then one turn after the other."""
+        try:
+            await self.panel.watch(screens.last_transaction, self._last_values, START_TIMEOUT_MS, "E")
+        except (NobodyAnswered, OperatorCancelled):
+            pass
+        while True:
+            await self.turn()
+
+    async def turn(self) -> None:
+        """From the idle screen and back to it."""
+        key = await self._idle()
+        try:
+            await self._converse(key)
+        except (NobodyAnswered, OperatorCancelled):
+            pass
+
+    async def _converse(self, key: str) -> None:
+        """Log in where needed, then serve or show the menu; a refusal is explained and ends it."""
+        try:
+            if not self._is_logged_in and not await self._log_in():
+                return
+            if key == "E":
+                await self.service.serve()
+            else:
+                await self._menu()
+        except Refusal as refusal:
+            await self.service.explain(refusal)
+
+    async def _idle(self) -> str:
+        """The idle screen, kept fresh, until E or M; the operator is logged out after a long silence."""
+        while True:
+            try:
+                return await self.panel.watch(screens.idle, self._idle_values, LOGOUT_MS, "EM")
+            except NobodyAnswered:
+                self._is_logged_in = False
+            except OperatorCancelled:
+                pass
+
+    async def _log_in(self) -> bool:
+        """Ask for the operator's code, three times at most."""
+        for attempt in range(CODE_TRIES):
+            code = await self.panel.code(attempt > 0)
+            if await self._terminal.check_operator(code):
+                self._is_logged_in = True
+                return True
+        return False
+
+    async def _menu(self) -> None:
+        """One thing from the main menu; X in it comes back to the menu, its end to the idle screen."""
+        office = self._office
+        actions = (
+            ("serve", self.service.serve),
+            ("inquiry", self.service.inquire),
+            ("records", office.records),
+            ("reprint", office.reprint_last),
+            ("totals", office.totals),
+            ("pending", office.pending),
+            ("device", office.device),
+            ("log_out", self._log_out),
+        )
+        rows = tuple([text(key) for key, _ in actions])
+        while True:
+            action = actions[await self.panel.choose(text("main_menu"), rows)][1]
+            try:
+                await action()
+                return
+            except OperatorCancelled:
+                pass
+
+    async def _log_out(self) -> None:
+        """The next operator keys a code of their own."""
+        self._is_logged_in = False
+
+    def _last_values(self) -> tuple:
+        """Plain values of the first screen after a start."""
+        last = self._terminal.last_receipt()
+        if last is None:
+            return 0, 0, 0, ""
+        return last.sequence, last.state, last.amount_rupiah, fmt.moment(last.time_s, self._terminal.now()[2])
+
+    def _idle_values(self) -> tuple:
+        """Plain values of the idle screen. The sum of what is pending is asked for only when something has moved."""
+        time_s, trusted, offset = self._terminal.now()
+        link, pending_count, _ = self._terminal.link_state()
+        last = self._terminal.last_receipt()
+        newest = (last.sequence, last.state) if last is not None else ()
+        if self._pending_of != (pending_count, newest):
+            self._pending_of = (pending_count, newest)
+            self._pending_rupiah = self._terminal.totals().pending_rupiah
+        clock = "%s %s" % (fmt.clock(time_s, offset), fmt.zone(offset))
+        return clock, trusted, link, pending_count, self._pending_rupiah, newest, len(self._terminal.notices())

@@ -1,0 +1,147 @@
+"""What the operator looks up and prints between two families: records and their states, totals, the device."""
+
+from firmware.states import RECORDED
+from firmware.ui import format as fmt
+from firmware.ui import names, receipts, screens
+from firmware.ui.panel import OperatorCancelled
+from firmware.ui.strings import text
+
+BROWSE_TIMEOUT_MS = 60_000
+# A list of what is pending looks no further back than this many records.
+PENDING_SEARCH_MAX = 1_000
+_PAGE = 16
+
+
+class Office:
+    """The screens behind the main menu; each ends with X or when nobody answers."""
+
+    def __init__(self, terminal: object, panel: object, paper: object) -> None:
+        self._terminal = terminal
+        self._panel = panel
+        self._paper = paper
+
+    async def records(self) -> None:
+        """All transactions, newest first."""
+        await self._browse(text("records"), self._terminal.receipts)
+
+    async def pending(self) -> None:
+        """What has not reached the gateway, and the list of it."""
+        await self._panel.watch(screens.pending, self._pending_values, BROWSE_TIMEOUT_MS, "E")
+        positions = self._pending_positions()
+
+        def page(first: int, count: int) -> list:
+            found = []
+            for position in positions[first : first + count]:
+                found += self._terminal.receipts(position, 1)
+            return found
+
+        await self._browse(text("pending"), page)
+
+    async def reprint_last(self) -> None:
+        """The newest transaction's receipt again, marked as a copy."""
+        receipt = self._terminal.last_receipt()
+        if receipt is None:
+            await self._panel.show(screens.last_transaction, 0, 0, 0, "")
+            await self._panel.one_of("E")
+            return
+        await self._paper.redemption(receipt, receipts.FAMILY, True)
+
+    async def totals(self) -> None:
+        """The day's totals in two pages; M prints them."""
+        page = 0
+
+        def values() -> tuple:
+            rows = receipts.totals_rows(self._terminal.totals())
+            first = page * screens.ROWS
+            return text("totals"), "Rp", tuple(rows[first : first + screens.ROWS]), screens.TOTALS_KEYS
+
+        while True:
+            if await self._panel.watch(screens.table, values, BROWSE_TIMEOUT_MS, "#*M") == "M":
+                await self._print_totals()
+            else:
+                page = 1 - page
+
+    async def device(self) -> None:
+        """Clock, link and notices; E reads the notices one by one."""
+        while True:
+            await self._panel.watch(screens.table, self._device_values, BROWSE_TIMEOUT_MS, "E")
+            notices = self._terminal.notices()
+            for i in range(len(notices)):
+                await self._panel.show(screens.notice, notices[i], i, len(notices))
+                await self._panel.one_of("E")
+
+    async def _print_totals(self) -> None:
+        """The day's totals on paper."""
+        last = self._terminal.last_receipt()
+        terminal_id = last.terminal_id if last is not None else ""
+        document = receipts.day_totals(self._terminal.totals(), terminal_id, self._terminal.now())
+        await self._paper.print(document, False)
+
+    async def _browse(self, title: str, page: object) -> None:
+        """A list of receipts, where `page(first, count)` gives those at these places; E opens one."""
+        chosen = 0
+
+        def values() -> tuple:
+            offset = self._terminal.now()[2]
+            row = chosen % screens.ROWS
+            found = page(chosen - row, screens.ROWS)
+            rows = [(r.sequence, fmt.clock(r.time_s, offset), r.amount_rupiah, r.state) for r in found]
+            return title, tuple(rows), row
+
+        while True:
+            key = await self._panel.watch(screens.record_list, values, BROWSE_TIMEOUT_MS, "E*#")
+            if key == "E":
+                if page(chosen, 1):
+                    await self._view(page, chosen)
+            elif key == "*":
+                chosen = max(0, chosen - 1)
+            elif page(chosen + 1, 1):
+                chosen += 1
+
+    async def _view(self, page: object, place: int) -> None:
+        """One receipt, its state kept fresh; M prints a copy, X goes back to the list."""
+
+        def receipt() -> object:
+            return page(place, 1)[0]
+
+        def values() -> tuple:
+            r = receipt()
+            moment = fmt.moment(r.time_s, self._terminal.now()[2])
+            name = names.programme(self._terminal, r.programme)
+            return name, r.sequence, r.state, r.amount_rupiah, r.roster_number, moment
+
+        try:
+            while await self._panel.watch(screens.record, values, BROWSE_TIMEOUT_MS, "M"):
+                await self._paper.redemption(receipt(), receipts.FAMILY, True)
+        except OperatorCancelled:
+            return
+
+    def _pending_values(self) -> tuple:
+        """Plain values of the screen of what is pending."""
+        link, count, oldest_s = self._terminal.link_state()
+        return count, self._terminal.totals().pending_rupiah, oldest_s, link
+
+    def _pending_positions(self) -> list:
+        """Places, counted from the newest, of receipts that have not reached the gateway."""
+        positions = []
+        for first in range(0, PENDING_SEARCH_MAX, _PAGE):
+            found = self._terminal.receipts(first, _PAGE)
+            for i in range(len(found)):
+                if found[i].state == RECORDED:
+                    positions.append(first + i)
+            if len(found) < _PAGE:
+                break
+        return positions
+
+    def _device_values(self) -> tuple:
+        """Rows of the device screen."""
+        time_s, trusted, offset = self._terminal.now()
+        link, count, _ = self._terminal.link_state()
+        notices = len(self._terminal.notices())
+        rows = (
+            (fmt.date(time_s, offset), "%s %s" % (fmt.clock(time_s, offset), fmt.zone(offset))),
+            (text("clock_is"), text("clock_sure" if trusted else "clock_uncertain")),
+            (text("link"), "%s %s" % (link, text("waiting", count))),
+            (text("notices"), "%d" % notices if notices else text("no_notices")),
+        )
+        return text("device"), "", rows, screens.DEVICE_KEYS

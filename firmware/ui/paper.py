@@ -1,0 +1,46 @@
+"""Brings documents to the printer; a sale never depends on it."""
+
+import asyncio
+
+from firmware.drivers.escpos_printer import PrinterError
+from firmware.ui import names, receipts, screens
+from firmware.ui.panel import NobodyAnswered, OperatorCancelled
+
+PRINT_TIMEOUT_MS = 20_000
+
+
+class Paper:
+    """Prints; when no paper comes, says so and offers another try."""
+
+    def __init__(self, terminal: object, panel: object, printer: object) -> None:
+        self._terminal = terminal
+        self._panel = panel
+        self._printer = printer
+
+    async def redemption(self, receipt: object, for_whom: str, is_copy: bool, is_shown: bool = True) -> None:
+        """Print a redemption; `is_shown` False leaves the screen as it is while the printer works."""
+        document = receipts.redemption(
+            receipt,
+            names.programme(self._terminal, receipt.programme),
+            names.goods(self._terminal, receipt),
+            self._terminal.now()[2],
+            for_whom,
+            is_copy,
+        )
+        await self.print(document, True, is_shown)
+
+    async def print(self, document: list, sale_stands: bool, is_shown: bool = True) -> bool:
+        """True when printed, False when the operator gave it up or walked away."""
+        while True:
+            if is_shown:
+                await self._panel.show(screens.printing)
+            try:
+                await asyncio.wait_for_ms(self._printer.print_document(document), PRINT_TIMEOUT_MS)
+                return True
+            except (PrinterError, asyncio.TimeoutError):
+                await self._panel.show(screens.print_failed, sale_stands)
+            try:
+                await self._panel.one_of("E")
+            except (OperatorCancelled, NobodyAnswered):
+                return False
+            is_shown = True

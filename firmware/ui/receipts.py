@@ -1,0 +1,177 @@
+"""What is printed: documents made from plain values, 32 letters to a line (16 in double type) on 58 mm paper.
+
+A document is a list of tuples, as `firmware/drivers/escpos_printer.py` takes it: `("text", string, align, bold,
+double)` with align "l", "c" or "r"; `("rule",)`; `("feed", lines)`; `("cut",)`. A family is a roster number (No. KPM)
+and nothing more; no PAN and no PIN is ever handed in.
+"""
+
+from protocol.records import TENDER_CASH
+from firmware.ui import format as fmt
+from firmware.ui.strings import STATE_PAPER, STATE_WORDS, refusal, text
+
+COLUMNS = 32
+COLUMNS_DOUBLE = 16
+_FEED_AT_END = 3
+
+FAMILY = "paper_family"
+SHOP = "paper_shop"
+
+
+def number(terminal_id: str, sequence: int) -> str:
+    """The number of a transaction as people quote it: the terminal and its sequence number."""
+    return "%s-%06d" % (terminal_id, sequence)
+
+
+def _line(string: str, align: str = "l", bold: bool = False, double: bool = False) -> tuple:
+    """One line of text, cut to the paper's width."""
+    return ("text", fmt.shorten(fmt.plain(string), COLUMNS_DOUBLE if double else COLUMNS), align, bold, double)
+
+
+def _wrapped(string: str, align: str = "l") -> list:
+    """A sentence over as many lines as it needs."""
+    return [_line(line, align) for line in fmt.wrap(fmt.plain(string), COLUMNS)]
+
+
+def _pair(label: str, value: str, bold: bool = False) -> tuple:
+    """A label at the left and its value at the right; the label gives way."""
+    return _line(fmt.sides(label, fmt.shorten(value, COLUMNS), COLUMNS), "l", bold)
+
+
+def _opening(title: str, is_copy: bool) -> list:
+    """Name, title and, on a copy, the word for it in large letters."""
+    lines = [_line(text("name"), "c", True, True), _line(text(title), "c", True)]
+    if is_copy:
+        lines.append(_line(text("paper_copy"), "c", True, True))
+    return lines + [("rule",)]
+
+
+def _closing() -> list:
+    """Paper out to the tear bar."""
+    return [("feed", _FEED_AT_END), ("cut",)]
+
+
+def _numbered(terminal_id: str, sequence: int, time_s: int, utc_offset_minutes: int) -> list:
+    """Number and time of a record."""
+    return [
+        _pair(text("paper_number"), number(terminal_id, sequence)),
+        _pair(text("paper_time"), fmt.moment(time_s, utc_offset_minutes)),
+    ]
+
+
+def _goods(goods: list) -> list:
+    """Two lines for each item of (name, unit, quantity_hundredths, price_rupiah per unit)."""
+    lines = []
+    for name, unit, hundredths, price_rupiah in goods:
+        lines.append(_line(name))
+        left = "  %s %s x %s" % (fmt.quantity(hundredths), unit, fmt.grouped(price_rupiah))
+        lines.append(_pair(left, fmt.grouped(fmt.line_rupiah(hundredths, price_rupiah))))
+    return lines + [("rule",)] if goods else lines
+
+
+def _state(state: int) -> list:
+    """The state in large letters and what it means."""
+    return [_line(STATE_WORDS[state], "c", True, True)] + _wrapped(STATE_PAPER[state], "c")
+
+
+def redemption(
+    receipt: object, programme: str, goods: list, utc_offset_minutes: int, for_whom: str, is_copy: bool = False
+) -> list:
+    """The receipt of a redemption.
+
+    `receipt` has terminal_id, sequence, time_s, tender, amount_rupiah, remaining_rupiah, roster_number, state; `goods`
+    is a list of (name, unit, quantity_hundredths, price_rupiah); `for_whom` is `FAMILY` or `SHOP`.
+    """
+    document = _opening("paper_title", is_copy)
+    document += _numbered(receipt.terminal_id, receipt.sequence, receipt.time_s, utc_offset_minutes)
+    document.append(_pair(text("paper_programme"), programme))
+    document.append(_pair(text("paper_roster"), "%d" % receipt.roster_number))
+    document.append(_pair(text("paper_tender"), text("cash" if receipt.tender == TENDER_CASH else "goods")))
+    document.append(("rule",))
+    document += _goods(goods)
+    document.append(_line(text("paper_total"), "l", True))
+    document.append(_line(_amount(receipt.amount_rupiah), "r", True, True))
+    document.append(_pair(text("paper_remaining"), fmt.rupiah(receipt.remaining_rupiah)))
+    document.append(("rule",))
+    document += _state(receipt.state)
+    document.append(("rule",))
+    document.append(_line(text(for_whom), "c", True))
+    if for_whom == FAMILY:
+        document += _wrapped(text("paper_keep"), "c") + _wrapped(text("paper_secret"), "c")
+    return document + _closing()
+
+
+def _amount(amount_rupiah: int) -> str:
+    """An amount for double type: it rather loses its Rp than a digit."""
+    amount = fmt.rupiah(amount_rupiah)
+    return amount if len(amount) <= COLUMNS_DOUBLE else fmt.grouped(amount_rupiah)
+
+
+def refused(number_: int, detail: str, programme: str, roster_number: int, moment: tuple) -> list:
+    """A slip that says why a family was not served. `moment` is (time_s, trusted, utc_offset_minutes); roster_number 0
+    when the card was not known; `detail` as it is to be read."""
+    time_s, trusted, utc_offset_minutes = moment
+    document = _opening("paper_refused", False)
+    document.append(_pair(text("paper_time"), fmt.moment(time_s, utc_offset_minutes)))
+    if not trusted:
+        document += _wrapped(text("paper_clock"))
+    if programme:
+        document.append(_pair(text("paper_programme"), programme))
+    if roster_number:
+        document.append(_pair(text("paper_roster"), "%d" % roster_number))
+    document.append(("rule",))
+    document.append(_line("R%02d" % number_, "c", True, True))
+    for sentence in refusal(number_, detail):
+        document += _wrapped(sentence, "c")
+    document.append(("rule",))
+    document += _wrapped(text("paper_not_debited"), "c")
+    return document + _closing()
+
+
+def totals_rows(totals: object) -> list:
+    """(label, text) of all totals, the parts by state adding up to the sum: what was neither pending, sent nor paid
+    was refused or is disputed. `totals` has count, goods_rupiah, cash_rupiah, pending_rupiah, acknowledged_rupiah (sealed
+    at the gateway, not settled), settled_rupiah."""
+    total_rupiah = totals.goods_rupiah + totals.cash_rupiah
+    other_rupiah = total_rupiah - totals.pending_rupiah - totals.acknowledged_rupiah - totals.settled_rupiah
+    return [
+        (text("count"), fmt.grouped(totals.count)),
+        (text("goods"), fmt.grouped(totals.goods_rupiah)),
+        (text("cash"), fmt.grouped(totals.cash_rupiah)),
+        (text("sum"), fmt.grouped(total_rupiah)),
+        (text("pending"), fmt.grouped(totals.pending_rupiah)),
+        (text("acknowledged"), fmt.grouped(totals.acknowledged_rupiah)),
+        (text("settled"), fmt.grouped(totals.settled_rupiah)),
+        (text("other"), fmt.grouped(other_rupiah)),
+    ]
+
+
+def day_totals(totals: object, terminal_id: str, moment: tuple) -> list:
+    """End of the day: counts and sums by tender and by state, with a line to sign."""
+    time_s, trusted, utc_offset_minutes = moment
+    document = _opening("paper_totals", False)
+    document.append(_pair(text("paper_terminal"), terminal_id))
+    document.append(_pair(text("paper_printed"), fmt.moment(time_s, utc_offset_minutes)))
+    if not trusted:
+        document += _wrapped(text("paper_clock"))
+    document.append(("rule",))
+    rows = totals_rows(totals)
+    for i in range(len(rows)):
+        document.append(_pair(rows[i][0], rows[i][1] if i == 0 else "Rp " + rows[i][1], i == 3))
+        if i in (0, 3):
+            document.append(("rule",))
+    document.append(("feed", 2))
+    document.append(_pair(text("paper_signature"), "_" * 18))
+    return document + _closing()
+
+
+def goods_received(
+    terminal_id: str, sequence: int, redemption_sequence: int, roster_number: int, time_s: int, utc_offset_minutes: int
+) -> list:
+    """The family has confirmed by its card that the goods of an earlier redemption were handed over."""
+    document = _opening("paper_goods_received", False)
+    document += _numbered(terminal_id, sequence, time_s, utc_offset_minutes)
+    document.append(_pair(text("paper_refers_to"), number(terminal_id, redemption_sequence)))
+    document.append(_pair(text("paper_roster"), "%d" % roster_number))
+    document.append(("rule",))
+    document += _wrapped(text("paper_goods_received_what"), "c")
+    return document + _closing()

@@ -1,0 +1,232 @@
+"""Every sentence that operator and family read, in Indonesian, by key or by number.
+
+The screen has 21 letters to a line, a receipt 32; tests hold each entry to the room it has. `{}` takes a value.
+"""
+
+# One line of the screen each.
+_LINES = {
+    "name": "LUMBUNG",
+    "main_menu": "Menu",
+    "serve": "Layani keluarga",
+    "inquiry": "Cek sisa hak",
+    "records": "Daftar transaksi",
+    "reprint": "Cetak ulang struk",
+    "totals": "Total hari ini",
+    "pending": "Belum terkirim",
+    "device": "Keadaan alat",
+    "log_out": "Keluar",
+    "login": "Kode petugas",
+    "login_ask": "Ketik kode petugas",
+    "login_wrong": "Kode salah",
+    "programme": "Pilih program",
+    "programme_other": "Program {}",
+    "tender": "Belanja atau tunai?",
+    "goods": "Belanja",
+    "cash": "Tunai",
+    "basket": "Barang",
+    "basket_total": "Jumlah",
+    "amount_only": "Isi jumlah saja",
+    "basket_full": "Paling banyak 8 macam",
+    "commodity_other": "Barang {}",
+    "amount": "Jumlah",
+    "remaining": "Sisa hak",
+    "remaining_of": "Sisa hak {}",
+    "remaining_after": "Sisa nanti",
+    "roster_number": "No. KPM {}",
+    "hamlet": "Dusun",
+    "slot": "Jadwal",
+    "tap": "TEMPEL",
+    "card": "KARTU",
+    "hold": "TAHAN KARTU",
+    "hold_more": "Jangan angkat kartu",
+    "confirm": "Periksa bersama",
+    "pin": "PIN bantuan",
+    "pin_tries": "sisa {} kali coba",
+    "pin_secret": "Tutupi saat mengetik",
+    "transaction_number": "No. {}",
+    "failed": "GAGAL",
+    "unknown_refusal": "Tidak dapat dilayani.",
+    "ask_technician": "Hubungi teknisi.",
+    "not_debited": "Hak tidak berkurang",
+    "recent": "Sudah dilayani",
+    "second": "Transaksi kedua?",
+    "printing": "Mencetak struk...",
+    "print_failed": "Printer",
+    "print_stands": "Transaksi TETAP SAH",
+    "print_paper": "Periksa kertas.",
+    "last": "Transaksi terakhir",
+    "none_yet": "Belum ada transaksi",
+    "nothing_pending": "Semua sudah terkirim",
+    "waiting": "Antre {}",
+    "pending_count": "{} catatan",
+    "oldest": "Tertua {}",
+    "count": "Banyak transaksi",
+    "sum": "Jumlah",
+    "acknowledged": "Terkirim",
+    "settled": "Dibayar",
+    "other": "Ditolak/sengketa",
+    "clock_uncertain": "belum pasti",
+    "clock_sure": "pasti",
+    "clock_is": "Jam",
+    "link": "Jaringan",
+    "notices": "Pemberitahuan",
+    "notice": "Perhatian",
+    "no_notices": "Tidak ada",
+    "stopped": "ALAT BERHENTI",
+    "stopped_code": "Kode {}",
+    "stopped_what": "Catat kode ini.",
+    "starting": "Menyiapkan...",
+    "key_next": "Lanjut",
+    "key_ok": "OK",
+    "key_yes": "Setuju",
+    "key_cancel": "Batal",
+    "key_clear": "Hapus",
+    "key_back": "Tutup",
+    "key_done": "Selesai",
+    "key_serve": "Layani",
+    "key_menu": "Menu",
+    "key_fill": "Isi",
+    "key_choose": "Pilih",
+    "key_move": "Geser",
+    "key_comma": "Koma",
+    "key_thousand": "Ribu",
+    "key_again": "Ulangi",
+    "key_print": "Cetak",
+    "key_slip": "Bukti",
+    "key_shop": "Struk toko",
+    "key_second": "Tetap layani",
+    "key_see": "Lihat",
+    "key_more": "Lagi",
+}
+
+# Wrapped on the screen.
+_PARAGRAPHS = {
+    "recent_what": "Kartu dan jumlah yang sama baru dilayani.",
+    "print_what": "Struk tidak tercetak.",
+}
+
+# On paper: wrapped to 32 letters.
+_PAPER = {
+    "paper_title": "BUKTI PENERIMAAN BANTUAN",
+    "paper_refused": "TRANSAKSI TIDAK DILAYANI",
+    "paper_totals": "TOTAL HARI INI",
+    "paper_goods_received": "BUKTI BARANG DITERIMA",
+    "paper_copy": "SALINAN",
+    "paper_family": "Lembar untuk keluarga",
+    "paper_shop": "Lembar untuk toko",
+    "paper_number": "No. transaksi",
+    "paper_refers_to": "Untuk transaksi",
+    "paper_time": "Waktu",
+    "paper_printed": "Dicetak",
+    "paper_terminal": "Alat",
+    "paper_programme": "Program",
+    "paper_roster": "No. KPM",
+    "paper_tender": "Cara",
+    "paper_total": "JUMLAH",
+    "paper_remaining": "Sisa hak",
+    "paper_state": "Keadaan catatan",
+    "paper_secret": "PIN bantuan rahasia. Jangan diberikan kepada siapa pun.",
+    "paper_keep": "Simpan struk ini. Barang dan harga tidak sesuai? Tanyakan kepada pendamping.",
+    "paper_not_debited": "Hak bantuan tidak berkurang.",
+    "paper_clock": "Jam alat belum pasti.",
+    "paper_signature": "Tanda tangan",
+    "paper_count": "Banyak transaksi",
+    "paper_goods_received_what": "Keluarga menyatakan barang sudah diterima lengkap.",
+}
+
+# Words by state (`firmware/states.py`), their meaning in one line of the screen and on paper.
+STATE_WORDS = ("TERCATAT", "TERKIRIM", "DIBAYAR", "DITOLAK", "SENGKETA")
+STATE_MEANINGS = (
+    "Tersimpan di alat",
+    "Sudah sampai di pusat",
+    "Toko sudah dibayar",
+    "Tanya pendamping.",
+    "Sedang diperiksa",
+)
+STATE_PAPER = (
+    "Transaksi ini sah dan sudah tersimpan di alat, juga bila listrik padam. "
+    "Catatan dikirim ke pusat begitu ada jaringan.",
+    "Catatan transaksi sudah diterima pusat dan menunggu dibayar ke e-Warong.",
+    "Transaksi sudah dibayar ke e-Warong.",
+    "Pusat menolak catatan ini. Tanyakan kepada pendamping.",
+    "Catatan ini sedang diperiksa pusat. Simpan struk ini.",
+)
+
+# By refusal number (`firmware/refusals.py`): what is the matter (two lines of the screen), what to do (one line).
+_REFUSALS = {
+    1: ("Hak bantuan sudah habis atau belum ada.", "Tanya pendamping."),
+    2: ("Masa berlaku hak bantuan sudah lewat.", "Cari sinyal dahulu."),
+    3: ("Jam alat belum dapat dipercaya.", "Cari sinyal dahulu."),
+    4: ("Kartu diblokir.", "Tanya pendamping."),
+    5: ("Keaslian kartu tidak terbukti.", "Coba sekali lagi."),
+    6: ("PIN salah.", "Sisa {} kali coba."),
+    7: ("PIN terblokir.", "Tanya pendamping."),
+    8: ("Jurnal alat sudah penuh.", "Kirim catatan dahulu."),
+    9: ("Alat terkunci.", "Hubungi teknisi."),
+    10: ("Kartu tidak terdaftar di alat ini.", "Tanya pendamping."),
+    11: ("Ada dua kartu di pembaca.", "Tempel satu saja."),
+    12: ("Kartu terangkat terlalu cepat.", "Tempel sekali lagi."),
+    13: ("Kartu kedaluwarsa.", "Urus ke bank."),
+    14: ("Jumlah melebihi sisa hak bantuan.", "Sisa {}"),
+    15: ("Permintaan data kartu tidak dikenal.", "Hubungi teknisi."),
+    16: ("Kartu menolak transaksi.", "Urus ke bank."),
+    17: ("Ini bukan kartu bantuan.", "Pakai kartu KKS."),
+    18: ("Kartu tidak terbaca.", "Tempel sekali lagi."),
+    19: ("Kartu ini bukan kartu yang tadi.", "Pakai kartu semula."),
+    20: ("PIN belum diketik.", "Ulangi dari awal."),
+    21: ("Jumlah melebihi batas kartu jenis ini.", "Batas {}"),
+    22: ("Batas selama jam alat belum pasti tercapai.", "Cari sinyal dahulu."),
+    23: ("Periode bantuan sudah ditutup di alat ini.", "Tanya pendamping."),
+    24: ("Hak program ini belum ada di alat.", "Cari sinyal dahulu."),
+    25: ("Nomor transaksi alat sudah habis.", "Hubungi teknisi."),
+    26: ("Pembaca kartu tidak bekerja.", "Hubungi teknisi."),
+    27: ("Penyimpanan alat tidak bekerja.", "Hubungi teknisi."),
+    28: ("Segel catatan tidak dapat dibuat.", "Hubungi teknisi."),
+    29: ("Kartu belum mulai berlaku.", "Urus ke bank."),
+    30: ("Jumlah ini tidak dapat dilayani.", "Periksa jumlahnya."),
+    31: ("Terlalu banyak percobaan.", "Tempel sekali lagi."),
+    32: ("PIN bantuan kartu ini belum ada.", "Tanya pendamping."),
+    33: ("Alat terlalu lama menunggu kartu.", "Coba sekali lagi."),
+}
+
+# By notice number (`firmware/states.py`): three lines of the screen.
+_NOTICES = {
+    1: "Jam alat belum pasti. Cari sinyal dahulu.",
+    2: "Jurnal hampir penuh. Kirim catatan segera.",
+    3: "Masa berlaku hak hampir lewat. Cari sinyal.",
+    4: "Alat terkunci. Hubungi teknisi.",
+    5: "Ada transaksi yang sedang diperiksa pusat.",
+    6: "Ada transaksi yang ditolak pusat.",
+    7: "Printer tidak bekerja. Periksa kertas.",
+    8: "Daftar keluarga sedang diperbarui.",
+    9: "Alat pernah dibuka. Hubungi teknisi.",
+    10: "Kabar dari pusat tidak cocok. Hubungi teknisi.",
+    11: "Pembaca kartu tidak bekerja.",
+    12: "Catatan lama belum terkirim. Cari sinyal.",
+}
+
+
+def text(key: str, *values: object) -> str:
+    """The sentence under `key`, with `values` in the places of `{}`; KeyError when there is none."""
+    for table in (_LINES, _PARAGRAPHS, _PAPER):
+        if key in table:
+            return table[key].format(*values)
+    raise KeyError(key)
+
+
+def refusal(number: int, detail: str) -> tuple:
+    """(what is the matter, what to do) of a refusal; `detail` as it is to be read, a number nobody knows has a general one."""
+    if number not in _REFUSALS:
+        return text("unknown_refusal"), text("ask_technician")
+    matter, advice = _REFUSALS[number]
+    return matter, advice.format(detail)
+
+
+def notice(number: int) -> str:
+    """The sentence of a notice."""
+    return _NOTICES.get(number, text("ask_technician"))
+
+
+def state_word(state: int) -> str:
+    """The one word for how far a record has come."""
+    return STATE_WORDS[state]

@@ -1,0 +1,312 @@
+"""A counter with nobody behind it: keypad, display, printer, sounds and a terminal that only does what a test says.
+
+The terminal here decides nothing; it is the interface that `firmware/ui/flow.py` speaks to, with answers prepared by
+the test and a log of what was asked. Keys come from a script: one letter a key, "-" for a wait that nobody answers.
+"""
+
+import asyncio
+
+import framebuf
+
+from firmware.drivers.escpos_printer import PrinterError
+from firmware.refusals import Refusal
+from firmware.states import PIN_AID, PIN_NONE, RECORDED
+from firmware.ui.flow import Flow
+
+TERMINAL_ID = "7A1F03C2"
+OPERATOR_CODE = "4711"
+NOON_S = 1763708580  # 21 November 2025, 14:03 in Jakarta
+PRICES = [(1, "Beras", "kg", 13500), (2, "Telur", "kg", 28000), (3, "Tempe", "papan", 6000)]
+
+
+class ScriptEnded(Exception):
+    """The script has no more keys."""
+
+
+class Values:
+    """Plain named values."""
+
+    def __init__(self, **values):
+        for name in values:
+            setattr(self, name, values[name])
+
+
+def receipt(sequence=1, amount_rupiah=200_000, state=RECORDED, **more):
+    """A receipt as the terminal gives it."""
+    fields = {
+        "terminal_id": TERMINAL_ID,
+        "sequence": sequence,
+        "time_s": NOON_S,
+        "programme": 1,
+        "tender": 0,
+        "amount_rupiah": amount_rupiah,
+        "remaining_rupiah": 400_000,
+        "items": [],
+        "roster_number": 417,
+        "state": state,
+    }
+    fields.update(more)
+    return Values(**fields)
+
+
+def card_view(remaining_rupiah=600_000, pin_kind=PIN_AID, pin_tries_left=3, recent=None):
+    """What the terminal knows of the card on the reader."""
+    return Values(
+        roster_number=417,
+        remaining_rupiah=remaining_rupiah,
+        hamlet=3,
+        slot=2,
+        pin_kind=pin_kind,
+        pin_tries_left=pin_tries_left,
+        recent=recent,
+    )
+
+
+def totals(**more):
+    """Totals of a day on which all is zero but `more`."""
+    fields = {"count": 0, "goods_rupiah": 0, "cash_rupiah": 0, "pending_count": 0, "pending_rupiah": 0}
+    fields.update({"acknowledged_count": 0, "acknowledged_rupiah": 0, "settled_rupiah": 0})
+    fields.update(more)
+    return Values(**fields)
+
+
+class Terminal:
+    """Answers from lists: `views` and `outcomes` hold what `identify` and `redeem` do next, the last one for ever.
+
+    A `Refusal` in them is raised; any other outcome of `redeem` commits a new receipt. `card_waits` is how many waits
+    find no card first; -1: never one.
+    """
+
+    def __init__(self, log, views=None, outcomes=None, programmes=None, card_waits=0, stored=None):
+        self.log = log
+        self.views = views or [card_view()]
+        self.outcomes = outcomes or ["grant"]
+        self.all_programmes = programmes or [(1, "Sembako"), (2, "PKH tahap 4")]
+        self.card_waits = card_waits
+        self.stored = stored if stored is not None else [receipt(sequence=126)]
+        self.link = ("MQTT", 0, 0)
+        self.all_notices = []
+        self.trusted = True
+        self.logins = []
+
+    async def check_operator(self, code):
+        self.logins.append(code)
+        return code == OPERATOR_CODE
+
+    def programmes(self):
+        return self.all_programmes
+
+    def price_list(self, programme):
+        return PRICES
+
+    async def wait_for_card(self, timeout_ms):
+        assert 0 < timeout_ms <= 60_000
+        if self.card_waits:
+            self.card_waits -= 1
+            return False
+        return True
+
+    async def identify(self, programme):
+        self.log.append(("identify", programme))
+        return _next(self.views)
+
+    async def redeem(self, programme, tender, amount_rupiah, items, pin):
+        kept = None if pin is None else bytes(pin)
+        self.log.append(("redeem", programme, tender, amount_rupiah, list(items), kept))
+        outcome = _next(self.outcomes)
+        if outcome == "silence":
+            await asyncio.sleep_ms(3_600_000)
+        made = receipt(self._next_sequence(), amount_rupiah, programme=programme, tender=tender, items=items)
+        self.stored.insert(0, made)
+        if outcome == "grant and silence":
+            await asyncio.sleep_ms(3_600_000)
+        return made
+
+    def _next_sequence(self):
+        return self.stored[0].sequence + 1 if self.stored else 1
+
+    def receipts(self, first, count):
+        return self.stored[first : first + count]
+
+    def last_receipt(self):
+        return self.stored[0] if self.stored else None
+
+    def totals(self):
+        pending = [r for r in self.stored if r.state == RECORDED]
+        rupiah = sum([r.amount_rupiah for r in pending])
+        return totals(count=len(self.stored), goods_rupiah=rupiah, pending_count=len(pending), pending_rupiah=rupiah)
+
+    def link_state(self):
+        return self.link
+
+    def now(self):
+        return NOON_S, self.trusted, 420
+
+    def notices(self):
+        return self.all_notices
+
+
+def _next(prepared):
+    """The next prepared answer; the last one stays."""
+    answer = prepared.pop(0) if len(prepared) > 1 else prepared[0]
+    if isinstance(answer, Refusal):
+        raise answer
+    return answer
+
+
+class Display:
+    """Counts the names of the screens that were brought to it, and keeps the last picture."""
+
+    def __init__(self, counter):
+        self._counter = counter
+        self._picture = bytearray(1024)
+        self.framebuffer = framebuf.FrameBuffer(self._picture, 128, 64, framebuf.MONO_VLSB)
+        self.pictures = []
+
+    async def show(self):
+        name = self._counter.flow.panel.shown.__name__
+        self._counter.log.append(("show", name))
+        if self._counter.keeps_pictures:
+            self.pictures.append((name, bytes(self._picture)))
+
+
+class Keypad:
+    """Gives the script's keys one by one; `on_wait(shown name)` may do something before each."""
+
+    def __init__(self, counter, script):
+        self._counter = counter
+        self._script = script
+        self._at = 0
+        self.stale = ""
+        self.on_wait = None
+
+    async def get_key(self, timeout_ms):
+        assert 0 <= timeout_ms <= 900_000
+        shown = self._counter.flow.panel.shown.__name__
+        if timeout_ms == 0:
+            key, self.stale = (self.stale[0], self.stale[1:]) if self.stale else (None, "")
+            return key
+        if self.on_wait:
+            self.on_wait(shown)
+        if self._at == len(self._script):
+            raise ScriptEnded
+        key = self._script[self._at]
+        self._at += 1
+        if key == "-":
+            return None
+        self._counter.log.append(("key", key, shown))
+        return key
+
+
+class Printer:
+    """Keeps documents; fails as often as `failures` says (-1: always), never answers when it is `is_silent`."""
+
+    def __init__(self, failures=0):
+        self.failures = failures
+        self.is_silent = False
+        self.documents = []
+
+    async def print_document(self, document):
+        if self.is_silent:
+            await asyncio.sleep_ms(3_600_000)
+        if self.failures:
+            self.failures -= 1
+            raise PrinterError("paper out")
+        self.documents.append(document)
+
+
+class Signals:
+    """Logs sounds and lights."""
+
+    def __init__(self, log):
+        self._log = log
+
+    def key(self):
+        pass
+
+    def card(self):
+        self._log.append(("signal", "card"))
+
+    def granted(self):
+        self._log.append(("signal", "granted"))
+
+    def refused(self):
+        self._log.append(("signal", "refused"))
+
+
+class Counter:
+    """All of it put together; `play` runs the flow until the script has no more keys."""
+
+    def __init__(self, script, failures=0, keeps_pictures=False, **terminal):
+        self.log = []
+        self.keeps_pictures = keeps_pictures
+        self.terminal = Terminal(self.log, **terminal)
+        self.display = Display(self)
+        self.keypad = Keypad(self, script)
+        self.printer = Printer(failures)
+        self.flow = Flow(self.terminal, self.display, self.keypad, self.printer, Signals(self.log))
+
+    def play(self):
+        try:
+            asyncio.run(self.flow.run())
+        except ScriptEnded:
+            pass
+        return self
+
+    def shown(self):
+        """Name of the screen now seen."""
+        return self.flow.panel.shown.__name__
+
+    def seen(self):
+        """Names of all screens shown, in order, repetitions once."""
+        names = []
+        for entry in self.log:
+            if entry[0] == "show" and (not names or names[-1] != entry[1]):
+                names.append(entry[1])
+        return names
+
+    def redeemed(self):
+        """All calls of redeem: (programme, tender, amount, items, pin)."""
+        return [entry[1:] for entry in self.log if entry[0] == "redeem"]
+
+    def signals(self):
+        """All sounds."""
+        return [entry[1] for entry in self.log if entry[0] == "signal"]
+
+
+def printed(document):
+    """The text lines of a document."""
+    return [part[1] for part in document if part[0] == "text"]
+
+
+def violations(counter, pin_kind):
+    """What must never happen, found in the log of a play: a list of sentences, best empty."""
+    wrong = []
+    pin = ""
+    may_redeem = False
+    for entry in counter.log:
+        if entry[0] == "key":
+            _, key, shown = entry
+            if shown == "pin":
+                if key == "C" or key == "X":
+                    pin = ""
+                elif key in "0123456789" and len(pin) < 6:
+                    pin += key
+            if key == "E" and shown in ("pin", "confirm", "refused", "print_failed"):
+                may_redeem = True
+        elif entry == ("show", "idle"):
+            pin = ""
+            may_redeem = False
+        elif entry[0] == "redeem":
+            if not may_redeem:
+                wrong.append("redeemed without a confirmation of its own")
+            may_redeem = False
+            given = entry[5]
+            if pin_kind == PIN_NONE:
+                if given is not None:
+                    wrong.append("a PIN was handed over that nobody asked for")
+            elif given is None or given != pin[-6:].encode():
+                wrong.append("redeemed without the PIN that was keyed")
+    if counter.flow.service.pin.digits != bytearray(6):
+        wrong.append("PIN not wiped")
+    return wrong

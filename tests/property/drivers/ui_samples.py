@@ -1,0 +1,130 @@
+"""Every screen with usual and with extreme values; as a worker's driver it answers a name with the picture.
+
+`handle(b"")` gives all names, one a line; `handle(b"screen ...")` the 1,024 octets of that screen's framebuffer.
+"""
+
+import framebuf
+
+from firmware import refusals, states
+from firmware.ui import screens, strings
+
+MOST_RUPIAH = 99_999_999
+MOST_SEQUENCE = (1 << 23) - 1
+MOST_ROSTER = 65535
+# As long as a policy may make them.
+LONGEST_NAME = "Bantuan Pangan Desa."
+LONGEST_COMMODITY = "Beras Premium WW"
+LONGEST_UNIT = "karungWW"
+MOMENT = "21/11/2025 14:03 WITA"
+
+_MENU = tuple([strings.text(k) for k in ("serve", "inquiry", "records", "reprint", "totals", "pending", "device")])
+_GOODS = (("Beras", "10 kg"), ("Telur", "1,5 kg"), ("Tempe", ""), ("Kacang hijau", ""), ("Isi jumlah saja", ""))
+_GOODS_MOST = tuple([(LONGEST_COMMODITY, "655,35 " + LONGEST_UNIT)] * 9)
+_RECORDS = ((131, "14:03", 200000, 0), (130, "13:58", 200000, 1), (129, "13:40", 75500, 2), (128, "13:31", 600000, 4))
+_RECORDS_MOST = tuple([(MOST_SEQUENCE, "23:59", MOST_RUPIAH, 3)] * 4)
+_TOTALS = (("Banyak transaksi", "842"), ("Belanja", "160.400.000"), ("Tunai", "8.000.000"), ("Jumlah", "168.400.000"))
+_LINES_MOST = tuple([("Ditolak/sengketa", "99.999.999.999")] * 4)
+
+
+def _usual() -> list:
+    """(name, drawing function, values) of what is seen on an ordinary day."""
+    return [
+        ("idle", screens.idle, ("14:03 WIB", True, "MQTT", 12, 2400000, (127, 0), 0)),
+        ("idle-quiet", screens.idle, ("14:03 WIB", True, "MQTT", 0, 0, (127, 2), 0)),
+        ("idle-new", screens.idle, ("07:00 WIT", False, "-", 0, 0, (), 2)),
+        ("last-recorded", screens.last_transaction, (127, 0, 200000, "21/11/2025 14:03 WIB")),
+        ("last-none", screens.last_transaction, (0, 0, 0, "")),
+        ("login", screens.login, (3, False)),
+        ("login-wrong", screens.login, (0, True)),
+        ("menu", screens.choose, (strings.text("main_menu"), _MENU, 1)),
+        ("programme", screens.choose, (strings.text("programme"), ("Sembako", "PKH tahap 4"), 0)),
+        ("tender", screens.choose, (strings.text("tender"), ("Belanja", "Tunai"), 0)),
+        ("basket", screens.basket, (_GOODS, 1, 157500)),
+        ("quantity", screens.quantity, ("Telur", "kg", 28000, "1,5", 42000)),
+        ("amount", screens.amount, ("Tunai - PKH", 350000, 600000)),
+        ("amount-goods", screens.amount, ("Belanja - Sembako", 0, -1)),
+        ("tap", screens.tap_card, ("Sembako", 200000)),
+        ("tap-inquiry", screens.tap_card, ("Sembako", 0)),
+        ("hold", screens.hold_card, ("Sembako", 200000)),
+        ("balance", screens.balance, ("Sembako", 417, 600000, 3, 2)),
+        ("confirm", screens.confirm, ("Belanja Sembako", 417, 200000, 600000)),
+        ("pin", screens.pin, ("Sembako", 200000, 4, 3)),
+        ("pin-last-try", screens.pin, ("Sembako", 200000, 0, 1)),
+        ("recent", screens.recent, (127, 0, 200000, "14:03")),
+        ("records", screens.record_list, (strings.text("records"), _RECORDS, 1)),
+        ("records-none", screens.record_list, (strings.text("records"), (), 0)),
+        ("pending", screens.pending, (12, 2400000, 3 * 3600, "SMS")),
+        ("pending-none", screens.pending, (0, 0, 0, "MQTT")),
+        ("totals", screens.table, (strings.text("totals"), "Rp", _TOTALS, screens.TOTALS_KEYS)),
+        ("basket-full", screens.basket_full, ()),
+        ("printing", screens.printing, ()),
+        ("print-failed", screens.print_failed, (True,)),
+        ("print-failed-other", screens.print_failed, (False,)),
+        ("starting", screens.starting, ()),
+        ("stopped", screens.stopped, (4021, (127, 0))),
+        ("stopped-new", screens.stopped, (4021, ())),
+    ]
+
+
+def _extreme() -> list:
+    """(name, drawing function, values) with the largest amounts and the longest names there can be."""
+    return [
+        ("most-idle", screens.idle, ("23:59 UTC+12:45", False, "SATELIT-LEO", 99999, 99999999999, (MOST_SEQUENCE, 4), 12)),
+        ("most-last", screens.last_transaction, (MOST_SEQUENCE, 4, MOST_RUPIAH, MOMENT)),
+        ("most-login", screens.login, (8, True)),
+        ("most-choose", screens.choose, (LONGEST_NAME, (LONGEST_NAME,) * 12, 11)),
+        ("most-basket", screens.basket, (_GOODS_MOST, 8, 8 * MOST_RUPIAH)),
+        ("most-quantity", screens.quantity, (LONGEST_COMMODITY, LONGEST_UNIT, MOST_RUPIAH, "655,35", 65535 * MOST_RUPIAH // 100)),
+        ("most-amount", screens.amount, ("Belanja " + LONGEST_NAME, MOST_RUPIAH, MOST_RUPIAH)),
+        ("most-tap", screens.tap_card, (LONGEST_NAME, MOST_RUPIAH)),
+        ("most-hold", screens.hold_card, (LONGEST_NAME, MOST_RUPIAH)),
+        ("most-balance", screens.balance, (LONGEST_NAME, MOST_ROSTER, MOST_RUPIAH, 255, 255)),
+        ("most-confirm", screens.confirm, ("Belanja " + LONGEST_NAME, MOST_ROSTER, MOST_RUPIAH, MOST_RUPIAH)),
+        ("most-pin", screens.pin, (LONGEST_NAME, MOST_RUPIAH, states.PIN_DIGITS, 0)),
+        ("most-recent", screens.recent, (MOST_SEQUENCE, 4, MOST_RUPIAH, "23:59")),
+        ("most-records", screens.record_list, (strings.text("records"), _RECORDS_MOST, 3)),
+        ("most-pending", screens.pending, (99999, 99999999999, 0xFFFFFFFF, "SATELIT")),
+        ("most-totals", screens.table, (strings.text("totals"), "Rp", _LINES_MOST, screens.TOTALS_KEYS)),
+        ("most-device", screens.table, (strings.text("device"), "", _LINES_MOST, screens.DEVICE_KEYS)),
+        ("most-stopped", screens.stopped, (0xFFFFFFFF, (MOST_SEQUENCE, 4))),
+        ("foreign-letters", screens.choose, ("Caf\u00e9", ("\u5e03\u65bd", "\x00\x1f"), 0)),
+    ]
+
+
+def _by_number() -> list:
+    """(name, drawing function, values) of what exists once for each state, refusal or notice."""
+    all_of_them = []
+    for state in range(len(strings.STATE_WORDS)):
+        values = ("Sembako", 127, state, 200000, 400000)
+        all_of_them.append(("granted-%d" % state, screens.granted, values))
+        values = (LONGEST_NAME, MOST_SEQUENCE, state, MOST_RUPIAH, MOST_RUPIAH)
+        all_of_them.append(("most-granted-%d" % state, screens.granted, values))
+        values = ("Sembako", 127, state, 200000, 417, "21/11/2025 14:03 WIB")
+        all_of_them.append(("record-%d" % state, screens.record, values))
+        values = (LONGEST_NAME, MOST_SEQUENCE, state, MOST_RUPIAH, MOST_ROSTER, MOMENT)
+        all_of_them.append(("most-record-%d" % state, screens.record, values))
+    for number in range(1, refusals.LAST + 2):
+        may_go_on = number in refusals.TRY_AGAIN
+        detail = MOST_RUPIAH if screens.detail_text(number, 0) != "0" else 2
+        all_of_them.append(("refused-%02d" % number, screens.refused, (number, detail, may_go_on)))
+    for number in range(1, states.NOTICE_LAST + 2):
+        all_of_them.append(("notice-%02d" % number, screens.notice, (number, number - 1, states.NOTICE_LAST + 1)))
+    return all_of_them
+
+
+def samples() -> list:
+    """All (name, drawing function, values)."""
+    return _usual() + _extreme() + _by_number()
+
+
+def handle(request: bytes) -> bytes:
+    """Answer `screen <name>` with its framebuffer, nothing with all names."""
+    if not request:
+        return "\n".join(["screen " + name for name, _, _ in samples()]).encode()
+    wanted = request.decode().split(" ", 1)[1]
+    for name, function, values in samples():
+        if name == wanted:
+            picture = bytearray(1024)
+            function(framebuf.FrameBuffer(picture, 128, 64, framebuf.MONO_VLSB), *values)
+            return picture
+    raise ValueError("no such screen: " + wanted)
