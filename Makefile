@@ -12,7 +12,9 @@ help: ## list the targets
 setup: ## fetch Python packages, MicroPython builds, Mosquitto and valgrind (into .venv and build)
 	@python3 -m tools.setup --stamp $(STAMP)
 
-$(STAMP): requirements.txt requirements-dev.txt $(wildcard tools/setup/*) | build/stamps
+SETUP_FILES := requirements.txt requirements-dev.txt $(wildcard $(addprefix tools/setup/*,.py .txt .json .mjs))
+
+$(STAMP): $(SETUP_FILES) | build/stamps
 	@python3 -m tools.setup --stamp $(STAMP)
 
 # A virtual environment deleted by hand is made anew.

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import hypothesis
+import hypothesis.core
 import pytest
 
 from tests.support import collect
@@ -32,6 +33,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Fix the seed of this run; LUMBUNG_SEED repeats an earlier one."""
     given = os.environ.get("LUMBUNG_SEED")
     config.stash[collect.SEED] = int(given) if given else secrets.randbelow(1 << 30)
+    # One seed repeats the whole run, hypothesis included.
+    hypothesis.core.global_force_seed = config.stash[collect.SEED]
     # Workers of xdist inherit the environment, so that all use the same seed.
     os.environ["LUMBUNG_SEED"] = str(config.stash[collect.SEED])
 

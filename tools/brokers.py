@@ -63,6 +63,7 @@ class MosquittoBroker:
         self._port = port
         self._process: subprocess.Popen[bytes] | None = None
         self._reader: threading.Thread | None = None
+        self._is_up = False
         self.log: list[str] = []
 
     @property
@@ -113,23 +114,25 @@ class MosquittoBroker:
         self._process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         )
-        is_running = threading.Event()
-        self._reader = threading.Thread(target=self._read_log, args=(self._process, is_running), daemon=True)
+        is_decided, self._is_up = threading.Event(), False
+        self._reader = threading.Thread(target=self._read_log, args=(self._process, is_decided), daemon=True)
         self._reader.start()
-        if not is_running.wait(START_TIMEOUT_S) or self._process.poll() is not None:
+        is_decided.wait(START_TIMEOUT_S)
+        if not self._is_up:
             self.kill()
             raise BrokerNotStartedError("mosquitto did not start:\n" + "\n".join(self.log[-10:]))
 
-    def _read_log(self, process: subprocess.Popen[bytes], is_running: threading.Event) -> None:
+    def _read_log(self, process: subprocess.Popen[bytes], is_decided: threading.Event) -> None:
         assert process.stderr is not None
         with process.stderr as stream:
             for raw in stream:
                 line = raw.decode(errors="replace").rstrip()
                 self.log.append(line)
                 if line.endswith("running"):
-                    is_running.set()
+                    self._is_up = True
+                    is_decided.set()
         # The end of its log is its end: whoever waits must not wait on.
-        is_running.set()
+        is_decided.set()
 
     def _end(self, ask: Callable[[subprocess.Popen[bytes]], None]) -> None:
         process = self._process
