@@ -7,7 +7,11 @@ from protocol import domains
 
 def start(kid: int, seal_key: bytes, agreement_key: bytes, un_key: bytes) -> bytes:
     """`chain_0`, 32 octets, from the terminal's kid, its two public keys (64 octets each) and its UN key."""
-    commitment = hashlib.sha256(un_key).digest()
+    return start_from_commitment(kid, seal_key, agreement_key, hashlib.sha256(un_key).digest())
+
+
+def start_from_commitment(kid: int, seal_key: bytes, agreement_key: bytes, commitment: bytes) -> bytes:
+    """`chain_0` for who knows only SHA-256 of the UN key: the settlement service."""
     return hashlib.sha256(
         domains.CHAIN_START + kid.to_bytes(4, "big") + seal_key + agreement_key + commitment
     ).digest()

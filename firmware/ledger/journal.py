@@ -11,8 +11,10 @@ from protocol import chain
 
 SECTOR_BYTES = 4096
 PAGE_BYTES = slots.PAGE_OCTETS
-# Sectors kept free so that void, return, close and event records fit when redemptions are refused.
-RESERVE_SECTORS = 2
+# Sectors kept free so that void, return, close and event records fit when redemptions are refused, and of these the
+# ones that only local marks may take: a terminal whose journal is full must still start, show, print and send.
+RESERVE_SECTORS = 4
+MARKS_SECTORS = 1
 
 
 class JournalFull(Exception):
@@ -49,6 +51,7 @@ class Journal:
         self.chain = chain_start
         self.boots = 0
         self.slots_skipped = 0
+        self.is_exhausted = False
 
     # Opening.
 
@@ -68,10 +71,18 @@ class Journal:
         if order:
             self._sector = order[-1]
             self._at = self._after_last_program(self._sector)
-        if last is not None:
-            # A page torn by the cut that ended the last run may read differently next time: copy what was found.
-            self._write(last.slot_class, last.kind, last.sequence, last.index, last.payload, last.seal)
         self.boots += 1
+        try:
+            self._settle_tail(last)
+        except JournalFull:
+            # Not even a mark fits: nothing will be written or sealed, but all can still be shown, printed and sent.
+            self.is_exhausted = True
+
+    def _settle_tail(self, last: "slots.Slot | None") -> None:
+        """Copy what the scan found last, since a page torn by the cut that ended the last run may read differently next
+        time; then burn the boot counter."""
+        if last is not None:
+            self._write(last.slot_class, last.kind, last.sequence, last.index, last.payload, last.seal)
         self.append_local(slots.LOCAL_BOOT, self.boots.to_bytes(4, "big"))
 
     def _read_headers(self) -> list:
@@ -143,6 +154,8 @@ class Journal:
         `seal_of(sequence, chain) -> 64 octets` signs; nothing has changed if it raises. This is the point of no
         return of design 4.6.
         """
+        if self.free_sectors() < MARKS_SECTORS:
+            raise JournalFull()
         sequence = self.sequence + 1
         head = chain.extend(self.chain, record)
         seal = seal_of(sequence, head)

@@ -3,14 +3,8 @@
 Everything that changes state goes through a method here and is durable when the method returns.
 """
 
-from firmware.ledger import roster_area, slots
-from firmware.ledger.document_area import (
-    CA_KEYS,
-    GRANT_FIRST,
-    POLICY,
-    ROSTER_SIGNATURE,
-    Documents,
-)
+from firmware.ledger import slots
+from firmware.ledger.document_area import GRANT_FIRST, POLICY, ROSTER_SIGNATURE, Documents
 from firmware.ledger.entitlements import Entitlements, Marks
 from firmware.ledger.journal import Journal
 from firmware.ledger.roster_area import RosterArea, RosterMissing
@@ -26,21 +20,21 @@ class LedgerError(Exception):
 
 
 class Ledger:
-    """`areas`: journal, roster_a, roster_b as flash areas; `documents`: loaded `Documents`; `seal_of(sequence, chain)`
-    signs; `clock` has `epoch_seconds()`.
+    """`flash`: areas by name (journal, roster_a, roster_b); `documents`: loaded `Documents`; `time_keeper` tells the time
+    and how far to trust it; `seal_of(sequence, chain)` signs and may be set after `open`, which burns the boot counter
+    that a signer needs first.
 
     Public state: `policy`, `roster`, `grants` (programme -> Grant), `context`, `entitlements`, `marks`, `journal`.
     """
 
-    def __init__(self, areas, documents: Documents, kid: int, chain_start: bytes, seal_of, clock) -> None:
-        self._areas = areas
+    def __init__(self, flash: dict, documents: Documents, kid: int, chain_start: bytes, time_keeper) -> None:
+        self._flash = flash
         self.documents = documents
         self.kid = kid
-        self._seal_of = seal_of
-        self._clock = clock
-        self.journal = Journal(areas.journal, kid, chain_start)
+        self.seal_of = None
+        self._time_keeper = time_keeper
+        self.journal = Journal(flash["journal"], kid, chain_start)
         self.marks = Marks()
-        self.time_trust = records.TRUST_UNSET
         self.unreadable_marks = 0
         self._counter = 0
         self._counter_end = 0
@@ -48,13 +42,12 @@ class Ledger:
     # Opening.
 
     def open(self) -> None:
-        """Read documents and roster, replay the journal, adopt what was not adopted yet."""
+        """Read documents and roster and replay the journal; `adopt_missing` follows when records can be sealed."""
         self._open_documents()
         periods = {programme: self.grants[programme].period for programme in sorted(self.grants)}
         self.entitlements = Entitlements(self.roster.count, periods)
         self.journal.open(self._replay)
         self.context = Context(self.roster, self.policy, self.grants)
-        self._adopt_missing()
 
     def _open_documents(self) -> None:
         """Policy, roster and grants as the documents hold them (their signatures were checked when they came in)."""
@@ -70,9 +63,9 @@ class Ledger:
     def _open_roster(self) -> RosterArea:
         """The area whose digest the documents name (the digest leads the roster's signature section)."""
         wanted = self.documents.get(ROSTER_SIGNATURE)[:32]
-        for area in (self._areas.roster_a, self._areas.roster_b):
+        for name in ("roster_a", "roster_b"):
             try:
-                found = RosterArea(area)
+                found = RosterArea(self._flash[name])
             except RosterMissing:
                 continue
             if found.digest == wanted:
@@ -90,8 +83,8 @@ class Ledger:
             return
         self.entitlements.apply(slot)
 
-    def _adopt_missing(self) -> None:
-        """Documents that came in but whose adoption record a power cut prevented."""
+    def adopt_missing(self) -> None:
+        """Commit the adoption of documents that came in without it: the first ones, or after a power cut."""
         held = [(records.SUBJECT_POLICY, self.policy.number, self.policy.digest)]
         held.append((records.SUBJECT_ROSTER, self.roster.number, self.roster.digest))
         for programme in sorted(self.grants):
@@ -110,7 +103,12 @@ class Ledger:
     def now_s(self) -> int:
         """Unsigned seconds since 1970, never below what a record, grant or acknowledgement has shown."""
         known_s = max(self.entitlements.last_time_s, self.marks.time_s)
-        return max(self._clock.epoch_seconds(), known_s)
+        return max(self._time_keeper.epoch_seconds(), known_s)
+
+    @property
+    def time_trust(self) -> int:
+        """How far records made now may be believed about their time (records.TRUST_*)."""
+        return self._time_keeper.trust
 
     def transaction_date(self, time_s: int) -> bytes:
         """EMV tag 9A of a moment, where the policy's clocks are."""
@@ -130,7 +128,7 @@ class Ledger:
     def commit(self, record: records.Record, index: int) -> int:
         """Make a record durable; returns its sequence. `index`: the family's roster index or slots.NO_INDEX."""
         octets = records.encode(record)
-        sequence, _, seal = self.journal.append_chain(record.kind, octets, index, self._seal_of)
+        sequence, _, seal = self.journal.append_chain(record.kind, octets, index, self.seal_of)
         slot = slots.Slot()
         slot.slot_class = slots.CLASS_CHAIN
         slot.kind = record.kind
@@ -181,6 +179,7 @@ class Ledger:
         payload = counter.to_bytes(4, "big") + body
         self.journal.append_local(slots.LOCAL_ACKNOWLEDGEMENT, payload)
         self.marks.apply(_stored_acknowledgement(payload))
+        self._time_keeper.hear(self.marks.time_s)
 
     def adopt_grant(self, signed: bytes, decoded: grant.Grant) -> None:
         """Put a verified grant in force: documents first, then its adoption record under the old context."""
@@ -189,7 +188,7 @@ class Ledger:
         grants[decoded.programme] = decoded
         self.grants = grants
         self.entitlements.start_period(decoded.programme, decoded.period)
-        self._adopt_missing()
+        self.adopt_missing()
         self.context = Context(self.roster, self.policy, self.grants)
 
     # Questions.
@@ -200,10 +199,6 @@ class Ledger:
         if granted is None:
             return 0
         return int(granted.amount_rupiah(index)) - self.entitlements.spent_rupiah(programme, index)
-
-    def ca_keys(self) -> bytes:
-        """The CA public keys that were provisioned."""
-        return self.documents.get(CA_KEYS)
 
     def records_from(self, first: int, count: int) -> list:
         """Chain slots for the relay and the screens."""
@@ -227,7 +222,3 @@ def _stored_acknowledgement(payload: bytes) -> acknowledgement.Acknowledgement:
     decoded.counter = int.from_bytes(payload[:4], "big")
     return decoded
 
-
-def store_roster(area, octets: bytes) -> None:
-    """Write a verified roster to the area that is not in use."""
-    roster_area.write(area, octets)

@@ -72,14 +72,15 @@ class Relay:
         self.sessions = 0
         self.failures = 0
         self.last_error = None
-        self.check_in = None
+        self._check_in = None
 
     def wake(self) -> None:
         """A record was committed or a seal verified: look for work now."""
         self._wake.set()
 
-    async def run(self) -> None:
+    async def run(self, check_in) -> None:
         """For ever: one session after another, with growing pauses while the broker is out of reach."""
+        self._check_in = check_in
         pause_ms = BACKOFF_FIRST_MS
         while True:
             sessions = self.sessions
@@ -97,18 +98,14 @@ class Relay:
     async def _rest(self, duration_ms: int) -> None:
         """Wait, checking in with the supervisor every second."""
         while duration_ms > 0:
-            self._tick()
+            self._check_in()
             await asyncio.sleep_ms(min(duration_ms, 1000))
             duration_ms -= 1000
-
-    def _tick(self) -> None:
-        if self.check_in is not None:
-            self.check_in()
 
     async def _session(self) -> None:
         """Connect, then read, keep alive and send side by side until one of them fails."""
         self.state = CONNECTING
-        self._tick()
+        self._check_in()
         settings = self._settings
         link = self._make_link()
         client = MqttClient(
@@ -148,7 +145,7 @@ class Relay:
         self._outbox.restart(ledger.marks.sealed_through)
         await client.publish(topic, self._status_frame(), PUBACK_TIMEOUT_MS)
         while True:
-            self._tick()
+            self._check_in()
             batch = self._outbox.next(
                 ledger.journal.sequence,
                 self._verified_through(),

@@ -1,0 +1,119 @@
+"""Making a terminal one of the programme's: keys are made here and never leave; everything given is verified first.
+
+Two steps, since the authority has to certify in between: `make_keys`, then `install`. Both may be repeated.
+"""
+
+import hashlib
+
+from firmware import settings
+from firmware.crypto import p256
+from firmware.crypto.p256_curve import N
+from firmware.ledger import ca_key_list, document_area, roster_area
+from firmware.ledger.document_area import Documents, DocumentsMissing
+from protocol import certificates, chain, grant, link_keys, policy, roster
+from protocol.errors import AuthenticationFailed, OutOfRange
+
+KEY_DRAW_OCTETS = 40
+
+
+def open_documents(flash: dict) -> Documents:
+    """The documents of a board, empty on a new one."""
+    documents = Documents(flash["identity_a"], flash["identity_b"])
+    try:
+        documents.load()
+    except DocumentsMissing:
+        pass  # a new terminal: the first save begins its documents
+    return documents
+
+
+def make_keys(documents: Documents, kid: int, entropy) -> tuple:
+    """Draw two key pairs for a new generation and keep them; returns (seal key, agreement key), 64 octets each."""
+    changes = {document_area.KID: kid.to_bytes(4, "big")}
+    publics = []
+    for section in (document_area.SEAL_PRIVATE, document_area.AGREEMENT_PRIVATE):
+        # 64 bits more than the order, so that the remainder is even over it (FIPS 186-5, A.2.1).
+        private = int.from_bytes(entropy(KEY_DRAW_OCTETS), "big") % (N - 1) + 1
+        changes[section] = private.to_bytes(32, "big")
+        publics.append(p256.public_key(private))
+    documents.save(changes)
+    return publics[0], publics[1]
+
+
+def install(flash: dict, documents: Documents, given: dict, roster_signed: bytes, signer) -> None:
+    """Verify and store what the authority issued: `given` maps document sections to octets.
+
+    Raises a `ProtocolError` naming what does not verify; nothing is stored then. `signer` is over the keys of
+    `make_keys` and derives the UN key that the chain commits to.
+    """
+    authority = given[document_area.AUTHORITY_KEY]
+    p256.decode_public_key(authority)
+    kid = int.from_bytes(documents.get(document_area.KID), "big")
+    terminal = _terminal_certificate(given[document_area.TERMINAL_CERTIFICATE], authority, kid, signer)
+    epoch = _epoch_certificate(given[document_area.EPOCH_CERTIFICATE], authority)
+    policy_digest = _policy(given[document_area.POLICY], authority)
+    octets, signature = certificates.split_signature(roster_signed, "roster")
+    roster_digest = roster.digest(octets)
+    _require(authority, roster.signed_message(roster_digest), signature, "roster signature")
+    for section in sorted(given):
+        if section >= document_area.GRANT_FIRST:
+            _grant(given[section], authority, kid, roster_digest, policy_digest)
+    ca_key_list.decode(given[document_area.CA_KEYS])
+    settings.parse(given.get(document_area.SETTINGS, b""))
+    changes = {section: given[section] for section in given}
+    changes[document_area.ROSTER_SIGNATURE] = roster_digest + signature
+    changes[document_area.FIRST_EPOCH_CERTIFICATE] = given[document_area.EPOCH_CERTIFICATE]
+    changes[document_area.CHAIN_START] = _chain_start(kid, terminal, epoch, signer)
+    roster_area.write(flash["roster_a"], octets)
+    documents.save(changes)
+
+
+def _require(key: bytes, message: bytes, signature: bytes, field: str) -> None:
+    """A signature that verifies, or `AuthenticationFailed`."""
+    if not p256.verify(key, hashlib.sha256(message).digest(), signature, True):
+        raise AuthenticationFailed(field, 0, "does not verify")
+
+
+def _terminal_certificate(signed: bytes, authority: bytes, kid: int, signer) -> certificates.TerminalCertificate:
+    """This terminal's own certificate: its kid and its keys."""
+    body, signature = certificates.split_signature(signed, "terminal certificate")
+    _require(authority, certificates.terminal_message(body), signature, "terminal certificate signature")
+    certificate = certificates.decode_terminal(body)
+    if certificate.kid != kid:
+        raise OutOfRange("kid", 1, "not this terminal's")
+    if (certificate.seal_key, certificate.agreement_key) != signer.public_keys():
+        raise OutOfRange("seal key", 10, "not this terminal's")
+    return certificate
+
+
+def _epoch_certificate(signed: bytes, authority: bytes) -> certificates.EpochCertificate:
+    """The gateway's keys."""
+    body, signature = certificates.split_signature(signed, "epoch certificate")
+    _require(authority, certificates.epoch_message(body), signature, "epoch certificate signature")
+    return certificates.decode_epoch(body)
+
+
+def _policy(signed: bytes, authority: bytes) -> bytes:
+    """The policy's digest."""
+    body, signature = certificates.split_signature(signed, "policy")
+    _require(authority, policy.signed_message(body), signature, "policy signature")
+    return policy.decode(body).digest
+
+
+def _grant(signed: bytes, authority: bytes, kid: int, roster_digest: bytes, policy_digest: bytes) -> None:
+    """A grant for this kid under this roster and policy."""
+    body, signature = certificates.split_signature(signed, "grant")
+    message = grant.signed_message(kid, roster_digest, policy_digest, body)
+    _require(authority, message, signature, "grant signature")
+    grant.decode(body, kid, roster_digest, policy_digest)
+
+
+def _chain_start(kid: int, terminal, epoch, signer) -> bytes:
+    """`chain_0`, which commits to both keys and the UN key."""
+    label = link_keys.UNPREDICTABLE_NUMBER[0]
+
+    def info_for(name: bytes) -> bytes:
+        return link_keys.info(name, kid, epoch.gateway_key_id, 0)
+
+    salt = link_keys.salt(terminal.agreement_key, epoch.agreement_key)
+    keys = signer.agree(epoch.agreement_key, info_for, salt, (link_keys.UNPREDICTABLE_NUMBER,))
+    return chain.start(kid, terminal.seal_key, terminal.agreement_key, keys[label])
