@@ -27,11 +27,14 @@ class Pin:
         self.name = name
         self._level = level
         self._watchers = []
+        self._refresh = None
         self._handler = None
         self._trigger = 0
 
     def value(self, level=None):
         if level is None:
+            if self._refresh is not None:
+                self._refresh()
             return self._level
         self.drive(level)
         return None
@@ -49,6 +52,10 @@ class Pin:
     def watch(self, callback) -> None:
         """Call `callback(level)` after each change of level."""
         self._watchers.append(callback)
+
+    def refresh_with(self, callback) -> None:
+        """Call `callback()` before a read, for a chip whose output changes with time alone."""
+        self._refresh = callback
 
     def drive(self, level) -> None:
         level = 1 if level else 0
@@ -276,9 +283,12 @@ class Uart:
         buffer[: len(data)] = data
         return len(data)
 
-    def deliver(self, data) -> None:
-        """The device at the other end sends `data`; what does not fit the receive buffer is lost, as on the chip."""
-        moment_us = self._clock.now_us()
+    def deliver(self, data, from_us=None) -> None:
+        """The device at the other end sends `data`, beginning now or at `from_us`.
+
+        What does not fit the receive buffer is lost, as on the chip.
+        """
+        moment_us = self._clock.now_us() if from_us is None else from_us
         if self._incoming:
             moment_us = max(moment_us, self._incoming[-1][0])
         for value in data:

@@ -35,6 +35,7 @@ class Clock:
 
     def epoch_seconds(self) -> int:
         """Unsigned seconds since 1970-01-01 UTC."""
+        # lumbung: float-ok - whole at once, and the unix float holds seconds exactly
         return int(time.time()) + _PORT_EPOCH_S + self._correction_s
 
     def set_epoch_seconds(self, epoch_s: int) -> None:

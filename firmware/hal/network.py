@@ -1,6 +1,4 @@
-"""The way to an IP network: bring Wi-Fi up, open a stream, and tear everything down when something fails."""
-
-import asyncio
+"""The way to an IP network: bring Wi-Fi up, and tear everything down when that fails."""
 
 # The radio needs a rest after a failed join, or the next one fails too.
 JOIN_REST_MS = 1000
@@ -8,25 +6,11 @@ JOIN_POLL_MS = 100
 
 
 class NetworkError(Exception):
-    """No network or no connection; `place` is the network or host that it was about."""
+    """No network; `place` is the network that it was about."""
 
     def __init__(self, place: str, reason: str):
         super().__init__("%s: %s" % (place, reason))
         self.place = place
-
-
-async def open_stream(host: str, port: int, tls=None) -> tuple:
-    """(reader, writer) of asyncio for a TCP connection, inside TLS if `tls` is an `ssl.SSLContext`.
-
-    NetworkError if it cannot be made; a host that refuses may show only at the first read or write, as OSError, because
-    the runtime does not ask the socket. Resolving a name keeps the processor until the name server answers.
-    """
-    try:
-        if tls is None:
-            return await asyncio.open_connection(host, port)
-        return await asyncio.open_connection(host, port, ssl=tls, server_hostname=host)
-    except OSError as error:
-        raise NetworkError(host, "no connection to port %d, %s" % (port, error))
 
 
 class WlanNetwork:
@@ -71,12 +55,6 @@ class WlanNetwork:
         except OSError:
             pass  # it was not joined: that is what is wanted
         self._wlan.active(False)
-
-    async def open(self, host: str, port: int, tls=None) -> tuple:
-        """As `open_stream`; NetworkError at once if the network is not joined."""
-        if not self.is_up():
-            raise NetworkError(host, "no network")
-        return await open_stream(host, port, tls)
 
     async def _give_up(self, reason: str) -> None:
         self.failed_joins += 1

@@ -2,8 +2,8 @@
 
 import asyncio
 
-from firmware.hal.network import JOIN_REST_MS, NetworkError, WlanNetwork, open_stream
-from tests.support.mp import raises, seed
+from firmware.hal.network import JOIN_REST_MS, NetworkError, WlanNetwork
+from tests.support.mp import raises
 
 
 class SteppingClock:
@@ -90,70 +90,3 @@ def test_without_a_configured_network_nothing_is_tried():
     radio = Radio(clock)
     raises(NetworkError, asyncio.run, WlanNetwork(radio, clock).up(1000))
     assert not radio.is_active
-
-
-def test_open_without_a_network_fails_at_once():
-    wlan, _, clock = network()
-    error = raises(NetworkError, asyncio.run, wlan.open("broker", 1883))
-    assert error.place == "broker" and clock.now_ms == 0
-
-
-async def echo(reader, writer):
-    writer.write(await reader.readexactly(4))
-    await writer.drain()
-    writer.close()
-    await writer.wait_closed()
-
-
-async def serve_somewhere():
-    """(server, port): the first of a range that is free, since port 0 would not tell which it became."""
-    for port in range(20000 + seed() % 30000, 60000):
-        try:
-            return await asyncio.start_server(echo, "127.0.0.1", port), port
-        except OSError:
-            pass
-    raise AssertionError("no free port")
-
-
-def test_a_stream_carries_octets_both_ways():
-    async def main():
-        server, port = await serve_somewhere()
-        reader, writer = await open_stream("127.0.0.1", port)
-        writer.write(b"tapi")
-        await writer.drain()
-        answer = await reader.readexactly(4)
-        writer.close()
-        await writer.wait_closed()
-        server.close()
-        await server.wait_closed()
-        return answer
-
-    assert asyncio.run(main()) == b"tapi"
-
-
-def test_a_refused_connection_shows_when_opening_or_at_the_first_read():
-    async def main():
-        try:
-            reader, _ = await open_stream("127.0.0.1", 1)
-        except NetworkError as error:
-            return error.place == "127.0.0.1"
-        try:
-            await reader.read(1)
-        except OSError:
-            return True
-        return False
-
-    assert asyncio.run(main())
-
-
-def test_a_host_that_does_not_resolve_is_a_typed_error():
-    async def unresolved(host, port):
-        raise OSError(-2, "name does not resolve")
-
-    kept = asyncio.open_connection
-    asyncio.open_connection = unresolved
-    try:
-        error = raises(NetworkError, asyncio.run, open_stream("broker.invalid", 1883))
-    finally:
-        asyncio.open_connection = kept
-    assert error.place == "broker.invalid" and "1883" in str(error)
