@@ -65,7 +65,7 @@ class Printer:
         self._clock = clock
         self._element = 0
         self._owed = 0  # octets that the printer still expects of a command that was cut off
-        self._dots = 0  # dot lines that were sent since a document last came out whole
+        self._dots = 0  # dot lines that were begun since a document last came out whole
         self._done_at = clock.ticks_ms()  # when the mechanism should have printed what it was sent
         self.errors = 0
 
@@ -82,10 +82,10 @@ class Printer:
             self._expect(self._dots)  # the rest of a document that failed comes out first
             style = Style()
             for element in document:
+                self._dots += height_dots(element)
                 for octets in encode(element, style):
                     await self._send(octets)
                 self._expect(height_dots(element))
-                self._dots += height_dots(element)
                 self._element += 1
             await self._clock.sleep_ms(max(0, self._clock.ticks_diff(self._done_at, self._clock.ticks_ms())))
             await self.check()
