@@ -36,7 +36,7 @@ def _load(letter: str) -> None:
         _cell[i] = GLYPHS[at + i]
 
 
-def text(fb: object, string: str, x: int, y: int, lit: int = 1) -> None:
+def text(fb, string: str, x: int, y: int, lit: int = 1) -> None:
     """Narrow text with its upper left corner at (x, y); what does not fit on the line is cut and marked."""
     for letter in fmt.shorten(string, (WIDTH - x + 1) // ADVANCE):
         _load(letter)
@@ -52,13 +52,13 @@ def width(string: str) -> int:
     return len(string) * ADVANCE - 1
 
 
-def centred(fb: object, string: str, y: int) -> None:
+def centred(fb, string: str, y: int) -> None:
     """Narrow text in the middle of the line."""
     string = fmt.shorten(string, COLUMNS)
     text(fb, string, (WIDTH - width(string)) // 2, y)
 
 
-def both(fb: object, left: str, right: str, y: int, chosen: bool = False) -> None:
+def both(fb, left: str, right: str, y: int, chosen: bool = False) -> None:
     """One line with a label at its start and a value at its end; a chosen one is dark on lit."""
     if chosen:
         fb.fill_rect(0, y - 1, WIDTH, LINE_HEIGHT, 1)
@@ -68,7 +68,7 @@ def both(fb: object, left: str, right: str, y: int, chosen: bool = False) -> Non
     text(fb, right, WIDTH - width(right) - 1, y, lit)
 
 
-def money(fb: object, label: str, amount_rupiah: int, y: int) -> None:
+def money(fb, label: str, amount_rupiah: int, y: int) -> None:
     """One line with a label and an amount; an amount is never cut, it rather loses its Rp."""
     amount = fmt.rupiah(amount_rupiah)
     if len(label) + 1 + len(amount) > COLUMNS:
@@ -76,7 +76,7 @@ def money(fb: object, label: str, amount_rupiah: int, y: int) -> None:
     both(fb, label, amount, y)
 
 
-def paragraph(fb: object, string: str, y: int, lines: int) -> None:
+def paragraph(fb, string: str, y: int, lines: int) -> None:
     """Wrapped narrow text of at most `lines` lines from `y` down, each line in the middle."""
     for line in fmt.wrap(string, COLUMNS)[:lines]:
         centred(fb, line, y)
@@ -98,7 +98,7 @@ def large_width(string: str, scale: int) -> int:
     return total * scale
 
 
-def large(fb: object, string: str, x: int, y: int, scale: int) -> int:
+def large(fb, string: str, x: int, y: int, scale: int) -> int:
     """Enlarged text with its upper left corner at (x, y), 7 * `scale` dots high; returns the x behind it."""
     for letter in string:
         _load(letter)
@@ -110,7 +110,7 @@ def large(fb: object, string: str, x: int, y: int, scale: int) -> int:
     return x - scale
 
 
-def _large_column(fb: object, column: int, before: int, x: int, y: int, scale: int) -> None:
+def _large_column(fb, column: int, before: int, x: int, y: int, scale: int) -> None:
     """One enlarged column, and the corners where its dots meet those of the column `before` it only diagonally."""
     corner = scale // 2
     for row in range(8):
@@ -131,7 +131,7 @@ def _large_column(fb: object, column: int, before: int, x: int, y: int, scale: i
             fb.fill_rect(x - corner, joint, corner, corner, 1)
 
 
-def largest(fb: object, string: str, y: int, height: int) -> None:
+def largest(fb, string: str, y: int, height: int) -> None:
     """`string` in the middle of a band of `height` dots from `y` down, as large as band and width allow."""
     for scale in _SCALES:
         wide = large_width(string, scale)
@@ -140,7 +140,7 @@ def largest(fb: object, string: str, y: int, height: int) -> None:
             return
 
 
-def largest_money(fb: object, amount_rupiah: int, y: int, height: int) -> None:
+def largest_money(fb, amount_rupiah: int, y: int, height: int) -> None:
     """An amount as `largest` draws it; it rather loses its Rp than become small."""
     amount = fmt.rupiah(amount_rupiah)
     if large_width(amount, 2) > WIDTH:
@@ -148,7 +148,7 @@ def largest_money(fb: object, amount_rupiah: int, y: int, height: int) -> None:
     largest(fb, amount, y, height)
 
 
-def head(fb: object, left: str, right: str = "") -> None:
+def head(fb, left: str, right: str = "") -> None:
     """Empty the screen and draw its title line, dark on lit."""
     fb.fill(0)
     fb.fill_rect(0, 0, WIDTH, HEAD_HEIGHT, 1)
@@ -158,7 +158,7 @@ def head(fb: object, left: str, right: str = "") -> None:
     text(fb, left, 1, 1, 0)
 
 
-def foot(fb: object, keys: tuple) -> None:
+def foot(fb, keys: tuple) -> None:
     """The keys that do something now, as ((key, word), ...), spread over the last line: each key as a dark cap."""
     wide = [width(cap) + 4 + width(word) for cap, word in keys]
     gap = (WIDTH - sum(wide)) // max(1, len(keys) - 1)
@@ -171,12 +171,12 @@ def foot(fb: object, keys: tuple) -> None:
         x += wide[i] + gap
 
 
-def barn(fb: object, x: int, y: int) -> None:
+def barn(fb, x: int, y: int) -> None:
     """The rice barn, 26 x 24 dots."""
     fb.blit(_barn, x, y, 0)
 
 
-def card(fb: object, x: int, y: int) -> None:
+def card(fb, x: int, y: int) -> None:
     """A chip card, 34 x 22 dots."""
     fb.fill_rect(x + 1, y, 32, 22, 1)
     fb.fill_rect(x, y + 1, 34, 20, 1)
@@ -187,10 +187,9 @@ def card(fb: object, x: int, y: int) -> None:
     fb.fill_rect(x + 5, y + 16, 24, 2, 1)
 
 
-def waves(fb: object, x: int, y: int) -> None:
+def waves(fb, x: int, y: int) -> None:
     """Three waves going out to the right, 11 x 16 dots: a card is laid on here."""
     for i in range(3):
         fb.fill_rect(x + 4 * i, y + 6 - 2 * i, 2, 4 + 4 * i, 1)
         fb.fill_rect(x + 4 * i - 1, y + 5 - 2 * i, 1, 1, 1)
         fb.fill_rect(x + 4 * i - 1, y + 10 + 2 * i, 1, 1, 1)
-

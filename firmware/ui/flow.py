@@ -22,14 +22,14 @@ CODE_TRIES = 3
 class Flow:
     """Runs for ever; `panel.shown` tells which screen is seen."""
 
-    def __init__(self, terminal: object, display: object, keypad: object, printer: object, signals: object) -> None:
+    def __init__(self, terminal, display, keypad, printer, signals) -> None:
         self._terminal = terminal
         self.panel = Panel(display, keypad, signals)
         self._paper = Paper(terminal, self.panel, printer)
         self.service = Service(terminal, self.panel, self._paper, signals)
         self._office = Office(terminal, self.panel, self._paper)
         self._is_logged_in = False
-        self._pending_of = None
+        self._pending_of: tuple = ()
         self._pending_rupiah = 0
 
     async def run(self) -> None:
@@ -123,4 +123,12 @@ class Flow:
             self._pending_of = (pending_count, newest)
             self._pending_rupiah = self._terminal.totals().pending_rupiah
         clock = "%s %s" % (fmt.clock(time_s, offset), fmt.zone(offset))
-        return clock, trusted, link, pending_count, self._pending_rupiah, newest, len(self._terminal.notices())
+        return (
+            clock,
+            trusted,
+            link,
+            pending_count,
+            self._pending_rupiah,
+            newest,
+            len(self._terminal.notices()),
+        )

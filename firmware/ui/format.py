@@ -91,17 +91,14 @@ def wrap(string: str, columns: int) -> list:
     lines = []
     line = ""
     for word in string.split():
-        while len(word) > columns:
-            if line:
-                lines.append(line)
-                line = ""
-            lines.append(word[:columns])
-            word = word[columns:]
-        if line and len(line) + 1 + len(word) > columns:
+        if line and len(line) + 1 + len(word) <= columns:
+            line += " " + word
+            continue
+        if line:
             lines.append(line)
-            line = word
-        elif word:
-            line = line + " " + word if line else word
+        whole_lines = (len(word) - 1) // columns
+        lines += [word[i * columns : (i + 1) * columns] for i in range(whole_lines)]
+        line = word[whole_lines * columns :]
     if line:
         lines.append(line)
     return lines

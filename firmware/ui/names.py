@@ -3,7 +3,7 @@
 from firmware.ui.strings import text
 
 
-def programme(terminal: object, number: int) -> str:
+def programme(terminal, number: int) -> str:
     """The programme's name; its number when policy has none."""
     for known, name in terminal.programmes():
         if known == number:
@@ -11,7 +11,7 @@ def programme(terminal: object, number: int) -> str:
     return text("programme_other", number)
 
 
-def goods(terminal: object, receipt: object) -> list:
+def goods(terminal, receipt) -> list:
     """The receipt's items as (name, unit, quantity_hundredths, price_rupiah)."""
     if not receipt.items:
         return []

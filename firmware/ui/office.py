@@ -15,7 +15,7 @@ _PAGE = 16
 class Office:
     """The screens behind the main menu; each ends with X or when nobody answers."""
 
-    def __init__(self, terminal: object, panel: object, paper: object) -> None:
+    def __init__(self, terminal, panel, paper) -> None:
         self._terminal = terminal
         self._panel = panel
         self._paper = paper
@@ -77,7 +77,7 @@ class Office:
         document = receipts.day_totals(self._terminal.totals(), terminal_id, self._terminal.now())
         await self._paper.print(document, False)
 
-    async def _browse(self, title: str, page: object) -> None:
+    async def _browse(self, title: str, page) -> None:
         """A list of receipts, where `page(first, count)` gives those at these places; E opens one."""
         chosen = 0
 
@@ -98,10 +98,10 @@ class Office:
             elif page(chosen + 1, 1):
                 chosen += 1
 
-    async def _view(self, page: object, place: int) -> None:
+    async def _view(self, page, place: int) -> None:
         """One receipt, its state kept fresh; M prints a copy, X goes back to the list."""
 
-        def receipt() -> object:
+        def receipt():
             return page(place, 1)[0]
 
         def values() -> tuple:
@@ -126,9 +126,7 @@ class Office:
         positions = []
         for first in range(0, PENDING_SEARCH_MAX, _PAGE):
             found = self._terminal.receipts(first, _PAGE)
-            for i in range(len(found)):
-                if found[i].state == RECORDED:
-                    positions.append(first + i)
+            positions += [first + i for i in range(len(found)) if found[i].state == RECORDED]
             if len(found) < _PAGE:
                 break
         return positions

@@ -13,7 +13,6 @@ ENTRY_TIMEOUT_MS = 60_000
 PIN_TIMEOUT_MS = 45_000
 REFRESH_MS = 1_000
 CODE_DIGITS_MAX = 8
-KEYS_FORGOTTEN_MAX = 16
 QUANTITY_HUNDREDTHS_MAX = 0xFFFF
 _DIGITS = "0123456789"
 
@@ -53,23 +52,24 @@ class PinBuffer:
 class Panel:
     """Operator and family, seen from the terminal.
 
-    `display` has `framebuffer` and `async show()`, `keypad` has `async get_key(timeout_ms)` (a key or None), `signals`
-    has `key()`. `shown` is the function that drew the screen now seen.
+    `display` has `framebuffer` and `async show()`; `keypad` has `async get_key(timeout_ms)`, a key or None, and does not
+    remember keys pressed while nobody waits, so that no impatient E says yes to a screen not yet seen; `signals` has
+    `key()`. `shown` is the function that drew the screen now seen.
     """
 
-    def __init__(self, display: object, keypad: object, signals: object) -> None:
+    def __init__(self, display, keypad, signals) -> None:
         self._display = display
         self._keypad = keypad
         self._signals = signals
         self.shown = None
 
-    async def show(self, draw: object, *values: object) -> None:
+    async def show(self, draw, *values) -> None:
         """Draw one screen and bring it to the display."""
         self.shown = draw
         draw(self._display.framebuffer, *values)
         await self._display.show()
 
-    async def poll(self, timeout_ms: int) -> object:
+    async def poll(self, timeout_ms: int):
         """A key, or None after `timeout_ms`."""
         key = await self._keypad.get_key(timeout_ms)
         if key is not None:
@@ -85,12 +85,6 @@ class Panel:
             raise NobodyAnswered
         return key
 
-    async def forget_keys(self) -> None:
-        """Drop what was keyed while nothing was asked, so that no impatient E says yes to a screen not yet seen."""
-        for _ in range(KEYS_FORGOTTEN_MAX):
-            if await self._keypad.get_key(0) is None:
-                return
-
     async def one_of(self, keys: str, timeout_ms: int = ENTRY_TIMEOUT_MS) -> str:
         """One of `keys`; others are passed over."""
         while True:
@@ -98,7 +92,7 @@ class Panel:
             if key in keys:
                 return key
 
-    async def watch(self, draw: object, values: object, timeout_ms: int, keys: str) -> str:
+    async def watch(self, draw, values, timeout_ms: int, keys: str) -> str:
         """Show `draw` of the tuple that `values()` gives, again whenever it changes, until one of `keys`."""
         shown = None
         waited_ms = 0

@@ -5,19 +5,21 @@ import asyncio
 from firmware.drivers.escpos_printer import PrinterError
 from firmware.ui import names, receipts, screens
 from firmware.ui.panel import NobodyAnswered, OperatorCancelled
+from firmware.ui.strings import text
 
 PRINT_TIMEOUT_MS = 20_000
+_REASONS = {PrinterError.PAPER: "print_paper", PrinterError.COVER: "print_cover"}
 
 
 class Paper:
     """Prints; when no paper comes, says so and offers another try."""
 
-    def __init__(self, terminal: object, panel: object, printer: object) -> None:
+    def __init__(self, terminal, panel, printer) -> None:
         self._terminal = terminal
         self._panel = panel
         self._printer = printer
 
-    async def redemption(self, receipt: object, for_whom: str, is_copy: bool, is_shown: bool = True) -> None:
+    async def redemption(self, receipt, for_whom: str, is_copy: bool, is_shown: bool = True) -> None:
         """Print a redemption; `is_shown` False leaves the screen as it is while the printer works."""
         document = receipts.redemption(
             receipt,
@@ -37,8 +39,11 @@ class Paper:
             try:
                 await asyncio.wait_for_ms(self._printer.print_document(document), PRINT_TIMEOUT_MS)
                 return True
-            except (PrinterError, asyncio.TimeoutError):
-                await self._panel.show(screens.print_failed, sale_stands)
+            except PrinterError as error:
+                reason = _REASONS.get(error.reason, "print_silent")
+            except asyncio.TimeoutError:
+                reason = "print_silent"
+            await self._panel.show(screens.print_failed, text(reason), sale_stands)
             try:
                 await self._panel.one_of("E")
             except (OperatorCancelled, NobodyAnswered):

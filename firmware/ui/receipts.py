@@ -5,9 +5,9 @@ double)` with align "l", "c" or "r"; `("rule",)`; `("feed", lines)`; `("cut",)`.
 and nothing more; no PAN and no PIN is ever handed in.
 """
 
-from protocol.records import TENDER_CASH
 from firmware.ui import format as fmt
 from firmware.ui.strings import STATE_PAPER, STATE_WORDS, refusal, text
+from protocol.records import TENDER_CASH
 
 COLUMNS = 32
 COLUMNS_DOUBLE = 16
@@ -24,7 +24,13 @@ def number(terminal_id: str, sequence: int) -> str:
 
 def _line(string: str, align: str = "l", bold: bool = False, double: bool = False) -> tuple:
     """One line of text, cut to the paper's width."""
-    return ("text", fmt.shorten(fmt.plain(string), COLUMNS_DOUBLE if double else COLUMNS), align, bold, double)
+    return (
+        "text",
+        fmt.shorten(fmt.plain(string), COLUMNS_DOUBLE if double else COLUMNS),
+        align,
+        bold,
+        double,
+    )
 
 
 def _wrapped(string: str, align: str = "l") -> list:
@@ -59,12 +65,16 @@ def _numbered(terminal_id: str, sequence: int, time_s: int, utc_offset_minutes: 
 
 
 def _goods(goods: list) -> list:
-    """Two lines for each item of (name, unit, quantity_hundredths, price_rupiah per unit)."""
+    """Two lines for each item of (name, unit, quantity_hundredths, price_rupiah per unit); three if numbers need it."""
     lines = []
     for name, unit, hundredths, price_rupiah in goods:
         lines.append(_line(name))
-        left = "  %s %s x %s" % (fmt.quantity(hundredths), unit, fmt.grouped(price_rupiah))
-        lines.append(_pair(left, fmt.grouped(fmt.line_rupiah(hundredths, price_rupiah))))
+        left = " %s %s x %s" % (fmt.quantity(hundredths), unit, fmt.grouped(price_rupiah))
+        right = fmt.grouped(fmt.line_rupiah(hundredths, price_rupiah))
+        if len(left) + 1 + len(right) <= COLUMNS:
+            lines.append(_pair(left, right))
+        else:
+            lines += [_line(left), _line(right, "r")]
     return lines + [("rule",)] if goods else lines
 
 
@@ -74,7 +84,7 @@ def _state(state: int) -> list:
 
 
 def redemption(
-    receipt: object, programme: str, goods: list, utc_offset_minutes: int, for_whom: str, is_copy: bool = False
+    receipt, programme: str, goods: list, utc_offset_minutes: int, for_whom: str, is_copy: bool = False
 ) -> list:
     """The receipt of a redemption.
 
@@ -107,8 +117,11 @@ def _amount(amount_rupiah: int) -> str:
 
 
 def refused(number_: int, detail: str, programme: str, roster_number: int, moment: tuple) -> list:
-    """A slip that says why a family was not served. `moment` is (time_s, trusted, utc_offset_minutes); roster_number 0
-    when the card was not known; `detail` as it is to be read."""
+    """A slip that says why a family was not served.
+
+    `moment` is (time_s, trusted, utc_offset_minutes); `detail` as it is to be read; `programme` "" and `roster_number`
+    0 when they were not known yet.
+    """
     time_s, trusted, utc_offset_minutes = moment
     document = _opening("paper_refused", False)
     document.append(_pair(text("paper_time"), fmt.moment(time_s, utc_offset_minutes)))
@@ -127,10 +140,12 @@ def refused(number_: int, detail: str, programme: str, roster_number: int, momen
     return document + _closing()
 
 
-def totals_rows(totals: object) -> list:
-    """(label, text) of all totals, the parts by state adding up to the sum: what was neither pending, sent nor paid
-    was refused or is disputed. `totals` has count, goods_rupiah, cash_rupiah, pending_rupiah, acknowledged_rupiah (sealed
-    at the gateway, not settled), settled_rupiah."""
+def totals_rows(totals) -> list:
+    """(label, text) of all totals; the parts by state add up to the sum.
+
+    `totals` has count, goods_rupiah, cash_rupiah, pending_rupiah, acknowledged_rupiah (sealed at the gateway, not
+    settled) and settled_rupiah; the rest of the sum was refused or is disputed.
+    """
     total_rupiah = totals.goods_rupiah + totals.cash_rupiah
     other_rupiah = total_rupiah - totals.pending_rupiah - totals.acknowledged_rupiah - totals.settled_rupiah
     return [
@@ -145,7 +160,7 @@ def totals_rows(totals: object) -> list:
     ]
 
 
-def day_totals(totals: object, terminal_id: str, moment: tuple) -> list:
+def day_totals(totals, terminal_id: str, moment: tuple) -> list:
     """End of the day: counts and sums by tender and by state, with a line to sign."""
     time_s, trusted, utc_offset_minutes = moment
     document = _opening("paper_totals", False)
@@ -165,7 +180,12 @@ def day_totals(totals: object, terminal_id: str, moment: tuple) -> list:
 
 
 def goods_received(
-    terminal_id: str, sequence: int, redemption_sequence: int, roster_number: int, time_s: int, utc_offset_minutes: int
+    terminal_id: str,
+    sequence: int,
+    redemption_sequence: int,
+    roster_number: int,
+    time_s: int,
+    utc_offset_minutes: int,
 ) -> list:
     """The family has confirmed by its card that the goods of an earlier redemption were handed over."""
     document = _opening("paper_goods_received", False)

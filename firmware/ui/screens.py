@@ -9,7 +9,8 @@ from firmware.states import PIN_DIGITS
 from firmware.ui import draw
 from firmware.ui import format as fmt
 from firmware.ui.glyphs import SIGN_OF_STATE
-from firmware.ui.strings import STATE_MEANINGS, STATE_WORDS, notice as notice_sentence, refusal, text
+from firmware.ui.strings import STATE_MEANINGS, STATE_WORDS, refusal, text
+from firmware.ui.strings import notice as notice_sentence
 
 ROWS = 4
 _ROW_TOP = 14
@@ -22,7 +23,7 @@ def _keys(*pairs: str) -> tuple:
 
 
 def idle(
-    fb: object,
+    fb,
     clock: str,
     trusted: bool,
     link: str,
@@ -43,13 +44,18 @@ def idle(
         draw.centred(fb, text("nothing_pending"), 34)
     if last:
         sequence, state = last
-        draw.both(fb, text("transaction_number", sequence), STATE_WORDS[state] + " " + chr(SIGN_OF_STATE + state), 44)
+        draw.both(
+            fb,
+            text("transaction_number", sequence),
+            STATE_WORDS[state] + " " + chr(SIGN_OF_STATE + state),
+            44,
+        )
     else:
         draw.centred(fb, text("none_yet"), 44)
     draw.foot(fb, _keys("E", "key_serve", "M", "key_menu"))
 
 
-def last_transaction(fb: object, sequence: int, state: int, amount_rupiah: int, moment: str) -> None:
+def last_transaction(fb, sequence: int, state: int, amount_rupiah: int, moment: str) -> None:
     """First screen after a start: what became of the newest transaction. A sequence of 0 says that there is none."""
     draw.head(fb, text("last"))
     if not sequence:
@@ -61,7 +67,7 @@ def last_transaction(fb: object, sequence: int, state: int, amount_rupiah: int, 
     draw.foot(fb, _keys("E", "key_next"))
 
 
-def login(fb: object, count: int, is_wrong: bool) -> None:
+def login(fb, count: int, is_wrong: bool) -> None:
     """The operator's short code, as dots."""
     draw.head(fb, text("login"))
     draw.centred(fb, text("login_wrong" if is_wrong and not count else "login_ask"), 14)
@@ -69,16 +75,18 @@ def login(fb: object, count: int, is_wrong: bool) -> None:
     draw.foot(fb, _keys("E", "key_ok", "C", "key_clear", "X", "key_cancel"))
 
 
-def choose(fb: object, title: str, rows: tuple, chosen: int) -> None:
+def choose(fb, title: str, rows: tuple, chosen: int) -> None:
     """A menu: `rows` of text, of which four are seen around the chosen one. Digit keys choose directly."""
     draw.head(fb, title, "%d/%d" % (chosen + 1, len(rows)) if len(rows) > ROWS else "")
     first = chosen - chosen % ROWS
     for i in range(first, min(first + ROWS, len(rows))):
-        draw.both(fb, "%d %s" % ((i + 1) % 10, rows[i]), "", _ROW_TOP + (i - first) * _ROW_HEIGHT, i == chosen)
+        draw.both(
+            fb, "%d %s" % ((i + 1) % 10, rows[i]), "", _ROW_TOP + (i - first) * _ROW_HEIGHT, i == chosen
+        )
     draw.foot(fb, _keys("E", "key_choose", "*#", "key_move", "X", "key_cancel"))
 
 
-def basket(fb: object, rows: tuple, chosen: int, total_rupiah: int) -> None:
+def basket(fb, rows: tuple, chosen: int, total_rupiah: int) -> None:
     """The price list with what is in the basket: `rows` of (name, right-hand text); the sum stands in the title."""
     draw.head(fb, text("basket"), fmt.rupiah(total_rupiah))
     first = chosen - chosen % ROWS
@@ -87,14 +95,14 @@ def basket(fb: object, rows: tuple, chosen: int, total_rupiah: int) -> None:
     draw.foot(fb, _keys("E", "key_fill", "M", "key_done", "X", "key_cancel"))
 
 
-def basket_full(fb: object) -> None:
+def basket_full(fb) -> None:
     """A record has room for no more kinds of goods."""
     draw.head(fb, text("basket"))
     draw.paragraph(fb, text("basket_full"), 24, 2)
     draw.foot(fb, _keys("E", "key_ok"))
 
 
-def quantity(fb: object, name: str, unit: str, price_rupiah: int, typed: str, sum_rupiah: int) -> None:
+def quantity(fb, name: str, unit: str, price_rupiah: int, typed: str, sum_rupiah: int) -> None:
     """How much of one commodity; `typed` as keyed so far."""
     draw.head(fb, name)
     draw.centred(fb, "%s / %s" % (fmt.rupiah(price_rupiah), unit), 12)
@@ -103,7 +111,7 @@ def quantity(fb: object, name: str, unit: str, price_rupiah: int, typed: str, su
     draw.foot(fb, _keys("E", "key_ok", "*", "key_comma", "C", "key_clear"))
 
 
-def amount(fb: object, title: str, amount_rupiah: int, remaining_rupiah: int) -> None:
+def amount(fb, title: str, amount_rupiah: int, remaining_rupiah: int) -> None:
     """Keying an amount; `remaining_rupiah` below zero when the entitlement is not known yet."""
     draw.head(fb, title)
     if remaining_rupiah >= 0:
@@ -112,7 +120,7 @@ def amount(fb: object, title: str, amount_rupiah: int, remaining_rupiah: int) ->
     draw.foot(fb, _keys("E", "key_ok", "*", "key_thousand", "C", "key_clear"))
 
 
-def tap_card(fb: object, programme: str, amount_rupiah: int) -> None:
+def tap_card(fb, programme: str, amount_rupiah: int) -> None:
     """Lay the card on the reader; an amount of 0 is not shown."""
     draw.head(fb, programme)
     draw.card(fb, 1, 17)
@@ -124,7 +132,7 @@ def tap_card(fb: object, programme: str, amount_rupiah: int) -> None:
     draw.foot(fb, _keys("X", "key_cancel"))
 
 
-def hold_card(fb: object, programme: str, amount_rupiah: int) -> None:
+def hold_card(fb, programme: str, amount_rupiah: int) -> None:
     """The card is at work and must stay; no key does anything."""
     draw.head(fb, programme)
     draw.largest(fb, text("hold"), 13, 18)
@@ -133,7 +141,7 @@ def hold_card(fb: object, programme: str, amount_rupiah: int) -> None:
         draw.largest_money(fb, amount_rupiah, 44, 16)
 
 
-def balance(fb: object, programme: str, roster_number: int, remaining_rupiah: int, hamlet: object, slot: object) -> None:
+def balance(fb, programme: str, roster_number: int, remaining_rupiah: int, hamlet, slot) -> None:
     """What a family may still take, with its place and turn."""
     draw.head(fb, programme, text("roster_number", roster_number))
     draw.centred(fb, text("remaining"), 12)
@@ -142,7 +150,7 @@ def balance(fb: object, programme: str, roster_number: int, remaining_rupiah: in
     draw.foot(fb, _keys("E", "key_done"))
 
 
-def confirm(fb: object, title: str, roster_number: int, amount_rupiah: int, remaining_rupiah: int) -> None:
+def confirm(fb, title: str, roster_number: int, amount_rupiah: int, remaining_rupiah: int) -> None:
     """Operator and family look at it together before the PIN; `title` names tender and programme."""
     draw.head(fb, title, "%d" % roster_number)
     draw.largest_money(fb, amount_rupiah, 12, 18)
@@ -151,7 +159,7 @@ def confirm(fb: object, title: str, roster_number: int, amount_rupiah: int, rema
     draw.foot(fb, _keys("E", "key_yes", "X", "key_cancel"))
 
 
-def pin(fb: object, programme: str, amount_rupiah: int, count: int, tries_left: int) -> None:
+def pin(fb, programme: str, amount_rupiah: int, count: int, tries_left: int) -> None:
     """The family keys its PIN: `count` dots. E behind the sixth digit is the family's word to the amount shown."""
     draw.head(fb, programme, text("pin"))
     draw.largest_money(fb, amount_rupiah, 11, 16)
@@ -160,7 +168,7 @@ def pin(fb: object, programme: str, amount_rupiah: int, count: int, tries_left: 
     draw.foot(fb, _keys("E", "key_yes", "C", "key_clear", "X", "key_cancel"))
 
 
-def granted(fb: object, programme: str, sequence: int, state: int, amount_rupiah: int, remaining_rupiah: int) -> None:
+def granted(fb, programme: str, sequence: int, state: int, amount_rupiah: int, remaining_rupiah: int) -> None:
     """The sale counts: its state in the largest letters, refreshed as acknowledgements arrive."""
     draw.head(fb, programme, text("transaction_number", sequence))
     draw.largest(fb, STATE_WORDS[state], 11, 16)
@@ -175,7 +183,7 @@ def detail_text(number: int, detail: int) -> str:
     return fmt.rupiah(detail) if is_money else "%d" % detail
 
 
-def refused(fb: object, number: int, detail: int, may_go_on: bool) -> None:
+def refused(fb, number: int, detail: int, may_go_on: bool) -> None:
     """Not served, with number, reason and what to do; `may_go_on` offers to try again instead of a slip."""
     draw.head(fb, text("not_debited"))
     end = draw.large(fb, text("failed"), 0, 11, 2)
@@ -190,7 +198,7 @@ def refused(fb: object, number: int, detail: int, may_go_on: bool) -> None:
         draw.foot(fb, _keys("E", "key_done", "M", "key_slip"))
 
 
-def recent(fb: object, sequence: int, state: int, amount_rupiah: int, clock: str) -> None:
+def recent(fb, sequence: int, state: int, amount_rupiah: int, clock: str) -> None:
     """The same card, programme and amount were served just now: the record, a reprint, and a deliberate way on."""
     draw.head(fb, text("recent"), clock)
     draw.largest(fb, STATE_WORDS[state], 11, 16)
@@ -199,7 +207,9 @@ def recent(fb: object, sequence: int, state: int, amount_rupiah: int, clock: str
     draw.foot(fb, _keys("E", "key_print", "M", "key_second"))
 
 
-def record(fb: object, programme: str, sequence: int, state: int, amount_rupiah: int, roster: int, moment: str) -> None:
+def record(
+    fb, programme: str, sequence: int, state: int, amount_rupiah: int, roster: int, moment: str
+) -> None:
     """One transaction with its state and what that means."""
     draw.head(fb, programme, text("transaction_number", sequence))
     draw.money(fb, "KPM %d" % roster, amount_rupiah, 11)
@@ -209,7 +219,7 @@ def record(fb: object, programme: str, sequence: int, state: int, amount_rupiah:
     draw.foot(fb, _keys("M", "key_print", "X", "key_back"))
 
 
-def record_list(fb: object, title: str, rows: tuple, chosen: int) -> None:
+def record_list(fb, title: str, rows: tuple, chosen: int) -> None:
     """Newest first: up to four `rows` of (sequence, clock, amount, state); `chosen` counts from the first row seen."""
     draw.head(fb, title)
     if not rows:
@@ -221,7 +231,7 @@ def record_list(fb: object, title: str, rows: tuple, chosen: int) -> None:
     draw.foot(fb, _keys("E", "key_see", "*#", "key_move", "X", "key_back"))
 
 
-def pending(fb: object, count: int, amount_rupiah: int, oldest_s: int, link: str) -> None:
+def pending(fb, count: int, amount_rupiah: int, oldest_s: int, link: str) -> None:
     """What has not reached the gateway yet."""
     draw.head(fb, text("pending"), fmt.shorten(link, 6))
     if count:
@@ -233,7 +243,7 @@ def pending(fb: object, count: int, amount_rupiah: int, oldest_s: int, link: str
     draw.foot(fb, _keys("E", "key_see", "X", "key_back") if count else _keys("X", "key_back"))
 
 
-def table(fb: object, title: str, unit: str, rows: tuple, keys: tuple) -> None:
+def table(fb, title: str, unit: str, rows: tuple, keys: tuple) -> None:
     """Up to four rows of (label, value): totals and the state of the device; the values' unit stands in the title."""
     draw.head(fb, title, unit)
     for i in range(len(rows)):
@@ -245,23 +255,23 @@ TOTALS_KEYS = _keys("M", "key_print", "#", "key_more", "X", "key_back")
 DEVICE_KEYS = _keys("E", "key_see", "X", "key_back")
 
 
-def printing(fb: object) -> None:
+def printing(fb) -> None:
     """While the printer works."""
     draw.head(fb, text("print_failed"))
     draw.centred(fb, text("printing"), 28)
 
 
-def print_failed(fb: object, sale_stands: bool) -> None:
-    """No paper came: said so, and that the sale stands all the same."""
+def print_failed(fb, reason: str, sale_stands: bool) -> None:
+    """No paper came: `reason` in a line, and that the sale stands all the same."""
     draw.head(fb, text("print_failed"))
     draw.paragraph(fb, text("print_what"), 14, 1)
-    draw.centred(fb, text("print_paper"), 24)
+    draw.centred(fb, reason, 24)
     if sale_stands:
         draw.centred(fb, text("print_stands"), 39)
     draw.foot(fb, _keys("E", "key_again", "X", "key_done"))
 
 
-def notice(fb: object, number: int, index: int, count: int) -> None:
+def notice(fb, number: int, index: int, count: int) -> None:
     """One of the notices, with its number."""
     draw.head(fb, text("notice"), "%d/%d" % (index + 1, count))
     draw.largest(fb, "N%02d" % number, 10, 16)
@@ -269,25 +279,25 @@ def notice(fb: object, number: int, index: int, count: int) -> None:
     draw.foot(fb, _keys("E", "key_next", "X", "key_back"))
 
 
-def starting(fb: object) -> None:
+def starting(fb) -> None:
     """While the journal is read at start."""
     fb.fill(0)
     draw.barn(fb, 51, 8)
     draw.centred(fb, text("starting"), 44)
 
 
-def stopped(fb: object, code: int, last: tuple) -> None:
+def stopped(fb, code: int, last: tuple) -> None:
     """The device has stopped itself: a code to photograph, and what became of the last transaction."""
     draw.head(fb, text("stopped"))
     draw.largest(fb, text("stopped_code", code), 11, 16)
-    draw.centred(fb, text("stopped_what") , 29)
+    draw.centred(fb, text("stopped_what"), 29)
     draw.centred(fb, text("ask_technician"), 38)
     if last:
         sequence, state = last
         draw.centred(fb, "%s: %s" % (text("transaction_number", sequence), STATE_WORDS[state]), 52)
 
 
-def _dots(fb: object, count: int, places: int, y: int) -> None:
+def _dots(fb, count: int, places: int, y: int) -> None:
     """`places` rings, of which `count` are filled."""
     pitch = 14
     x = (draw.WIDTH - places * pitch) // 2 + 2
@@ -299,5 +309,3 @@ def _dots(fb: object, count: int, places: int, y: int) -> None:
         else:
             fb.fill_rect(x + 3, y + 7, 4, 2, 1)
         x += pitch
-
-

@@ -18,8 +18,9 @@ from firmware.ui.strings import text
 from protocol.records import AMOUNT_RUPIAH_MAX, ITEMS_MAX, TENDER_CASH, TENDER_GOODS
 
 CARD_TIMEOUT_MS = 45_000
-CARD_SLICE_MS = 250
-KEY_SLICE_MS = 20
+# Reader and keypad are looked at in turn; the blind time of each stays below the length of a key press.
+CARD_SLICE_MS = 80
+KEY_SLICE_MS = 40
 IDENTIFY_TIMEOUT_MS = 20_000
 REDEEM_TIMEOUT_MS = 30_000
 RESULT_TIMEOUT_MS = 30_000
@@ -34,6 +35,7 @@ class Sale:
         self.roster_number = 0
         self.tender = TENDER_GOODS
         self.amount_rupiah = 0
+        self.is_second = False  # the same was served just now, and the operator goes on knowingly
         self.quantities = {}  # commodity code -> hundredths of its unit
         self.items = []  # (commodity code, hundredths, price per unit in rupiah)
 
@@ -41,7 +43,7 @@ class Sale:
 class Service:
     """The conversation over the counter. It talks to `terminal` and `panel` only; `paper` prints, `signals` sound."""
 
-    def __init__(self, terminal: object, panel: object, paper: object, signals: object) -> None:
+    def __init__(self, terminal, panel, paper, signals) -> None:
         self._terminal = terminal
         self._panel = panel
         self._paper = paper
@@ -139,19 +141,20 @@ class Service:
             sale.quantities[code] = hundredths
 
     async def _wait_for_card(self, sale: Sale) -> None:
-        """Ask for the card until it lies on the reader; the cancel key is heard all the while."""
-        await self._panel.show(screens.tap_card, sale.programme_name, sale.amount_rupiah)
+        """Until the card lies on the reader; it is asked for only when it does not. The cancel key is heard meanwhile."""
+        values = (sale.programme_name, sale.amount_rupiah)
         waited_ms = 0
-        while waited_ms < CARD_TIMEOUT_MS:
-            if await self._terminal.wait_for_card(CARD_SLICE_MS):
-                self._signals.card()
-                await self._panel.show(screens.hold_card, sale.programme_name, sale.amount_rupiah)
-                return
+        while not await self._terminal.wait_for_card(CARD_SLICE_MS):
+            if not waited_ms:
+                await self._panel.show(screens.tap_card, *values)
             await self._panel.poll(KEY_SLICE_MS)
             waited_ms += CARD_SLICE_MS + KEY_SLICE_MS
-        raise NobodyAnswered
+            if waited_ms >= CARD_TIMEOUT_MS:
+                raise NobodyAnswered
+        self._signals.card()
+        await self._panel.show(screens.hold_card, *values)
 
-    async def _identify(self, sale: Sale) -> object:
+    async def _identify(self, sale: Sale):
         """The card's view for the programme; a card that was read badly may be laid on again."""
         # People walk up now: a collection of the heap (100 to 300 ms with PSRAM) costs nobody time here.
         gc.collect()
@@ -176,51 +179,56 @@ class Service:
         await self._panel.show(screens.refused, refusal.number, refusal.detail, True)
         await self._panel.one_of("E")
 
-    async def _agree(self, sale: Sale, view: object) -> bool:
+    async def _agree(self, sale: Sale, view) -> bool:
         """Amount within the entitlement, seen by both; False when the same was served before and is to stay so."""
-        if not view.remaining_rupiah:
-            if view.recent is not None and not await self._serve_again(view.recent):
+        if view.remaining_rupiah:
+            await self._fit_amount(sale, view)
+        recent = view.recent
+        if recent is not None and sale.amount_rupiah in (0, recent.amount_rupiah):
+            sale.is_second = await self._serve_again(recent)
+            if not sale.is_second:
                 return False
+        if not view.remaining_rupiah:
             raise Refusal(refusals.NO_ENTITLEMENT)
+        title = text("second") if sale.is_second else self._title(sale)
+        await self._panel.show(
+            screens.confirm, title, view.roster_number, sale.amount_rupiah, view.remaining_rupiah
+        )
+        await self._panel.one_of("E")
+        return True
+
+    async def _fit_amount(self, sale: Sale, view) -> None:
+        """The amount of cash, and any amount again as long as it is more than what remains."""
         if sale.tender == TENDER_CASH:
-            sale.amount_rupiah = view.remaining_rupiah
             sale.amount_rupiah = await self._cash_amount(sale, view)
         while sale.amount_rupiah > view.remaining_rupiah:
             self._signals.refused()
-            values = (refusals.AMOUNT_ABOVE_REMAINING, view.remaining_rupiah, True)
-            await self._panel.show(screens.refused, *values)
+            await self._panel.show(
+                screens.refused, refusals.AMOUNT_ABOVE_REMAINING, view.remaining_rupiah, True
+            )
             await self._panel.one_of("E")
             if sale.tender == TENDER_CASH:
                 sale.amount_rupiah = await self._cash_amount(sale, view)
             else:
                 await self._choose_goods(sale)
-        if view.recent is not None and view.recent.amount_rupiah == sale.amount_rupiah:
-            if not await self._serve_again(view.recent):
-                return False
-        values = (self._title(sale), view.roster_number, sale.amount_rupiah, view.remaining_rupiah)
-        await self._panel.show(screens.confirm, *values)
-        await self._panel.forget_keys()
-        await self._panel.one_of("E")
-        return True
 
-    async def _cash_amount(self, sale: Sale, view: object) -> int:
+    async def _cash_amount(self, sale: Sale, view) -> int:
         """Cash, by default all that remains."""
         suggested_rupiah = min(view.remaining_rupiah, AMOUNT_RUPIAH_MAX)
         return await self._panel.amount(self._title(sale), suggested_rupiah, view.remaining_rupiah)
 
-    async def _serve_again(self, recent: object) -> bool:
+    async def _serve_again(self, recent) -> bool:
         """Show what was served just now: E prints it again and ends, M goes on to a second transaction."""
         offset = self._terminal.now()[2]
         clock = fmt.clock(recent.time_s, offset)
         values = (recent.sequence, recent.state, recent.amount_rupiah, clock)
         await self._panel.show(screens.recent, *values)
-        await self._panel.forget_keys()
         if await self._panel.one_of("EM") == "M":
             return True
         await self._paper.redemption(recent, receipts.FAMILY, True)
         return False
 
-    async def _redeem_with_pin(self, sale: Sale, view: object) -> object:
+    async def _redeem_with_pin(self, sale: Sale, view):
         """The receipt. A wrong PIN is keyed anew; a card taken away is laid on again, the PIN still standing."""
         has_pin = view.pin_kind != PIN_NONE
         tries_left = view.pin_tries_left
@@ -238,7 +246,7 @@ class Service:
                     tries_left = refusal.detail
                 await self._try_again(refusal)
 
-    async def _redeem(self, sale: Sale) -> object:
+    async def _redeem(self, sale: Sale):
         """The receipt of the one call that spends."""
         before = self._terminal.last_receipt()
         pin = self.pin.digits if self.pin.is_complete() else None
@@ -252,7 +260,7 @@ class Service:
                 raise Refusal(refusals.NO_ANSWER)
             return last
 
-    async def _hand_over(self, receipt: object) -> None:
+    async def _hand_over(self, receipt) -> None:
         """The sale counts: say so, print the family's receipt, then stay and show how far the record has come."""
         self._signals.granted()
         programme = names.programme(self._terminal, receipt.programme)
@@ -264,7 +272,6 @@ class Service:
 
         await self._panel.show(screens.granted, *values())
         await self._paper.redemption(receipt, receipts.FAMILY, False, False)
-        await self._panel.forget_keys()
         try:
             while await self._panel.watch(screens.granted, values, RESULT_TIMEOUT_MS, "EM") == "M":
                 await self._paper.redemption(receipt, receipts.SHOP, False)

@@ -28,9 +28,7 @@ _LINES = {
     "amount_only": "Isi jumlah saja",
     "basket_full": "Paling banyak 8 macam",
     "commodity_other": "Barang {}",
-    "amount": "Jumlah",
     "remaining": "Sisa hak",
-    "remaining_of": "Sisa hak {}",
     "remaining_after": "Sisa nanti",
     "roster_number": "No. KPM {}",
     "hamlet": "Dusun",
@@ -39,7 +37,6 @@ _LINES = {
     "card": "KARTU",
     "hold": "TAHAN KARTU",
     "hold_more": "Jangan angkat kartu",
-    "confirm": "Periksa bersama",
     "pin": "PIN bantuan",
     "pin_tries": "sisa {} kali coba",
     "pin_secret": "Tutupi saat mengetik",
@@ -53,7 +50,9 @@ _LINES = {
     "printing": "Mencetak struk...",
     "print_failed": "Printer",
     "print_stands": "Transaksi TETAP SAH",
-    "print_paper": "Periksa kertas.",
+    "print_paper": "Kertas habis.",
+    "print_cover": "Tutup printer terbuka",
+    "print_silent": "Periksa printer.",
     "last": "Transaksi terakhir",
     "none_yet": "Belum ada transaksi",
     "nothing_pending": "Semua sudah terkirim",
@@ -124,13 +123,11 @@ _PAPER = {
     "paper_tender": "Cara",
     "paper_total": "JUMLAH",
     "paper_remaining": "Sisa hak",
-    "paper_state": "Keadaan catatan",
     "paper_secret": "PIN bantuan rahasia. Jangan diberikan kepada siapa pun.",
     "paper_keep": "Simpan struk ini. Barang dan harga tidak sesuai? Tanyakan kepada pendamping.",
     "paper_not_debited": "Hak bantuan tidak berkurang.",
     "paper_clock": "Jam alat belum pasti.",
     "paper_signature": "Tanda tangan",
-    "paper_count": "Banyak transaksi",
     "paper_goods_received_what": "Keluarga menyatakan barang sudah diterima lengkap.",
 }
 
@@ -144,8 +141,7 @@ STATE_MEANINGS = (
     "Sedang diperiksa",
 )
 STATE_PAPER = (
-    "Transaksi ini sah dan sudah tersimpan di alat, juga bila listrik padam. "
-    "Catatan dikirim ke pusat begitu ada jaringan.",
+    "Transaksi ini sah, aman di alat walau listrik padam, dan dikirim ke pusat begitu ada jaringan.",
     "Catatan transaksi sudah diterima pusat dan menunggu dibayar ke e-Warong.",
     "Transaksi sudah dibayar ke e-Warong.",
     "Pusat menolak catatan ini. Tanyakan kepada pendamping.",
@@ -206,7 +202,7 @@ _NOTICES = {
 }
 
 
-def text(key: str, *values: object) -> str:
+def text(key: str, *values) -> str:
     """The sentence under `key`, with `values` in the places of `{}`; KeyError when there is none."""
     for table in (_LINES, _PARAGRAPHS, _PAPER):
         if key in table:

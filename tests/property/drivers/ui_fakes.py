@@ -10,7 +10,7 @@ import framebuf
 
 from firmware.drivers.escpos_printer import PrinterError
 from firmware.refusals import Refusal
-from firmware.states import PIN_AID, PIN_NONE, RECORDED
+from firmware.states import PIN_AID, PIN_DIGITS, PIN_NONE, RECORDED
 from firmware.ui.flow import Flow
 
 TERMINAL_ID = "7A1F03C2"
@@ -27,8 +27,8 @@ class Values:
     """Plain named values."""
 
     def __init__(self, **values):
-        for name in values:
-            setattr(self, name, values[name])
+        for name, value in values.items():
+            setattr(self, name, value)
 
 
 def receipt(sequence=1, amount_rupiah=200_000, state=RECORDED, **more):
@@ -134,7 +134,9 @@ class Terminal:
     def totals(self):
         pending = [r for r in self.stored if r.state == RECORDED]
         rupiah = sum([r.amount_rupiah for r in pending])
-        return totals(count=len(self.stored), goods_rupiah=rupiah, pending_count=len(pending), pending_rupiah=rupiah)
+        return totals(
+            count=len(self.stored), goods_rupiah=rupiah, pending_count=len(pending), pending_rupiah=rupiah
+        )
 
     def link_state(self):
         return self.link
@@ -177,15 +179,11 @@ class Keypad:
         self._counter = counter
         self._script = script
         self._at = 0
-        self.stale = ""
         self.on_wait = None
 
     async def get_key(self, timeout_ms):
-        assert 0 <= timeout_ms <= 900_000
+        assert 0 < timeout_ms <= 900_000
         shown = self._counter.flow.panel.shown.__name__
-        if timeout_ms == 0:
-            key, self.stale = (self.stale[0], self.stale[1:]) if self.stale else (None, "")
-            return key
         if self.on_wait:
             self.on_wait(shown)
         if self._at == len(self._script):
@@ -211,7 +209,7 @@ class Printer:
             await asyncio.sleep_ms(3_600_000)
         if self.failures:
             self.failures -= 1
-            raise PrinterError("paper out")
+            raise PrinterError(PrinterError.PAPER, 0)
         self.documents.append(document)
 
 
@@ -279,34 +277,48 @@ def printed(document):
     return [part[1] for part in document if part[0] == "text"]
 
 
+class Judge:
+    """Follows a log and keeps what must never happen, as sentences."""
+
+    def __init__(self, pin_kind):
+        self.wrong = []
+        self._pin_kind = pin_kind
+        self._pin = ""
+        self._may_redeem = False
+        self._shown = ""
+
+    def show(self, name):
+        if name == "idle":
+            self._may_redeem = False
+        if name == "idle" or (name == "pin" and self._shown != "pin"):
+            self._pin = ""
+        self._shown = name
+
+    def key(self, key, shown):
+        if shown == "pin" and key in "CX":
+            self._pin = ""
+        elif shown == "pin" and key in "0123456789" and len(self._pin) < PIN_DIGITS:
+            self._pin += key
+        if key == "E" and shown in ("pin", "confirm", "refused"):
+            self._may_redeem = True
+
+    def redeem(self, programme, tender, amount_rupiah, items, pin):
+        if not self._may_redeem:
+            self.wrong.append("redeemed without a confirmation of its own")
+        self._may_redeem = False
+        if self._pin_kind == PIN_NONE:
+            if pin is not None:
+                self.wrong.append("a PIN was handed over that nobody asked for")
+        elif pin is None or len(pin) != PIN_DIGITS or pin != self._pin.encode():
+            self.wrong.append("redeemed without the PIN that was keyed")
+
+
 def violations(counter, pin_kind):
     """What must never happen, found in the log of a play: a list of sentences, best empty."""
-    wrong = []
-    pin = ""
-    may_redeem = False
+    judge = Judge(pin_kind)
     for entry in counter.log:
-        if entry[0] == "key":
-            _, key, shown = entry
-            if shown == "pin":
-                if key == "C" or key == "X":
-                    pin = ""
-                elif key in "0123456789" and len(pin) < 6:
-                    pin += key
-            if key == "E" and shown in ("pin", "confirm", "refused", "print_failed"):
-                may_redeem = True
-        elif entry == ("show", "idle"):
-            pin = ""
-            may_redeem = False
-        elif entry[0] == "redeem":
-            if not may_redeem:
-                wrong.append("redeemed without a confirmation of its own")
-            may_redeem = False
-            given = entry[5]
-            if pin_kind == PIN_NONE:
-                if given is not None:
-                    wrong.append("a PIN was handed over that nobody asked for")
-            elif given is None or given != pin[-6:].encode():
-                wrong.append("redeemed without the PIN that was keyed")
-    if counter.flow.service.pin.digits != bytearray(6):
-        wrong.append("PIN not wiped")
-    return wrong
+        if entry[0] in ("show", "key", "redeem"):
+            getattr(judge, entry[0])(*entry[1:])
+    if counter.flow.service.pin.digits != bytearray(PIN_DIGITS):
+        judge.wrong.append("PIN not wiped")
+    return judge.wrong

@@ -1,12 +1,17 @@
-"""Every screen with usual and with extreme values; as a worker's driver it answers a name with the picture.
+"""Every screen and receipt with usual and with extreme values; as a worker's driver it answers a name with the thing.
 
-`handle(b"")` gives all names, one a line; `handle(b"screen ...")` the 1,024 octets of that screen's framebuffer.
+`handle(b"")` gives all names, one a line; `handle(b"screen ...")` the 1,024 octets of that screen's framebuffer,
+`handle(b"receipt ...")` that document as JSON.
 """
+
+import json
 
 import framebuf
 
 from firmware import refusals, states
-from firmware.ui import screens, strings
+from firmware.ui import receipts, screens, strings
+from protocol.records import TENDER_CASH, TENDER_GOODS
+from tests.property.drivers.ui_fakes import NOON_S, TERMINAL_ID, receipt, totals
 
 MOST_RUPIAH = 99_999_999
 MOST_SEQUENCE = (1 << 23) - 1
@@ -17,12 +22,30 @@ LONGEST_COMMODITY = "Beras Premium WW"
 LONGEST_UNIT = "karungWW"
 MOMENT = "21/11/2025 14:03 WITA"
 
-_MENU = tuple([strings.text(k) for k in ("serve", "inquiry", "records", "reprint", "totals", "pending", "device")])
-_GOODS = (("Beras", "10 kg"), ("Telur", "1,5 kg"), ("Tempe", ""), ("Kacang hijau", ""), ("Isi jumlah saja", ""))
+_MENU = tuple(
+    [strings.text(k) for k in ("serve", "inquiry", "records", "reprint", "totals", "pending", "device")]
+)
+_GOODS = (
+    ("Beras", "10 kg"),
+    ("Telur", "1,5 kg"),
+    ("Tempe", ""),
+    ("Kacang hijau", ""),
+    ("Isi jumlah saja", ""),
+)
 _GOODS_MOST = tuple([(LONGEST_COMMODITY, "655,35 " + LONGEST_UNIT)] * 9)
-_RECORDS = ((131, "14:03", 200000, 0), (130, "13:58", 200000, 1), (129, "13:40", 75500, 2), (128, "13:31", 600000, 4))
+_RECORDS = (
+    (131, "14:03", 200000, 0),
+    (130, "13:58", 200000, 1),
+    (129, "13:40", 75500, 2),
+    (128, "13:31", 600000, 4),
+)
 _RECORDS_MOST = tuple([(MOST_SEQUENCE, "23:59", MOST_RUPIAH, 3)] * 4)
-_TOTALS = (("Banyak transaksi", "842"), ("Belanja", "160.400.000"), ("Tunai", "8.000.000"), ("Jumlah", "168.400.000"))
+_TOTALS = (
+    ("Banyak transaksi", "842"),
+    ("Belanja", "160.400.000"),
+    ("Tunai", "8.000.000"),
+    ("Jumlah", "168.400.000"),
+)
 _LINES_MOST = tuple([("Ditolak/sengketa", "99.999.999.999")] * 4)
 
 
@@ -58,8 +81,8 @@ def _usual() -> list:
         ("totals", screens.table, (strings.text("totals"), "Rp", _TOTALS, screens.TOTALS_KEYS)),
         ("basket-full", screens.basket_full, ()),
         ("printing", screens.printing, ()),
-        ("print-failed", screens.print_failed, (True,)),
-        ("print-failed-other", screens.print_failed, (False,)),
+        ("print-failed", screens.print_failed, (strings.text("print_paper"), True)),
+        ("print-failed-other", screens.print_failed, (strings.text("print_cover"), False)),
         ("starting", screens.starting, ()),
         ("stopped", screens.stopped, (4021, (127, 0))),
         ("stopped-new", screens.stopped, (4021, ())),
@@ -69,12 +92,20 @@ def _usual() -> list:
 def _extreme() -> list:
     """(name, drawing function, values) with the largest amounts and the longest names there can be."""
     return [
-        ("most-idle", screens.idle, ("23:59 UTC+12:45", False, "SATELIT-LEO", 99999, 99999999999, (MOST_SEQUENCE, 4), 12)),
+        (
+            "most-idle",
+            screens.idle,
+            ("23:59 UTC+12:45", False, "SATELIT-LEO", 99999, 99999999999, (MOST_SEQUENCE, 4), 12),
+        ),
         ("most-last", screens.last_transaction, (MOST_SEQUENCE, 4, MOST_RUPIAH, MOMENT)),
         ("most-login", screens.login, (8, True)),
         ("most-choose", screens.choose, (LONGEST_NAME, (LONGEST_NAME,) * 12, 11)),
         ("most-basket", screens.basket, (_GOODS_MOST, 8, 8 * MOST_RUPIAH)),
-        ("most-quantity", screens.quantity, (LONGEST_COMMODITY, LONGEST_UNIT, MOST_RUPIAH, "655,35", 65535 * MOST_RUPIAH // 100)),
+        (
+            "most-quantity",
+            screens.quantity,
+            (LONGEST_COMMODITY, LONGEST_UNIT, MOST_RUPIAH, "655,35", 65535 * MOST_RUPIAH // 100),
+        ),
         ("most-amount", screens.amount, ("Belanja " + LONGEST_NAME, MOST_RUPIAH, MOST_RUPIAH)),
         ("most-tap", screens.tap_card, (LONGEST_NAME, MOST_RUPIAH)),
         ("most-hold", screens.hold_card, (LONGEST_NAME, MOST_RUPIAH)),
@@ -108,7 +139,9 @@ def _by_number() -> list:
         detail = MOST_RUPIAH if screens.detail_text(number, 0) != "0" else 2
         all_of_them.append(("refused-%02d" % number, screens.refused, (number, detail, may_go_on)))
     for number in range(1, states.NOTICE_LAST + 2):
-        all_of_them.append(("notice-%02d" % number, screens.notice, (number, number - 1, states.NOTICE_LAST + 1)))
+        all_of_them.append(
+            ("notice-%02d" % number, screens.notice, (number, number - 1, states.NOTICE_LAST + 1))
+        )
     return all_of_them
 
 
@@ -117,14 +150,75 @@ def samples() -> list:
     return _usual() + _extreme() + _by_number()
 
 
-def handle(request: bytes) -> bytes:
-    """Answer `screen <name>` with its framebuffer, nothing with all names."""
-    if not request:
-        return "\n".join(["screen " + name for name, _, _ in samples()]).encode()
-    wanted = request.decode().split(" ", 1)[1]
+GOODS = [("Beras", "kg", 1000, 13500), ("Telur", "kg", 150, 28000), ("Tempe", "papan", 300, 6000)]
+_GOODS_LONGEST = [(LONGEST_COMMODITY, LONGEST_UNIT, 65535, MOST_RUPIAH)] * 8
+
+
+def _most(state: int):
+    """A receipt with the largest values there can be."""
+    return receipt(
+        MOST_SEQUENCE,
+        MOST_RUPIAH,
+        state,
+        remaining_rupiah=MOST_RUPIAH,
+        roster_number=MOST_ROSTER,
+        time_s=0xFFFFFFFF,
+    )
+
+
+def documents() -> list:
+    """(name, document) of all kinds of paper, ordinary and extreme."""
+    family, shop = receipts.FAMILY, receipts.SHOP
+    found = []
+    for state in range(5):
+        sale = receipt(127, 195_000, state, tender=TENDER_GOODS, remaining_rupiah=5_000)
+        found.append(("sale-%d" % state, receipts.redemption(sale, "Sembako", GOODS, 420, family)))
+        most = receipts.redemption(_most(state), LONGEST_NAME, _GOODS_LONGEST, 0, shop, True)
+        found.append(("copy-most-%d" % state, most))
+    cash = receipt(128, 600_000, tender=TENDER_CASH)
+    found.append(("cash-shop", receipts.redemption(cash, "PKH", [], 480, shop)))
+    now = (NOON_S, True, 420)
+    for number in range(1, refusals.LAST + 2):
+        words = screens.detail_text(number, 50_000)
+        found.append(("refused-%02d" % number, receipts.refused(number, words, "Sembako", 417, now)))
+        most = receipts.refused(
+            number, screens.detail_text(number, MOST_RUPIAH), LONGEST_NAME, 0, (0, False, 0)
+        )
+        found.append(("refused-most-%02d" % number, most))
+    day = totals(
+        count=31,
+        goods_rupiah=5_450_000,
+        cash_rupiah=600_000,
+        pending_rupiah=2_400_000,
+        acknowledged_rupiah=1_850_000,
+        settled_rupiah=1_600_000,
+    )
+    found.append(("totals", receipts.day_totals(day, TERMINAL_ID, now)))
+    full = totals(count=99999, goods_rupiah=99_999_999_999, cash_rupiah=99_999_999_999)
+    found.append(("totals-most", receipts.day_totals(full, TERMINAL_ID, (0xFFFFFFFF, False, 0))))
+    found.append(("goods-received", receipts.goods_received(TERMINAL_ID, 129, 127, 417, NOON_S, 420)))
+    return found
+
+
+def _picture(wanted: str) -> bytearray:
+    """The framebuffer of one screen."""
     for name, function, values in samples():
         if name == wanted:
             picture = bytearray(1024)
             function(framebuf.FrameBuffer(picture, 128, 64, framebuf.MONO_VLSB), *values)
             return picture
     raise ValueError("no such screen: " + wanted)
+
+
+def handle(request: bytes) -> bytes:
+    """All names, or what the named one looks like."""
+    if not request:
+        names = ["screen " + sample[0] for sample in samples()]
+        return "\n".join(names + ["receipt " + name for name, _ in documents()]).encode()
+    kind, wanted = request.decode().split(" ", 1)
+    if kind == "screen":
+        return _picture(wanted)
+    for name, document in documents():
+        if name == wanted:
+            return json.dumps(document).encode()
+    raise ValueError("no such receipt: " + wanted)

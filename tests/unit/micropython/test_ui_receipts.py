@@ -1,0 +1,135 @@
+"""Receipts say what was bought, what remains and where the record stands; they fit the paper and tell no secret."""
+
+from firmware import refusals, states
+from firmware.drivers import escpos_printer
+from firmware.ui import receipts, strings
+from protocol.records import TENDER_GOODS
+from tests.property.drivers.ui_fakes import NOON_S, TERMINAL_ID, printed, receipt, totals
+from tests.property.drivers.ui_samples import GOODS, documents
+
+MOMENT = (NOON_S, True, 420)
+
+
+def test_every_line_fits_the_paper_and_is_plain():
+    for name, document in documents():
+        for part in document:
+            if part[0] == "text":
+                _, string, align, bold, double = part
+                assert len(string) <= (16 if double else 32), (name, string)
+                assert all(" " <= letter <= "~" for letter in string), (name, string)
+                assert align in ("l", "c", "r") and bold in (True, False), (name, part)
+        assert document[-1] == ("cut",), name
+
+
+def test_every_kind_of_paper_has_a_sample():
+    names = [name for name, _ in documents()]
+    assert len(set(names)) == len(names)
+    for kind in ("sale", "cash", "copy", "refused", "totals", "goods-received"):
+        assert any(name.startswith(kind) for name in names), kind
+
+
+def test_the_printer_driver_takes_every_document():
+    for name, document in documents():
+        style = escpos_printer.Style()
+        octets = b"".join(
+            [piece for part in document for piece in pieces(escpos_printer.encode(part, style))]
+        )
+        assert len(octets) > 200, name
+
+
+def pieces(encoded):
+    """What the driver made of one element, as a list of octet strings."""
+    return [encoded] if isinstance(encoded, (bytes, bytearray)) else list(encoded)
+
+
+def test_a_sale_names_goods_prices_remainder_number_time_programme_and_state():
+    sale = receipt(127, 195_000, states.RECORDED, tender=TENDER_GOODS, remaining_rupiah=5_000)
+    lines = printed(receipts.redemption(sale, "Sembako", GOODS, 420, receipts.FAMILY))
+    paper = "\n".join(lines)
+    for wanted in (
+        "No. transaksi    7A1F03C2-000127",
+        "Waktu       21/11/2025 14:03 WIB",
+        "Program                  Sembako",
+        "No. KPM                      417",
+        "Cara                     Belanja",
+        "Beras\n 10 kg x 13.500          135.000",
+        "Telur\n 1,5 kg x 28.000          42.000",
+        "Tempe\n 3 papan x 6.000          18.000",
+        "JUMLAH\nRp 195.000",
+        "Sisa hak                Rp 5.000",
+        "TERCATAT",
+        strings.text("paper_family"),
+    ):
+        assert wanted in paper, (wanted, paper)
+    assert strings.text("paper_copy") not in lines
+
+
+def test_prices_and_sums_of_goods_are_never_cut():
+    goods = [("Beras", "karung", 1250, 150_000), ("Gula", "bungkus", 10000, 150_000)]
+    lines = printed(receipts.redemption(receipt(127), "Sembako", goods, 420, receipts.FAMILY))
+    at = lines.index("Beras")
+    assert lines[at : at + 5] == [
+        "Beras",
+        " 12,5 karung x 150.000 1.875.000",
+        "Gula",
+        " 100 bungkus x 150.000",
+        "15.000.000",
+    ]
+
+
+def test_each_state_is_explained_on_paper():
+    for state in range(5):
+        lines = printed(receipts.redemption(receipt(127, state=state), "Sembako", [], 420, receipts.SHOP))
+        assert strings.STATE_WORDS[state] in lines
+        assert strings.STATE_PAPER[state] in " ".join(lines), state
+
+
+def test_a_reprint_is_marked_and_otherwise_the_same():
+    first = receipts.redemption(receipt(127), "Sembako", GOODS, 420, receipts.FAMILY)
+    second = receipts.redemption(receipt(127), "Sembako", GOODS, 420, receipts.FAMILY, True)
+    mark = ("text", "SALINAN", "c", True, True)
+    assert mark in second and mark not in first
+    second.remove(mark)
+    assert first == second
+
+
+def test_advice_about_the_pin_goes_to_the_family_only():
+    sale = receipt(127)
+    family = " ".join(printed(receipts.redemption(sale, "Sembako", [], 420, receipts.FAMILY)))
+    shop = " ".join(printed(receipts.redemption(sale, "Sembako", [], 420, receipts.SHOP)))
+    assert strings.text("paper_secret") in family and strings.text("paper_secret") not in shop
+    assert strings.text("paper_shop") in shop
+
+
+def test_a_refusal_slip_has_number_reason_and_what_was_not_lost():
+    lines = " ".join(
+        printed(receipts.refused(refusals.AMOUNT_ABOVE_REMAINING, "Rp 50.000", "Sembako", 417, MOMENT))
+    )
+    for wanted in (
+        "R14",
+        "Jumlah melebihi sisa hak bantuan.",
+        "Sisa Rp 50.000",
+        strings.text("paper_not_debited"),
+    ):
+        assert wanted in lines, wanted
+    uncertain = " ".join(printed(receipts.refused(3, "0", "", 0, (NOON_S, False, 420))))
+    assert strings.text("paper_clock") in uncertain and strings.text("paper_roster") not in uncertain
+
+
+def test_totals_by_state_add_up_to_the_sum():
+    day = totals(
+        count=7,
+        goods_rupiah=1_000_000,
+        cash_rupiah=400_000,
+        pending_rupiah=600_000,
+        acknowledged_rupiah=300_000,
+        settled_rupiah=450_000,
+    )
+    rows = [value for _, value in receipts.totals_rows(day)]
+    assert rows == ["7", "1.000.000", "400.000", "1.400.000", "600.000", "300.000", "450.000", "50.000"]
+
+
+def test_goods_received_refers_to_its_redemption():
+    lines = printed(receipts.goods_received(TERMINAL_ID, 129, 127, 417, NOON_S, 420))
+    assert "No. transaksi    7A1F03C2-000129" in lines
+    assert "Untuk transaksi  7A1F03C2-000127" in lines
