@@ -147,8 +147,15 @@ class Terminal:
     # Serving.
 
     async def wait_for_card(self, timeout_ms: int) -> bool:
-        """Whether a card came into the field in time; two cards at once are a `Refusal`."""
+        """Whether a card is in the field in time; two cards at once are a `Refusal`.
+
+        A card that rests on the reader since it was identified stays as it is: activating it again would reset it.
+        """
         try:
+            if self._tap is not None:
+                if self._reader.target is not None and await self._reader.card_is_present():
+                    return True
+                self._tap.session.live = False
             return await self._reader.wait_for_card(timeout_ms) is not None
         except CardError as error:
             raise refusal_of(error)
@@ -191,6 +198,12 @@ class Terminal:
         except CardError:
             # Best effort by design (section 4.5): the record is committed and decides alone.
             tap.session.wipe()
+
+    async def abandon(self) -> None:
+        """The conversation is over: forget the card and switch the field off, if a sale has not done so."""
+        if self._tap is not None:
+            self._forget()
+            await self._reader.field_off()
 
     def _forget(self) -> None:
         """Let go of the card before."""

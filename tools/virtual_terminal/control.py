@@ -1,0 +1,124 @@
+"""The bench's hands and eyes on a virtual terminal: starts its process and speaks its JSON lines."""
+
+import json
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from firmware.ledger import document_area
+from protocol import certificates
+from tools.authority.issue import Authority
+
+ROOT = Path(__file__).resolve().parents[2]
+INTERPRETER = ROOT / "build" / "bin" / "micropython64"
+INSIDE = Path(__file__).with_name("inside.py")
+
+
+class TerminalError(Exception):
+    """The virtual terminal answered with an error, or ended."""
+
+
+class VirtualTerminal:
+    """One virtual terminal in a process of its own; its flash is an image file that outlives it."""
+
+    def __init__(self, flash: Path, log: Path, interpreter: Path = INTERPRETER) -> None:
+        self._log = log.open("a")
+        self._process = subprocess.Popen(
+            [str(interpreter), "-X", "heapsize=8m", str(INSIDE), str(ROOT), str(flash)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
+        )
+
+    def __enter__(self) -> "VirtualTerminal":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.switch_off()
+
+    def switch_off(self) -> None:
+        """Cut the power: the process is killed, as a mains failure would."""
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout, self._log):
+            if stream is not None:
+                stream.close()
+
+    def ask(self, do: str, **fields: Any) -> dict[str, Any]:
+        """One line there and back; raises `TerminalError`."""
+        if self._process.stdin is None or self._process.stdout is None:
+            raise TerminalError("no pipes")
+        try:
+            self._process.stdin.write(json.dumps({"do": do, **fields}) + "\n")
+            self._process.stdin.flush()
+            line = self._process.stdout.readline()
+        except (BrokenPipeError, ValueError) as error:
+            raise TerminalError(f"{do}: the terminal is off") from error
+        if not line:
+            raise TerminalError(f"{do}: the terminal ended, see {self._log.name}")
+        answer = json.loads(line)
+        if "error" in answer:
+            raise TerminalError(f"{do}: {answer['error']}: {answer['text']}")
+        result: dict[str, Any] = answer["ok"]
+        return result
+
+    def press(self, keys: str) -> None:
+        """Press keys."""
+        self.ask("press", keys=keys)
+
+    def shown(self) -> str:
+        """The name of the screen that is seen."""
+        return str(self.ask("shown")["shown"])
+
+    def wait_for(self, condition: Callable[[], bool], what: str, timeout_s: float = 20.0) -> None:
+        """Look until `condition()` holds; raises `TerminalError` naming `what` when it does not in time."""
+        deadline = time.monotonic() + timeout_s
+        while not condition():
+            if time.monotonic() > deadline:
+                raise TerminalError(f"waited {timeout_s:.0f} s for {what}; the screen shows {self.shown()!r}")
+            time.sleep(0.03)
+
+    def wait_for_screen(self, name: str, timeout_s: float = 20.0) -> None:
+        """Until the screen `name` is seen."""
+        self.wait_for(lambda: self.shown() == name, f"screen {name!r}", timeout_s)
+
+
+def provision(
+    terminal: VirtualTerminal,
+    authority: Authority,
+    kid: int,
+    issued_s: int,
+    sections: dict[int, bytes],
+    roster_signed: bytes,
+    grants: Callable[[int], dict[int, bytes]],
+) -> bytes:
+    """Make keys on the terminal, certify them and install everything; returns the terminal certificate.
+
+    `sections` are the documents that all terminals share; `grants(kid)` gives the signed grants by programme.
+    """
+    keys = terminal.ask("make_keys", kid=kid)
+    certificate = authority.terminal(
+        kid,
+        bytes.fromhex(keys["seal_key"]),
+        bytes.fromhex(keys["agreement_key"]),
+        certificates.STORAGE_SOFTWARE,
+        issued_s,
+    )
+    given = dict(sections)
+    given[document_area.TERMINAL_CERTIFICATE] = certificate
+    given[document_area.AUTHORITY_KEY] = authority.public
+    for programme, signed in grants(kid).items():
+        given[document_area.GRANT_FIRST + programme] = signed
+    terminal.ask(
+        "install",
+        sections={str(name): octets.hex() for name, octets in given.items()},
+        roster=roster_signed.hex(),
+    )
+    return certificate

@@ -1,0 +1,191 @@
+"""Runs inside MicroPython: the firmware on a virtual board, driven by JSON lines on standard input.
+
+Each line is {"do": name, ...}; the answer is one line {"ok": ...} or {"error": type, "text": ...}. What the hand does
+(keys, cards) goes to the chip models; the firmware is not told that it is virtual.
+"""
+
+import asyncio
+import json
+import sys
+
+sys.path.insert(0, sys.argv[1])
+
+from firmware import provisioning
+from firmware.app import App
+from firmware.crypto.signer import SoftwareSigner
+from firmware.ledger import document_area
+from firmware.ui import strings
+from hardware.emv_card.card import Card
+from hardware.printer_escpos import receipt_text
+from protocol import records
+from tools.virtual_board import VirtualBoard
+
+KEY_DOWN_MS = 60
+KEY_UP_MS = 60
+
+
+class Virtual:
+    """The terminal on the bench: its board, its application while powered, and the cards lying about."""
+
+    def __init__(self, flash_path: str) -> None:
+        self.board = VirtualBoard(flash_path)
+        self._app = None
+        self._task = None
+        self._cards = {}
+        self._receipts_seen = 0
+        self._crash = 0
+
+    # Factory.
+
+    async def do_make_keys(self, request: dict) -> dict:
+        """Keys for a new generation; only the public halves come out."""
+        documents = provisioning.open_documents(self.board.board.flash)
+        seal, agreement = provisioning.make_keys(documents, request["kid"], self.board.board.entropy)
+        return {"seal_key": seal.hex(), "agreement_key": agreement.hex()}
+
+    async def do_install(self, request: dict) -> dict:
+        """Verify and store what the authority issued."""
+        flash = self.board.board.flash
+        documents = provisioning.open_documents(flash)
+        given = {}
+        for name in request["sections"]:
+            given[int(name)] = bytes.fromhex(request["sections"][name])
+        provisioning.install(flash, documents, given, bytes.fromhex(request["roster"]), self._signer(documents))
+        return {}
+
+    def _signer(self, documents) -> SoftwareSigner:
+        """A signer for provisioning alone: it seals nothing, so it needs no burned boot counter."""
+        return SoftwareSigner(
+            int.from_bytes(documents.get(document_area.SEAL_PRIVATE), "big"),
+            int.from_bytes(documents.get(document_area.AGREEMENT_PRIVATE), "big"),
+            self.board.board.entropy,
+            0,
+        )
+
+    # Power and hands.
+
+    async def do_set_rtc(self, request: dict) -> dict:
+        """The technician sets the clock chip."""
+        self.board.set_rtc(request["epoch_s"])
+        return {}
+
+    async def do_power_on(self, request: dict) -> dict:
+        """Start the firmware."""
+        self._app = App(self.board.board, self._restarted)
+        self._task = asyncio.create_task(self._app.run())
+        return {}
+
+    def _restarted(self, code: int) -> None:
+        self._crash = code
+
+    async def do_press(self, request: dict) -> dict:
+        """Press keys one after the other, as fingers do."""
+        for key in request["keys"]:
+            self.board.keypad.press(key)
+            await asyncio.sleep_ms(KEY_DOWN_MS)
+            self.board.keypad.release(key)
+            await asyncio.sleep_ms(KEY_UP_MS)
+        return {}
+
+    async def do_place(self, request: dict) -> dict:
+        """Put a card on the reader; its chip keeps its state between visits."""
+        name = request["name"]
+        if name not in self._cards:
+            self._cards[name] = Card(request["data"])
+        self.board.pn532.place(self._cards[name])
+        return {}
+
+    async def do_remove(self, request: dict) -> dict:
+        """Take all cards away."""
+        self.board.pn532.remove()
+        return {}
+
+    # Eyes.
+
+    async def do_screen(self, request: dict) -> dict:
+        """The lit pixels as rows of hex, and the name of the screen."""
+        rows = ["".join(["1" if self.board.display.pixel(x, y) else "0" for x in range(128)]) for y in range(64)]
+        shown = self._app.flow.panel.shown if self._app is not None and hasattr(self._app, "flow") else ""
+        return {"rows": rows, "shown": shown, "crash": self._crash}
+
+    async def do_shown(self, request: dict) -> dict:
+        """The name of the screen alone."""
+        ready = self._app is not None and hasattr(self._app, "flow")
+        return {"shown": self._app.flow.panel.shown if ready else "", "crash": self._crash}
+
+    async def do_receipts(self, request: dict) -> dict:
+        """What was printed since the last call, as text."""
+        receipts = self.board.printer.receipts()
+        new = [receipt_text(receipt) for receipt in receipts[self._receipts_seen :]]
+        self._receipts_seen = len(receipts)
+        return {"receipts": new}
+
+    async def do_books(self, request: dict) -> dict:
+        """The chain as the terminal has it, with the state that its screen shows for each redemption."""
+        ledger = self._app.ledger
+        found = []
+        for slot in ledger.records_from(1, ledger.journal.sequence):
+            record = records.decode(slot.payload)
+            entry = {"sequence": slot.sequence, "kind": records.name(slot.kind), "time_s": record.time_s}
+            if slot.kind == records.REDEMPTION:
+                entry["programme"] = record.programme
+                entry["tender"] = record.tender
+                entry["amount_rupiah"] = record.amount_rupiah
+                entry["family"] = slot.index + 1
+                entry["application"] = record.proof.application_index
+                entry["atc"] = record.proof.atc
+                entry["ac"] = record.proof.ac.hex()
+            state = self._app.terminal.state_of(slot.sequence)
+            entry["state"] = strings.STATES[state] if hasattr(strings, "STATES") else str(state)
+            found.append(entry)
+        granted = 0
+        for programme in sorted(ledger.grants):
+            for index in range(ledger.roster.count):
+                granted += ledger.grants[programme].amount_rupiah(index)
+        return {
+            "records": found,
+            "granted_rupiah": granted,
+            "redeemed_rupiah": ledger.entitlements.redeemed_rupiah,
+            "voided_rupiah": ledger.entitlements.voided_rupiah,
+            "sealed_through": ledger.marks.sealed_through,
+            "reclaim_through": ledger.marks.reclaim_through,
+            "link": self._app.relay.state,
+            "boots": ledger.journal.boots,
+            "downlink": self._app.downlink.counts,
+        }
+
+    async def answer(self, line: str) -> dict:
+        """Carry out one line."""
+        try:
+            request = json.loads(line)
+            return {"ok": await getattr(self, "do_" + request["do"])(request)}
+        except Exception as error:  # lumbung: recorded, the other side raises it with its name
+            sys.print_exception(error, sys.stderr)
+            return {"error": type(error).__name__, "text": str(error)}
+
+    async def watch(self) -> None:
+        """A firmware that ended of itself is told on standard error: it never should."""
+        while True:
+            if self._task is not None and self._task.done():
+                try:
+                    await self._task
+                except Exception as error:  # lumbung: recorded, printed for the person at the bench
+                    sys.print_exception(error, sys.stderr)
+                self._task = None
+            await asyncio.sleep_ms(100)
+
+
+async def main() -> None:
+    """Serve lines until standard input ends."""
+    virtual = Virtual(sys.argv[2])
+    asyncio.create_task(virtual.watch())
+    source = asyncio.StreamReader(sys.stdin)
+    while True:
+        line = await source.readline()
+        if not line:
+            return
+        answer = await virtual.answer(line.decode())
+        sys.stdout.write(json.dumps(answer) + "\n")
+
+
+asyncio.run(main())
