@@ -1,0 +1,1 @@
+"""The daemon between terminals and the settlement service."""

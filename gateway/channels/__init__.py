@@ -1,0 +1,1 @@
+"""Ways by which frames reach the gateway and leave it."""

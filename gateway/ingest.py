@@ -1,0 +1,277 @@
+"""The decision about every frame: octets and what is known in, verdict out; no clock, no input or output.
+
+A frame is opened (tag, salt, codec), its records are laid beside what is sealed already, and the chain is followed up
+to a seal. Only the seal makes records count: it proves every record before it, so frames may come in any order, cut
+differently each time, and any number of times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gateway.contexts import HeldContext
+from gateway.terminals import TerminalView
+from gateway.verdicts import ChainRecord, Fault, Judgement, Outcome, SealedRun, Verdict
+from gateway.waiting import WaitingFrame
+from protocol import chain, frame, records, status
+from protocol.errors import AuthenticationFailed, OutOfRange, ProtocolError, UnknownContext, UnknownVersion
+from protocol.frame import Header
+
+Look = Callable[[int, int], list[ChainRecord]]
+"""Sealed records of the terminal in a range of sequences, as committed; those that exist, rising."""
+Verify = Callable[[TerminalView, bytes, bytes], bool]
+"""(terminal, message, seal): tell whether the terminal's seal key signed the message."""
+
+
+@dataclass(slots=True)
+class Opened:
+    """A frame whose tag was good, or the fault for which it was not opened."""
+
+    header: Header
+    batch: WaitingFrame | None = None
+    report: status.Status | None = None
+    fault: Fault | None = None
+
+
+def open_frame(raw: bytes, header: Header, view: TerminalView) -> Opened:
+    """Decrypt and decode one frame of a known terminal."""
+    try:
+        if header.frame_class == frame.CLASS_RECORDS:
+            return Opened(header, batch=_open_records(raw, header, view))
+        return Opened(header, report=_open_report(raw, header, view))
+    except ProtocolError as error:
+        return Opened(header, fault=Fault.of(error))
+    except Exception as error:
+        # The terminal holds the keys, so it can send anything: no input of one may stop the others.
+        return Opened(
+            header, fault=Fault(type(error).__name__, "records", frame.HEADER_OCTETS, "decoder failed")
+        )
+
+
+def _open_records(raw: bytes, header: Header, view: TerminalView) -> WaitingFrame:
+    last = header.first + header.count - 1
+    if last > records.SEQUENCE_MAX:
+        raise OutOfRange("count", 8, "runs past the last sequence")
+    seal_at = len(raw) - frame.SEAL_OCTETS if header.sealed else len(raw)
+    batch = WaitingFrame(0, header.first, header.count, None, bytes(raw[seal_at:]), seal_at)
+    contexts: list[HeldContext] = view.history.held
+    if view.waiting:
+        contexts = contexts + view.history.prospects(view.waiting.adoptions())
+    try:
+        batch.records = frame.open_records(raw, contexts, view.keys.up).records
+    except UnknownContext:
+        batch.raw = raw
+    return batch
+
+
+def _open_report(raw: bytes, header: Header, view: TerminalView) -> status.Status:
+    if header.frame_class != frame.CLASS_UP:
+        raise UnknownVersion("class", 0, "not an uplink")
+    _, body = frame.open_counter(raw, view.keys.up)
+    if header.codec != frame.UP_STATUS:
+        raise UnknownVersion("codec", 0, "unknown kind of uplink")
+    return status.decode(body)
+
+
+def judge(opened: Opened, frame_id: int, view: TerminalView, look: Look, verify: Verify) -> Judgement:
+    """The verdict on an opened frame; `view` moves on to what is known after it."""
+    judgement = Judgement(Verdict(frame_id, Outcome.INVALID, opened.fault))
+    verdict = judgement.verdict
+    if opened.report is not None:
+        _judge_report(opened, view, judgement)
+    elif opened.batch is not None:
+        batch = opened.batch
+        batch.frame_id = frame_id
+        if batch.records is None and _covered(batch, view):
+            verdict.outcome = Outcome.DUPLICATE
+            return judgement
+        ruling = _Ruling(view, look, verify, judgement)
+        if batch.records is None:
+            verdict.outcome = Outcome.UNKNOWN_CONTEXT
+        else:
+            verdict.outcome, verdict.fault = ruling.place(batch)
+        if verdict.outcome in (Outcome.CANDIDATE, Outcome.UNKNOWN_CONTEXT):
+            ruling.keep(batch)
+        if view.waiting:
+            ruling.advance()
+    return judgement
+
+
+def _covered(batch: WaitingFrame, view: TerminalView) -> bool:
+    """Tell whether a frame that cannot be read has nothing to add: its range is sealed by now."""
+    return batch.last <= view.sealed_through
+
+
+def _judge_report(opened: Opened, view: TerminalView, judgement: Judgement) -> None:
+    counter = opened.header.counter
+    if counter <= view.status_counter:
+        judgement.verdict.outcome = Outcome.DUPLICATE
+        return
+    view.status_counter = counter
+    judgement.verdict.outcome = Outcome.STATUS
+    judgement.status = opened.report
+    judgement.status_counter = counter
+
+
+class _Ruling:
+    """One frame's consequences: where it is placed, and which waiting frames it sets free."""
+
+    def __init__(self, view: TerminalView, look: Look, verify: Verify, judgement: Judgement) -> None:
+        self._view = view
+        self._look = look
+        self._verify = verify
+        self._judgement = judgement
+
+    def place(self, batch: WaitingFrame) -> tuple[Outcome, Fault | None]:
+        """Lay records beside what is sealed, and extend the chain where the frame's own seal proves it."""
+        view = self._view
+        head = view.sealed_through
+        assert batch.records is not None
+        fresh = batch.records
+        if batch.first <= head:
+            sealed = self._sealed(batch.first, min(batch.last, head))
+            for known, octets in zip(sealed, batch.records, strict=False):
+                if known.octets != octets:
+                    return self._differs(batch, known.sequence)
+            if batch.last <= head:
+                return Outcome.DUPLICATE, None
+            fresh = batch.records[head + 1 - batch.first :]
+        if not batch.seal or view.frozen_from or batch.first > head + 1:
+            return Outcome.CANDIDATE, None
+        run = self._follow([(octets, batch.frame_id) for octets in fresh])
+        if not self._is_sealed(run[-1].sequence, run[-1].chain, batch.seal):
+            return Outcome.INVALID, _bad_seal(batch)
+        self._take(SealedRun(run, batch.seal))
+        return Outcome.SEALED, None
+
+    def keep(self, batch: WaitingFrame) -> None:
+        """Let a frame wait, within the quota."""
+        view = self._view
+        if view.waiting.holds(batch):
+            self._judgement.verdict.outcome = Outcome.DUPLICATE
+            return
+        victim = view.waiting.add(batch)
+        if victim is batch:
+            self._judgement.verdict.outcome = Outcome.EVICTED
+        elif victim is not None:
+            self._judgement.moved.append(Verdict(victim.frame_id, Outcome.EVICTED))
+
+    def advance(self) -> None:
+        """Seal waiting frames for as long as that sets more of them free."""
+        while self._settle_reached() or self._prove_next():
+            pass
+
+    def _settle_reached(self) -> bool:
+        """Judge again the waiting frames that the head has come up to; tell whether it moved on."""
+        view = self._view
+        for batch in list(view.waiting.frames):
+            if batch.records is None and not self._read_again(batch) and not _covered(batch, view):
+                continue
+            if batch.first > view.sealed_through + 1:
+                continue
+            before = view.sealed_through
+            outcome, fault = (Outcome.DUPLICATE, None) if batch.records is None else self.place(batch)
+            if outcome is not Outcome.CANDIDATE:
+                self._leave(batch, outcome, fault)
+            if view.sealed_through > before:
+                return True
+        return False
+
+    def _prove_next(self) -> bool:
+        """Follow candidates up to the nearest seal that fits them; tell whether the head moved on."""
+        view = self._view
+        view.doubtful_through = 0
+        if view.frozen_from:
+            return False
+        for goal in view.waiting.provable(view.sealed_through):
+            for path in view.waiting.paths(view.sealed_through, goal):
+                run = self._follow(path)
+                if self._is_sealed(goal.last, run[-1].chain, goal.seal):
+                    self._take(SealedRun(run, goal.seal))
+                    used = {record.frame_id for record in run}
+                    for batch in [held for held in view.waiting.frames if held.frame_id in used]:
+                        if batch.last <= view.sealed_through:
+                            self._leave(batch, Outcome.SEALED, None)
+                    return True
+            # Some candidate before this seal is not what was sealed; which one, only a resend tells.
+            view.doubtful_through = max(view.doubtful_through, goal.first - 1)
+        return False
+
+    def _read_again(self, batch: WaitingFrame) -> bool:
+        """Try a frame whose context was unknown with the contexts held by now; tell whether it can be read."""
+        opened = open_frame(batch.raw, frame.read_header(batch.raw), self._view)
+        if opened.batch is None or opened.batch.records is None:
+            return False
+        batch.records = opened.batch.records
+        batch.raw = b""
+        return True
+
+    def _differs(self, batch: WaitingFrame, sequence: int) -> tuple[Outcome, Fault | None]:
+        """Other records than the sealed ones: a fork if they are sealed too, else a version that lost."""
+        if not batch.seal:
+            return Outcome.SUPERSEDED, Fault(
+                "Superseded", "records", frame.HEADER_OCTETS, "another version is sealed"
+            )
+        assert batch.records is not None
+        value = self._chain_before(batch.first)
+        for octets in batch.records:
+            value = chain.extend(value, octets)
+        if not self._is_sealed(batch.last, value, batch.seal):
+            return Outcome.INVALID, _bad_seal(batch)
+        self._view.freeze(sequence)
+        self._judgement.conflict_at = min(self._judgement.conflict_at or sequence, sequence)
+        return Outcome.CONFLICT, Fault("Conflict", "records", frame.HEADER_OCTETS, "a second sealed version")
+
+    def _follow(self, path: list[tuple[bytes, int]] | tuple[tuple[bytes, int], ...]) -> list[ChainRecord]:
+        """The chain over (record, frame id) from the head on."""
+        value = self._view.chain
+        sequence = self._view.sealed_through
+        run = []
+        for octets, frame_id in path:
+            sequence += 1
+            value = chain.extend(value, octets)
+            run.append(ChainRecord(sequence, octets, value, frame_id))
+        return run
+
+    def _is_sealed(self, sequence: int, value: bytes, seal: bytes) -> bool:
+        return self._verify(self._view, chain.seal_message(self._view.kid, sequence, value), seal)
+
+    def _take(self, run: SealedRun) -> None:
+        """Move the head to the end of a proved run."""
+        view = self._view
+        view.sealed_through = run.last
+        view.chain = run.records[-1].chain
+        for record in run.records:
+            view.recent[record.sequence] = record
+            if record.octets[0] == records.ADOPTION:
+                view.history.adopt(record.octets)
+        self._judgement.runs.append(run)
+
+    def _leave(self, batch: WaitingFrame, outcome: Outcome, fault: Fault | None) -> None:
+        """Take a frame out of the pool; if it is the one being judged, that is its verdict."""
+        self._view.waiting.frames = [held for held in self._view.waiting.frames if held is not batch]
+        if batch.frame_id == self._judgement.verdict.frame_id:
+            self._judgement.verdict.outcome = outcome
+            self._judgement.verdict.fault = fault
+        else:
+            self._judgement.moved.append(Verdict(batch.frame_id, outcome, fault))
+
+    def _sealed(self, first: int, last: int) -> list[ChainRecord]:
+        """Sealed records of a range, committed or not yet."""
+        recent = self._view.recent
+        if first in recent:
+            return [recent[sequence] for sequence in range(first, last + 1)]
+        committed_last = last
+        while committed_last in recent:
+            committed_last -= 1
+        committed = self._look(first, committed_last)
+        return committed + [recent[sequence] for sequence in range(committed_last + 1, last + 1)]
+
+    def _chain_before(self, sequence: int) -> bytes:
+        """The chain value before a sealed record."""
+        return self._sealed(sequence - 1, sequence - 1)[0].chain if sequence > 1 else self._view.chain_start
+
+
+def _bad_seal(batch: WaitingFrame) -> Fault:
+    return Fault.of(AuthenticationFailed("seal", batch.seal_at, "does not verify over the chain"))

@@ -1,0 +1,1 @@
+"""What the gateway keeps, behind one interface with two implementations."""

@@ -1,0 +1,280 @@
+"""What the gateway asks of a store, and the rows that pass between them.
+
+Everything is written by `apply`: one `Changes`, one transaction, durable when it returns. Reads see what was applied.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from gateway.documents import Document
+from gateway.verdicts import ChainRecord, Fault
+
+
+class RecordState(enum.IntEnum):
+    """What settlement has said about a sealed record."""
+
+    PENDING = 0
+    SETTLED = 1
+    REFUSED = 2
+    DISPUTED = 3
+    RECORDED = 4
+    """Booked, carries no money."""
+
+
+@dataclass(slots=True)
+class TerminalRow:
+    """One terminal generation.
+
+    `certificate` is body and signature; `gaps` JSON of [first, count, literal]; `booked_through` is what settlement has
+    taken; a `settlement_error` stops forwarding; `status` is the body of its last report.
+    """
+
+    kid: int
+    certificate: bytes
+    gateway_key_id: int
+    registered_ms: int
+    revoked: bool = False
+    sealed_through: int = 0
+    chain: bytes = b""
+    booked_through: int = 0
+    frozen_from: int = 0
+    gaps: str = "[]"
+    settlement_error: str = ""
+    last_seen_ms: int = 0
+    status_counter: int = -1
+    status: bytes = b""
+
+
+@dataclass(slots=True)
+class HeadRow:
+    """What ingest changes in a terminal."""
+
+    kid: int
+    sealed_through: int
+    chain: bytes
+    frozen_from: int
+    gaps: str
+    last_seen_ms: int
+    status_counter: int
+
+
+@dataclass(slots=True)
+class FrameRow:
+    """A frame exactly as received; `is_waiting` while its records are not sealed."""
+
+    frame_id: int
+    kid: int
+    first: int
+    count: int
+    received_ms: int
+    channel: str
+    octets: bytes
+    is_waiting: bool
+
+
+@dataclass(slots=True)
+class RecordRow:
+    """A sealed record with its derived columns; `seal` is b"" but for the last one of a run.
+
+    `repeats_card_use` marks a card proof whose (card key, application, ATC) had been seen before.
+    """
+
+    kid: int
+    sequence: int
+    frame_id: int
+    octets: bytes
+    chain: bytes
+    seal: bytes
+    kind: int
+    time_s: int
+    amount_rupiah: int
+    card_use: bytes | None
+    repeats_card_use: bool = False
+    state: RecordState = RecordState.PENDING
+    reason: str = ""
+
+
+@dataclass(slots=True)
+class OutboxRow:
+    """A sealed run on its way to settlement; `request_id` 0 until it is part of a request."""
+
+    outbox_id: int
+    kid: int
+    first: int
+    last: int
+    due_ms: int
+    request_id: int = 0
+
+
+@dataclass(slots=True)
+class RequestRow:
+    """One settlement request, composed once so that every retry carries the same idempotency key."""
+
+    request_id: int
+    key: str
+    created_ms: int
+    attempts: int = 0
+    next_attempt_ms: int = 0
+    last_error: str = ""
+    failed: bool = False
+
+
+@dataclass(slots=True)
+class EvidenceRow:
+    """A refused frame; `kid` is what it claims, 0 where not even that can be read."""
+
+    evidence_id: int
+    kid: int
+    outcome: str
+    fault: Fault | None
+    received_ms: int
+    channel: str
+    octets: bytes
+
+
+@dataclass(slots=True)
+class ConflictRow:
+    """A proved fork: the frame that holds the second sealed version from `sequence` on."""
+
+    kid: int
+    sequence: int
+    received_ms: int
+    octets: bytes
+
+
+@dataclass(slots=True)
+class Changes:
+    """Everything that one transaction does."""
+
+    terminals: list[TerminalRow] = field(default_factory=list)
+    """Newly registered terminals."""
+    revoked: list[int] = field(default_factory=list)
+    heads: list[HeadRow] = field(default_factory=list)
+    statuses: list[tuple[int, bytes]] = field(default_factory=list)
+    """(kid, body of its report)."""
+    booked: list[tuple[int, int]] = field(default_factory=list)
+    """(kid, sequence through which settlement has the evidence)."""
+    stopped: list[tuple[int, str]] = field(default_factory=list)
+    """(kid, why nothing more is forwarded)."""
+    frames: list[FrameRow] = field(default_factory=list)
+    frames_arrived: list[int] = field(default_factory=list)
+    """Waiting frames whose records are sealed now."""
+    frames_dropped: list[int] = field(default_factory=list)
+    records: list[RecordRow] = field(default_factory=list)
+    documents: list[Document] = field(default_factory=list)
+    outbox: list[OutboxRow] = field(default_factory=list)
+    outbox_assigned: list[tuple[int, int]] = field(default_factory=list)
+    """(outbox id, request id)."""
+    outbox_done: list[int] = field(default_factory=list)
+    requests: list[RequestRow] = field(default_factory=list)
+    """New or changed requests; whole rows."""
+    requests_done: list[int] = field(default_factory=list)
+    states: list[tuple[int, int, RecordState, str]] = field(default_factory=list)
+    """(kid, sequence, state, reason)."""
+    evidence: list[EvidenceRow] = field(default_factory=list)
+    evidence_dropped: list[int] = field(default_factory=list)
+    conflicts: list[ConflictRow] = field(default_factory=list)
+    counters: dict[str, int] = field(default_factory=dict)
+    """What to add to each counter."""
+    values: dict[str, int] = field(default_factory=dict)
+    """Single numbers by name; overwritten."""
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Records of one terminal, or of all, by state; money is redemptions minus voids."""
+
+    records: int
+    settled_rupiah: int
+    refused_rupiah: int
+    disputed_rupiah: int
+    pending_rupiah: int
+
+
+class Reader(Protocol):
+    """What can be asked."""
+
+    def terminal(self, kid: int) -> TerminalRow | None:
+        """One terminal."""
+
+    def terminals(self) -> list[TerminalRow]:
+        """All terminals by kid."""
+
+    def waiting(self, kid: int) -> list[FrameRow]:
+        """Waiting frames of a terminal in the order in which they came."""
+
+    def adoptions(self, kid: int) -> list[bytes]:
+        """Sealed adoption records of a terminal in the order of its chain."""
+
+    def chain(self, kid: int, first: int, last: int) -> list[ChainRecord]:
+        """Sealed records of a terminal in a range, rising; those that exist."""
+
+    def records(self, kid: int, first: int, last: int) -> list[RecordRow]:
+        """The same with all columns."""
+
+    def recent_records(self, kid: int | None, limit: int) -> list[RecordRow]:
+        """The newest sealed records, of one terminal or of all, newest first."""
+
+    def first_use(self, card_uses: list[bytes]) -> dict[bytes, tuple[int, int]]:
+        """(kid, sequence) of the first record of each card use that was seen."""
+
+    def frames(self, frame_ids: list[int]) -> list[FrameRow]:
+        """Frames by id."""
+
+    def document(self, digest: bytes) -> Document | None:
+        """A published document by digest."""
+
+    def documents(self, kind: str, kid: int = 0) -> list[Document]:
+        """Documents of a kind, newest first; `kid` 0: of all terminals."""
+
+    def outbox_due(self, now_ms: int, limit: int) -> list[OutboxRow]:
+        """Runs that may go into a request: due, terminal neither frozen below their end nor stopped; oldest first."""
+
+    def outbox_of(self, request_id: int) -> list[OutboxRow]:
+        """The runs of a request."""
+
+    def outbox_count(self) -> int:
+        """Runs that settlement has not taken yet."""
+
+    def open_requests(self) -> list[RequestRow]:
+        """Requests without a final answer, oldest first."""
+
+    def evidence(self, kid: int | None, limit: int) -> list[EvidenceRow]:
+        """Refused frames, newest first."""
+
+    def evidence_one(self, evidence_id: int) -> EvidenceRow | None:
+        """One refused frame."""
+
+    def evidence_ids(self, kid: int) -> list[int]:
+        """Ids of a terminal's refused frames, oldest first."""
+
+    def evidence_since(self, since_ms: int) -> int:
+        """Refused frames received since then."""
+
+    def conflicts(self, kid: int | None) -> list[ConflictRow]:
+        """Proved forks, newest first."""
+
+    def counters(self) -> dict[str, int]:
+        """Counts since the database was made."""
+
+    def value(self, name: str, default: int = 0) -> int:
+        """A single number."""
+
+    def totals(self, kid: int | None) -> Totals:
+        """Sums over records."""
+
+    def next_ids(self) -> tuple[int, int, int, int]:
+        """The next free ids: frame, outbox, request, evidence."""
+
+    def close(self) -> None:
+        """Let go of the database."""
+
+
+class Store(Reader, Protocol):
+    """A reader that may also write; exactly one exists per database."""
+
+    def apply(self, changes: Changes) -> None:
+        """Do all of it or nothing; returns when it is durable. Raises `StoreError`."""

@@ -1,0 +1,51 @@
+"""One writer per data directory: a lock that ends with the process, however that ends."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from gateway.errors import StoreError, StoreLockedError
+
+
+class WriterLock:
+    """Held from `acquire` to `release` or the end of the process.
+
+    SQLite from 3.7.0 to 3.51.2 (but for 3.44.6 and 3.50.7) can damage a database in WAL mode when two connections write
+    or checkpoint at once, so a second writer is refused whatever the version.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor = -1
+
+    def acquire(self) -> None:
+        """Take the lock; raises `StoreLockedError` where another process has it."""
+        try:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as failure:
+            raise StoreError(file=self._path.name, reason=failure.strerror) from failure
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as failure:
+            os.close(descriptor)
+            raise StoreLockedError(file=self._path) from failure
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        """Let go of it."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    @classmethod
+    def is_held(cls, path: Path) -> bool:
+        """Tell whether a process holds the lock now."""
+        probe = cls(path)
+        try:
+            probe.acquire()
+        except StoreLockedError:
+            return True
+        probe.release()
+        return False

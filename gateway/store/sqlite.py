@@ -1,0 +1,337 @@
+"""The SQLite store: one connection writes and checkpoints, any number of others read."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from gateway.documents import Document, Kind
+from gateway.errors import StoreError
+from gateway.store import migrate, statements
+from gateway.store.interface import (
+    Changes,
+    ConflictRow,
+    EvidenceRow,
+    FrameRow,
+    OutboxRow,
+    RecordRow,
+    RecordState,
+    RequestRow,
+    TerminalRow,
+    Totals,
+)
+from gateway.store.lock import WriterLock
+from gateway.store.totals import total
+from gateway.verdicts import ChainRecord, Fault
+
+FILE_NAME = "gateway.sqlite3"
+LOCK_NAME = "gateway.lock"
+_CACHE_KIB = 65536
+_CHECKPOINT_PAGES = 4000
+_BUSY_S = 5.0
+
+
+class SqliteReader:
+    """Reads what is committed; each call is a short read transaction of its own, so checkpoints are not held up."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._sql = statements.load()
+
+    @classmethod
+    def open(cls, directory: Path) -> SqliteReader:
+        """A read-only connection; may be used by one thread at a time."""
+        path = directory / FILE_NAME
+        try:
+            connection = sqlite3.connect(
+                f"file:{path}?mode=ro",
+                uri=True,
+                isolation_level=None,
+                check_same_thread=False,
+                timeout=_BUSY_S,
+            )
+            connection.execute("SELECT 1 FROM terminals LIMIT 1")
+        except sqlite3.Error as failure:
+            raise StoreError(file=path, reason=failure) from failure
+        return cls(connection)
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._connection.close()
+
+    def _all(self, name: str, *values: object) -> list[Any]:
+        try:
+            return self._connection.execute(self._sql[name], values).fetchall()
+        except sqlite3.Error as failure:
+            raise StoreError(statement=name, reason=failure) from failure
+
+    def _one(self, name: str, *values: object) -> Any:
+        found = self._all(name, *values)
+        return found[0] if found else None
+
+    def terminal(self, kid: int) -> TerminalRow | None:
+        """One terminal."""
+        row = self._one("terminal", kid)
+        return _terminal(row) if row else None
+
+    def terminals(self) -> list[TerminalRow]:
+        """All terminals by kid."""
+        return [_terminal(row) for row in self._all("terminals")]
+
+    def waiting(self, kid: int) -> list[FrameRow]:
+        """Waiting frames of a terminal in the order in which they came."""
+        return [_frame(row) for row in self._all("waiting", kid)]
+
+    def adoptions(self, kid: int) -> list[bytes]:
+        """Sealed adoption records of a terminal in the order of its chain."""
+        return [row[0] for row in self._all("adoptions", kid)]
+
+    def chain(self, kid: int, first: int, last: int) -> list[ChainRecord]:
+        """Sealed records of a terminal in a range, rising; those that exist."""
+        return [ChainRecord(*row) for row in self._all("chain", kid, first, last)]
+
+    def records(self, kid: int, first: int, last: int) -> list[RecordRow]:
+        """The same with all columns."""
+        return [_record(row) for row in self._all("records", kid, first, last)]
+
+    def recent_records(self, kid: int | None, limit: int) -> list[RecordRow]:
+        """The newest sealed records, of one terminal or of all, newest first."""
+        rows = (
+            self._all("recent_records", limit) if kid is None else self._all("recent_records_of", kid, limit)
+        )
+        return [_record(row) for row in rows]
+
+    def first_use(self, card_uses: list[bytes]) -> dict[bytes, tuple[int, int]]:
+        """(kid, sequence) of the first record of each card use that was seen."""
+        rows = (row for use in card_uses for row in self._all("first_use", use))
+        return {use: (kid, sequence) for use, kid, sequence in rows}
+
+    def frames(self, frame_ids: list[int]) -> list[FrameRow]:
+        """Frames by id."""
+        return [_frame(row) for frame_id in frame_ids for row in self._all("frame", frame_id)]
+
+    def document(self, digest: bytes) -> Document | None:
+        """A published document by digest."""
+        row = self._one("document", digest)
+        return _document(row) if row else None
+
+    def documents(self, kind: str, kid: int = 0) -> list[Document]:
+        """Documents of a kind, newest first; `kid` 0: of all terminals."""
+        rows = self._all("documents_of", kind, kid) if kid else self._all("documents", kind)
+        return [_document(row) for row in rows]
+
+    def outbox_due(self, now_ms: int, limit: int) -> list[OutboxRow]:
+        """Runs that may go into a request: due, terminal neither frozen below their end nor stopped; oldest first."""
+        return [OutboxRow(*row) for row in self._all("outbox_due", now_ms, limit)]
+
+    def outbox_of(self, request_id: int) -> list[OutboxRow]:
+        """The runs of a request."""
+        return [OutboxRow(*row) for row in self._all("outbox_of", request_id)]
+
+    def outbox_count(self) -> int:
+        """Runs that settlement has not taken yet."""
+        return int(self._one("outbox_count")[0])
+
+    def open_requests(self) -> list[RequestRow]:
+        """Requests without a final answer, oldest first."""
+        return [_request(row) for row in self._all("open_requests")]
+
+    def evidence(self, kid: int | None, limit: int) -> list[EvidenceRow]:
+        """Refused frames, newest first."""
+        rows = self._all("evidence", limit) if kid is None else self._all("evidence_of", kid, limit)
+        return [_evidence(row) for row in rows]
+
+    def evidence_one(self, evidence_id: int) -> EvidenceRow | None:
+        """One refused frame."""
+        row = self._one("evidence_one", evidence_id)
+        return _evidence(row) if row else None
+
+    def evidence_ids(self, kid: int) -> list[int]:
+        """Ids of a terminal's refused frames, oldest first."""
+        return [row[0] for row in self._all("evidence_ids", kid)]
+
+    def evidence_since(self, since_ms: int) -> int:
+        """Refused frames received since then."""
+        return int(self._one("evidence_since", since_ms)[0])
+
+    def conflicts(self, kid: int | None) -> list[ConflictRow]:
+        """Proved forks, newest first."""
+        rows = self._all("conflicts") if kid is None else self._all("conflicts_of", kid)
+        return [ConflictRow(*row) for row in rows]
+
+    def counters(self) -> dict[str, int]:
+        """Counts since the database was made."""
+        return dict(self._all("counters"))
+
+    def value(self, name: str, default: int = 0) -> int:
+        """A single number."""
+        row = self._one("number", name)
+        return int(row[0]) if row else default
+
+    def totals(self, kid: int | None) -> Totals:
+        """Sums over records."""
+        rows = self._all("totals") if kid is None else self._all("totals_of", kid)
+        return total((kind, RecordState(state), count, rupiah) for kind, state, count, rupiah in rows)
+
+    def next_ids(self) -> tuple[int, int, int, int]:
+        """The next free ids: frame, outbox, request, evidence."""
+        frame, outbox, request, evidence = self._one("next_ids")
+        return frame, outbox, request, evidence
+
+
+class SqliteStore(SqliteReader):
+    """The only connection that writes."""
+
+    def __init__(self, connection: sqlite3.Connection, lock: WriterLock, directory: Path) -> None:
+        super().__init__(connection)
+        self._lock = lock
+        self.directory = directory
+
+    @classmethod
+    def create(cls, directory: Path) -> SqliteStore:
+        """Open for writing, bring the layout up to date; raises `StoreLockedError` where a writer exists."""
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = WriterLock(directory / LOCK_NAME)
+        lock.acquire()
+        path = directory / FILE_NAME
+        try:
+            connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=_BUSY_S)
+            connection.execute("PRAGMA journal_mode = WAL")
+            # FULL: NORMAL would lose the last commits at a power cut, after their frames were acknowledged.
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+            connection.execute("PRAGMA temp_store = MEMORY")
+            migrate.migrate(connection, path)
+        except sqlite3.Error as failure:
+            lock.release()
+            raise StoreError(file=path, reason=failure) from failure
+        except BaseException:
+            lock.release()
+            raise
+        return cls(connection, lock, directory)
+
+    def close(self) -> None:
+        """Checkpoint, and let go of the database."""
+        super().close()
+        self._lock.release()
+
+    def apply(self, changes: Changes) -> None:
+        """Do all of it or nothing; returns when it is durable."""
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                self._write(changes)
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as failure:
+            raise StoreError(reason=failure) from failure
+
+    def _many(self, name: str, rows: Iterable[Sequence[object]]) -> None:
+        self._connection.executemany(self._sql[name], rows)
+
+    def _write(self, changes: Changes) -> None:
+        for name, rows in _written(changes):
+            if rows:
+                self._many(name, rows)
+
+
+def _written(changes: Changes) -> list[tuple[str, list[Any]]]:
+    """(statement, rows) in the order in which they are executed."""
+    c = changes
+    return [
+        ("add_terminal", [_columns(row) for row in c.terminals]),
+        ("revoke", [(kid,) for kid in c.revoked]),
+        (
+            "set_head",
+            [
+                (h.sealed_through, h.chain, h.frozen_from, h.gaps, h.last_seen_ms, h.status_counter, h.kid)
+                for h in c.heads
+            ],
+        ),
+        ("set_status", [(body, kid) for kid, body in c.statuses]),
+        ("set_booked", [(through, kid) for kid, through in c.booked]),
+        ("set_stopped", [(reason, kid) for kid, reason in c.stopped]),
+        ("frame_arrived", [(frame_id,) for frame_id in c.frames_arrived]),
+        ("drop_frame", [(frame_id,) for frame_id in c.frames_dropped]),
+        (
+            "add_frame",
+            [
+                (f.frame_id, f.kid, f.first, f.count, f.received_ms, f.channel, f.octets, f.is_waiting)
+                for f in c.frames
+            ],
+        ),
+        (
+            "add_record",
+            [
+                (
+                    r.kid, r.sequence, r.frame_id, r.octets, r.chain, r.seal, r.kind, r.time_s, r.amount_rupiah,
+                    r.card_use, r.repeats_card_use, r.state, r.reason,
+                )
+                for r in c.records
+            ],
+        ),
+        ("set_state", [(state, reason, kid, sequence) for kid, sequence, state, reason in c.states]),
+        ("add_document", [_columns(document) for document in c.documents]),
+        ("drop_outbox", [(outbox_id,) for outbox_id in c.outbox_done]),
+        ("add_outbox", [(o.outbox_id, o.kid, o.first, o.last, o.due_ms, o.request_id) for o in c.outbox]),
+        ("assign_outbox", [(request_id, outbox_id) for outbox_id, request_id in c.outbox_assigned]),
+        ("put_request", [_columns(row) for row in c.requests]),
+        ("drop_request", [(request_id,) for request_id in c.requests_done]),
+        ("drop_evidence", [(evidence_id,) for evidence_id in c.evidence_dropped]),
+        ("add_evidence", [_evidence_columns(row) for row in c.evidence]),
+        ("add_conflict", [_columns(row) for row in c.conflicts]),
+        ("count", list(c.counters.items())),
+        ("set_number", list(c.values.items())),
+    ]  # fmt: skip
+
+
+def _columns(row: Any) -> tuple[object, ...]:
+    """The fields of a row in their order, which is that of its table."""
+    return tuple(getattr(row, name) for name in row.__slots__)
+
+
+def _evidence_columns(row: EvidenceRow) -> tuple[object, ...]:
+    fault = row.fault
+    told = (fault.error, fault.field, fault.offset, fault.reason) if fault else (None, None, None, None)
+    return (row.evidence_id, row.kid, row.outcome, *told, row.received_ms, row.channel, row.octets)
+
+
+def _terminal(row: Sequence[Any]) -> TerminalRow:
+    values = list(row)
+    values[4] = bool(values[4])
+    return TerminalRow(*values)
+
+
+def _frame(row: Sequence[Any]) -> FrameRow:
+    values = list(row)
+    values[7] = bool(values[7])
+    return FrameRow(*values)
+
+
+def _record(row: Sequence[Any]) -> RecordRow:
+    values = list(row)
+    values[10] = bool(values[10])
+    values[11] = RecordState(values[11])
+    return RecordRow(*values)
+
+
+def _request(row: Sequence[Any]) -> RequestRow:
+    values = list(row)
+    values[6] = bool(values[6])
+    return RequestRow(*values)
+
+
+def _document(row: Sequence[Any]) -> Document:
+    return Document(Kind(row[0]), *row[1:])
+
+
+def _evidence(row: Sequence[Any]) -> EvidenceRow:
+    evidence_id, kid, outcome, error, field, offset, reason, received_ms, channel, octets = row
+    fault = None if error is None else Fault(error, field, offset, reason)
+    return EvidenceRow(evidence_id, kid, outcome, fault, received_ms, channel, octets)

@@ -1,0 +1,58 @@
+"""What the gateway knows about one terminal while it judges its frames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from gateway.contexts import History
+from gateway.keys import LastingKeys
+from gateway.verdicts import ChainRecord
+from gateway.waiting import Gap, WaitingPool
+from protocol import chain
+from protocol.certificates import TerminalCertificate
+
+
+@dataclass(slots=True)
+class TerminalView:
+    """One generation of one terminal: its keys, how far its chain is sealed, and what waits.
+
+    `chain` is the value at `sealed_through`. From `frozen_from` on (0: not frozen) nothing is sealed any more, because
+    two sealed versions exist. `recent` are records sealed since the last commit, `status_counter` the counter of the
+    last status report.
+    """
+
+    kid: int
+    certificate: TerminalCertificate
+    seal_key: ec.EllipticCurvePublicKey
+    keys: LastingKeys
+    history: History
+    waiting: WaitingPool
+    sealed_through: int = 0
+    chain: bytes = b""
+    revoked: bool = False
+    frozen_from: int = 0
+    status_counter: int = -1
+    doubtful_through: int = 0
+    recent: dict[int, ChainRecord] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.sealed_through:
+            self.chain = self.chain_start
+
+    @property
+    def chain_start(self) -> bytes:
+        """`chain_0`."""
+        certificate = self.certificate
+        return chain.start(self.kid, certificate.seal_key, certificate.agreement_key, self.keys.un_key)
+
+    def freeze(self, sequence: int) -> None:
+        """A fork was proved at `sequence`."""
+        self.frozen_from = min(self.frozen_from or sequence, sequence)
+
+    def gaps(self) -> list[Gap]:
+        """What the terminal is asked to send again."""
+        if self.frozen_from or not self.waiting:
+            return []
+        return self.waiting.gaps(self.sealed_through, self.doubtful_through)
