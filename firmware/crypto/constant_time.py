@@ -6,6 +6,6 @@ def equal(a: bytes, b: bytes) -> bool:
     if len(a) != len(b):
         return False
     difference = 0
-    for left, right in zip(a, b):  # noqa: B905 - MicroPython's zip has no strict, and the lengths are equal
+    for left, right in zip(a, b):
         difference |= left ^ right
     return difference == 0

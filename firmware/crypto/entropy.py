@@ -3,7 +3,7 @@
 import hashlib
 
 DRAW_OCTETS = 32
-# 32 octets of a sound source hold fewer different values than this once in 10^16 draws.
+# 32 octets of a sound source hold fewer different values than this once in 10^15 draws.
 _DISTINCT_VALUES_MIN = 16
 
 

@@ -72,11 +72,11 @@ class SoftwareSigner:
     def seal(self, kid: int, sequence: int, chain: bytes) -> bytes:
         """ECDSA over SHA-256(domain of seals || kid || sequence || chain), 32 + 32 bits and 32 octets.
 
-        One multiplication with an entry of the pool. Without one, or when entropy is in doubt, RFC 6979 on the
-        message, which takes a multiplication of points. Raises `SealRefused`.
+        One multiplication with an entry of the pool. Where that is empty, as it is while entropy is in doubt, RFC 6979
+        on the message, which takes a multiplication of points. Raises `SealRefused`.
         """
         digest = _seal_digest(kid, sequence, chain)
-        entry = self._pool.take() if self._entropy.ok else None
+        entry = self._pool.take()
         seal = finish_signature(entry, digest) if entry else None
         return seal or self._sign_deterministically(digest)
 
