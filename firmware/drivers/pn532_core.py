@@ -188,6 +188,8 @@ class Core:
             check = data[start + 3]
             if length + check == 0xFF and (length == 0 or check == 0):
                 self._data = data[start + 4 :]
+                if start > 1:
+                    self.skipped_octets += start - 1
                 if length == 0:
                     return b""
                 self._damaged(start, "NACK from the chip")
@@ -213,6 +215,8 @@ class Core:
                 self._data = data[start + 2 :]
                 self._damaged(end, "data checksum or postamble")
             self._data = data[end + 2 :]
+            if start > 1:
+                self.skipped_octets += start - 1  # all but the preamble
             if content[0] != _CHIP_TO_HOST and content != ERROR_BODY:
                 self._damaged(body, "frame identifier")
             return content
