@@ -5,51 +5,64 @@ content and nothing per symbol. Frames are small and both interpreters have big 
 needed. Written here because no library offers it on MicroPython and the record protocol is ours to define.
 
 `Encoder` and `Decoder` have the same methods: each takes the value to encode (ignored when decoding) and returns the
-value, so one model function describes both directions and they cannot drift apart.
+value, so one model function describes both directions and they cannot drift apart. Both keep the `steps` they took,
+(low, frequency, total): octets and steps determine each other, so a decoder's steps can be held against those of an
+encoder that is given the decoded values.
 """
 
 from protocol.errors import NotCanonical, OutOfRange
 
 
 class Encoder:
-    """Collects symbols, then folds them, last first, into the octets that `Decoder` reads first to last."""
+    """Collects steps, then folds them, last first, into the octets that `Decoder` reads first to last."""
 
     encoding = True
 
     def __init__(self) -> None:
-        self._steps = []
+        self.steps = []
 
-    def choice(self, field: str, value: int, cumulative: tuple) -> int:
-        """One of len(cumulative) - 1 symbols; `cumulative` starts with 0 and ends with the total frequency."""
-        if value < 0 or value >= len(cumulative) - 1:
+    def choice(self, field: str, value: int, table: tuple) -> int:
+        """One symbol of a `table` made by `cumulate`."""
+        steps = table[0]
+        if value < 0 or value >= len(steps):
             raise OutOfRange(field, -1, "symbol not in the table")
-        low = cumulative[value]
-        self._steps.append((low, cumulative[value + 1] - low, cumulative[-1]))
+        self.steps.append(steps[value])
         return value
 
     def uniform(self, field: str, value: int, size: int) -> int:
         """A number in 0..size-1, all alike."""
         if value < 0 or value >= size:
             raise OutOfRange(field, -1, "not in 0..%d" % (size - 1))
-        self._steps.append((value, 1, size))
+        self.steps.append((value, 1, size))
+        return value
+
+    def bits(self, field: str, value: int, width: int) -> int:
+        """A number of `width` bits, all alike: like `uniform`, but cheaper."""
+        if value < 0 or value >> width:
+            raise OutOfRange(field, -1, "not in %d bits" % width)
+        self.steps.append((value, 1, 1 << width))
         return value
 
     def octets(self, field: str, value: bytes, length: int) -> bytes:
         """Exactly `length` octets without any expectation."""
         if len(value) != length:
             raise OutOfRange(field, -1, "has %d octets, not %d" % (len(value), length))
-        self._steps.append((int.from_bytes(value, "big"), 1, 1 << (8 * length)))
+        self.steps.append((int.from_bytes(value, "big"), 1, 1 << (8 * length)))
         return value
 
-    def finish(self) -> bytes:
-        """The coded octets: the number, big-endian, without leading zero octets."""
+    def finish(self, taken: int = -1) -> bytes:
+        """The octets of the first `taken` steps (-1: all): the number, big-endian, without leading zero octets."""
+        steps = self.steps
         state = 0
-        for i in range(len(self._steps) - 1, -1, -1):
-            low, frequency, total = self._steps[i]
+        i = len(steps) if taken < 0 else taken
+        while i:
+            i -= 1
+            low, frequency, total = steps[i]
             if frequency == 1:
                 state = state * total + low
             else:
-                state = (state // frequency) * total + low + state % frequency
+                above, rest = divmod(state, frequency)
+                state = above * total + low + rest
         return state.to_bytes((len("%x" % state) + 1) // 2, "big") if state else b""
 
 
@@ -62,29 +75,37 @@ class Decoder:
         if data and data[0] == 0:
             raise NotCanonical("coded records", 0, "leading zero octet")
         self._state = int.from_bytes(data, "big")
+        self.steps = []
 
-    def choice(self, field: str, value: int, cumulative: tuple) -> int:
-        """The next symbol of the table `cumulative`."""
-        total = cumulative[-1]
-        above, slot = divmod(self._state, total)
-        symbol = 0
-        while cumulative[symbol + 1] <= slot:
-            symbol += 1
-        low = cumulative[symbol]
-        self._state = above * (cumulative[symbol + 1] - low) + slot - low
-        return symbol
+    def choice(self, field: str, value: int, table: tuple) -> int:
+        """The next symbol of `table`."""
+        steps, symbols, shift, slots = table
+        state = self._state
+        slot = state & slots
+        value = symbols[slot]
+        step = steps[value]
+        self.steps.append(step)
+        self._state = (state >> shift) * step[1] + slot - step[0]
+        return value
 
     def uniform(self, field: str, value: int, size: int) -> int:
         """The next number in 0..size-1."""
         self._state, value = divmod(self._state, size)
+        self.steps.append((value, 1, size))
+        return value
+
+    def bits(self, field: str, value: int, width: int) -> int:
+        """The next number of `width` bits."""
+        state = self._state
+        size = 1 << width
+        value = state & size - 1
+        self._state = state >> width
+        self.steps.append((value, 1, size))
         return value
 
     def octets(self, field: str, value: bytes, length: int) -> bytes:
         """The next `length` octets."""
-        bits = 8 * length
-        value = (self._state & ((1 << bits) - 1)).to_bytes(length, "big")
-        self._state >>= bits
-        return value
+        return self.bits(field, 0, 8 * length).to_bytes(length, "big")
 
     def finish(self) -> None:
         """Refuse octets that hold more than was decoded."""
@@ -93,8 +114,32 @@ class Decoder:
 
 
 def cumulate(frequencies: tuple) -> tuple:
-    """Frequencies as the cumulative table that `choice` takes."""
-    table = [0]
-    for frequency in frequencies:
-        table.append(table[-1] + frequency)
-    return tuple(table)
+    """The table that `choice` takes, of up to 256 symbols 0.. with these frequencies: (steps by symbol, symbols by slot,
+    bits of the total, total - 1). A symbol of frequency 0 never occurs. The total must be a power of two, since
+    dividing a big integer by it is then a shift."""
+    total = sum(frequencies)
+    shift = 0
+    while total >> shift > 1:
+        shift += 1
+    if total != 1 << shift:
+        raise ValueError("the total %d is not a power of two" % total)
+    steps = []
+    symbols = bytearray(total)
+    low = 0
+    for symbol in range(len(frequencies)):
+        frequency = frequencies[symbol]
+        steps.append((low, frequency, total))
+        for slot in range(low, low + frequency):
+            symbols[slot] = symbol
+        low += frequency
+    return tuple(steps), bytes(symbols), shift, total - 1
+
+
+def scaled(weights: list, total: int) -> tuple:
+    """Whole frequencies that sum to `total` (more than twice the number of weights) in proportion to `weights`, each at
+    least 1; the heaviest takes what rounding leaves."""
+    everything = sum(weights)
+    room = total - len(weights)
+    frequencies = [1 + weight * room // everything for weight in weights]
+    frequencies[weights.index(max(weights))] += total - sum(frequencies)
+    return tuple(frequencies)

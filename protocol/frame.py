@@ -94,7 +94,7 @@ def encode_records(
         raise OutOfRange("seal", -1, "has not %d octets" % SEAL_OCTETS)
     if first < 1 or first + len(batch) - 1 > 0x7FFFFF:
         raise OutOfRange("first sequence", 5, "not in 23 bits")
-    plaintext = codecs.encode(codec, batch, context)
+    plaintext = codecs.encode(codec, batch, context, first)
     flagged = first | (0x800000 if seal else 0)
     head = (
         bytes((CLASS_RECORDS << 6 | codec,))
@@ -146,7 +146,7 @@ def open_records(frame: bytes, contexts: list, cipher: LinkCipher) -> OpenedReco
         return opened
     for context in contexts:
         if cipher.salt(head + context.digest + plaintext) == header.salt:
-            opened.records = codecs.decode(header.codec, plaintext, header.count, context)
+            opened.records = codecs.decode(header.codec, plaintext, header.count, context, header.first)
             return opened
     raise UnknownContext("salt", SALTED_OCTETS, "fits none of %d held contexts" % len(contexts))
 

@@ -21,7 +21,7 @@ EXCEPTIONS_MAX = 2000
 _CLASSES = cumulate((8, 8, 8, 8))
 _LITERAL = 3
 # Gap between excepted indices by its bit length; 12 bits hold the largest roster.
-_GAP_BITS = cumulate((2, 4, 6, 8, 8, 8, 8, 6, 4, 2, 2, 2, 2))
+_GAP_BITS = cumulate((3, 5, 6, 8, 8, 8, 8, 6, 4, 2, 2, 2, 2))
 
 
 class Grant:

@@ -58,7 +58,7 @@ EVENT_UN_ATTEMPTS_SPENT = 5
 EVENT_ACKNOWLEDGEMENT_AHEAD = 6
 
 # A field is (name, struct code, least, most); least and most are checked for numbers only.
-_HEAD = (
+HEAD = (
     ("kind", "B", 1, 9),
     ("version", "B", VERSION, VERSION),
     ("time_s", "I", 0, 0xFFFFFFFF),
@@ -196,19 +196,35 @@ class Record(Block):
     items: tuple
 
 
-def _width(fields: tuple) -> tuple:
-    """(struct format, octets) of a run of fixed fields."""
-    form = ">" + "".join([field[1] for field in fields])
-    return form, struct.calcsize(form)
+class _Run:
+    """A run of fixed fields: what is needed to read, write and check them without looking at each."""
+
+    def __init__(self, fields: tuple) -> None:
+        self.fields = fields
+        self.names = tuple([field[0] for field in fields])
+        self.form = ">" + "".join([field[1] for field in fields])
+        self.octets = struct.calcsize(self.form)
+        # (place, least, most) of the numbers whose limits are tighter than their width.
+        self.limits = tuple(
+            [
+                (i, fields[i][2], fields[i][3])
+                for i in range(len(fields))
+                if fields[i][1] in _MOST and (fields[i][2] > 0 or fields[i][3] < _MOST[fields[i][1]])
+            ]
+        )
 
 
-_FIELDS = {}
+_MOST = {"B": 0xFF, "H": 0xFFFF, "I": 0xFFFFFFFF, "Q": 0xFFFFFFFFFFFFFFFF}
+_RUNS = {}
 for _kind in range(REDEMPTION, EVENT + 1):
-    _all = _HEAD + LAYOUTS[_kind][1]
-    _FIELDS[_kind] = (_all,) + _width(_all)
-_PROOF_FORMAT, PROOF_OCTETS = _width(PROOF_FIELDS)
-_ITEM_FORMAT, ITEM_OCTETS = _width(ITEM_FIELDS)
+    _RUNS[_kind] = _Run(HEAD + LAYOUTS[_kind][1])
+_PROOF_RUN = _Run(PROOF_FIELDS)
+PROOF_OCTETS = _PROOF_RUN.octets
+_ITEM_FORMAT = ">BHI"
+ITEM_OCTETS = struct.calcsize(_ITEM_FORMAT)
 _FIXED_WIDTHS = {"B": 1, "H": 2, "I": 4, "Q": 8}
+# What packing a value that does not fit raises: CPython's own error, or one of MicroPython's.
+_PACK_ERRORS = (getattr(struct, "error", ValueError), ValueError, TypeError, OverflowError)
 
 
 def _octets_of(code: str) -> int:
@@ -233,18 +249,31 @@ def _check(fields: tuple, values: tuple, base: int) -> None:
             offset += _FIXED_WIDTHS[code]
 
 
-def _pack(fields: tuple, form: str, source: object, base: int) -> bytes:
+def _pack(run: _Run, source: object, base: int) -> bytes:
     """Fixed fields of `source` as octets."""
-    values = tuple([getattr(source, field[0]) for field in fields])
-    _check(fields, values, base)
-    return struct.pack(form, *values)
+    values = tuple([getattr(source, name) for name in run.names])
+    try:
+        out = struct.pack(run.form, *values)
+    except _PACK_ERRORS:
+        out = b""
+    # MicroPython packs the low bits of a number that is too large, and both pad or cut octets: read back what was
+    # written, which costs less than looking at each value.
+    good = len(out) == run.octets and struct.unpack(run.form, out) == values
+    if good:
+        for place, least, most in run.limits:
+            if not least <= values[place] <= most:
+                good = False
+    if not good:
+        _check(run.fields, values, base)
+        raise OutOfRange(run.names[0], base, "holds a value of another type")
+    return out
 
 
 def encode_proof(proof: CardProof) -> bytes:
     """The card proof as it stands in a record: fixed fields, then the IAD to the end."""
     if len(proof.iad) > IAD_OCTETS_MAX:
         raise OutOfRange("iad", PROOF_OCTETS, "longer than %d octets" % IAD_OCTETS_MAX)
-    return _pack(PROOF_FIELDS, _PROOF_FORMAT, proof, 0) + proof.iad
+    return _pack(_PROOF_RUN, proof, 0) + proof.iad
 
 
 def _encode_items(items: tuple, base: int) -> bytes:
@@ -253,8 +282,10 @@ def _encode_items(items: tuple, base: int) -> bytes:
         raise OutOfRange("items", base, "more than %d" % ITEMS_MAX)
     out = bytearray((len(items),))
     for item in items:
-        _check(ITEM_FIELDS, item, base + len(out))
-        out.extend(struct.pack(_ITEM_FORMAT, *item))
+        commodity, quantity, price = item
+        if not (0 < commodity <= 0xFF and 0 < quantity <= 0xFFFF and 0 <= price <= AMOUNT_RUPIAH_MAX):
+            _check(ITEM_FIELDS, item, base + len(out))
+        out.extend(struct.pack(_ITEM_FORMAT, commodity, quantity, price))
     return bytes(out)
 
 
@@ -262,8 +293,7 @@ def encode(record: Record) -> bytes:
     """The canonical octets of `record` (at most 176); raises `OutOfRange` naming the field."""
     if record.kind not in LAYOUTS:
         raise UnknownVersion("kind", 0, "unknown record kind")
-    fields, form, fixed = _FIELDS[record.kind]
-    out = _pack(fields, form, record, 0)
+    out = _pack(_RUNS[record.kind], record, 0)
     for part in LAYOUTS[record.kind][2]:
         if part == "items":
             out += _encode_items(record.items, len(out))
@@ -279,20 +309,24 @@ def encode(record: Record) -> bytes:
             body = encode_proof(record.proof)
             out += bytes((len(body),)) + body
     if len(out) > RECORD_OCTETS_MAX:
-        raise OutOfRange("record", fixed, "longer than %d octets" % RECORD_OCTETS_MAX)
+        raise OutOfRange("record", RECORD_OCTETS_MAX, "longer than %d octets" % RECORD_OCTETS_MAX)
     _check_meaning(record)
     return out
 
 
-def _unpack(fields: tuple, form: str, width: int, data: bytes, offset: int, into: Block) -> int:
+def _unpack(run: _Run, data: bytes, offset: int, into: Block) -> int:
     """Read fixed fields at `offset` into `into`; returns the offset behind them."""
-    if offset + width > len(data):
-        raise _truncation(fields, data, offset)
-    values = struct.unpack(form, data[offset : offset + width])
-    _check(fields, values, offset)
-    for i in range(len(fields)):
-        setattr(into, fields[i][0], values[i])
-    return offset + width
+    end = offset + run.octets
+    if end > len(data):
+        raise _truncation(run.fields, data, offset)
+    values = struct.unpack(run.form, data[offset:end])
+    for place, least, most in run.limits:
+        if not least <= values[place] <= most:
+            _check(run.fields, values, offset)
+    names = run.names
+    for i in range(len(names)):
+        setattr(into, names[i], values[i])
+    return end
 
 
 def _truncation(fields: tuple, data: bytes, offset: int) -> Truncated:
@@ -324,7 +358,7 @@ def _decode_proof(data: bytes, offset: int, optional: bool, record: Record) -> i
     if length < PROOF_OCTETS:
         raise OutOfRange("proof", offset - 1, "shorter than %d octets" % PROOF_OCTETS)
     proof = CardProof()
-    start = _unpack(PROOF_FIELDS, _PROOF_FORMAT, PROOF_OCTETS, data, offset, proof)
+    start = _unpack(_PROOF_RUN, data, offset, proof)
     end = offset + length
     if end > len(data):
         raise Truncated("iad", start, "needs %d octets, %d left" % (end - start, len(data) - start))
@@ -360,8 +394,7 @@ def decode(data: bytes) -> Record:
     if len(data) > 1 and data[1] != VERSION:
         raise UnknownVersion("version", 1, "unknown record version")
     record = Record()
-    fields, form, width = _FIELDS[data[0]]
-    offset = _unpack(fields, form, width, data, 0, record)
+    offset = _unpack(_RUNS[data[0]], data, 0, record)
     for part in LAYOUTS[data[0]][2]:
         if part == "items":
             offset = _decode_items(data, offset, record)
@@ -384,7 +417,7 @@ def _check_meaning(record: Record) -> None:
     if record.kind == GOODS_RECEIVED and (record.method == 1) != (record.proof is not None):
         raise OutOfRange("method", 7 + 12, "says otherwise than the proof")
     if record.kind == REDEMPTION and record.tender == TENDER_CASH and record.items:
-        raise OutOfRange("items", _FIELDS[REDEMPTION][2], "cash has no items")
+        raise OutOfRange("items", _RUNS[REDEMPTION].octets, "cash has no items")
 
 
 def name(kind: int) -> str:

@@ -1,0 +1,368 @@
+"""The published reference day: 300 redemptions of a busy outlet, drawn from hashes so that every machine gets the same.
+
+What is assumed, and why (sources: the programme's press and ministry pages as far as they are public):
+
+- The roster holds 842 families, the largest count per outlet that is known (DKI Jakarta 2018), in 12 hamlets; the
+  authority allots indices hamlet by hamlet, 1 in 33 families came later and stands at the end. 1 in 33 holds two cards.
+- 300 families come in one day of 8 hours: 96 seconds each on average, breaks included. 17 of 20 come when their hamlet
+  is called, the others when they like. `VARIANTS["any order"]` has everybody come when they like.
+- Two applications: 1 card in 4 has the programme's own, 7 in 10 the bank's, the rest both.
+- Two programmes: food by basket (200,000 rupiah; 1 family in 10 has two months in arrears), and cash for half of the
+  families (amounts of their own, most of them one of four), which 1 redemption in 20 is.
+- 39 of 40 take all they are due. Baskets: 3 in 4 the standard one, 1 in 5 one of two others, 1 in 40 chooses items;
+  `VARIANTS["free choice"]` has every second family choose.
+- Small things: 2 % need a second attempt at the card, 1 % give a reason after a flag, 1 % come by delegation,
+  1 % show another TVR bit; two records are voided; one operator login opens the day.
+- ATC: all 16 bits drawn evenly (`VARIANTS["young cards"]` draws 1 to 300 instead, as on cards used monthly). The
+  cryptogram is 8 octets that nothing predicts. IAD static, or with 3 octets that change with every card.
+"""
+
+import hashlib
+
+from protocol import civil_date, context, grant, policy, records
+from protocol.records import CardProof, Record
+
+FAMILIES = 842
+HAMLETS = 12
+REDEMPTIONS = 300
+KID = 0x10203040
+# 25 November 2026, 08:00 at UTC+7.
+OPENING_S = civil_date.to_days(2026, 11, 25) * civil_date.SECONDS_PER_DAY + 3600
+PERIOD = civil_date.period_of(2026, 11)
+SEQUENCE_FIRST = 4711
+
+# (code, name, unit, posted price in rupiah per unit)
+COMMODITIES = (
+    (1, "Beras", "kg", 12500),
+    (2, "Telur", "kg", 28000),
+    (3, "Daging ayam", "kg", 36000),
+    (4, "Tempe", "kg", 14000),
+    (5, "Tahu", "kg", 12000),
+    (6, "Kacang hijau", "kg", 24000),
+    (7, "Sayur", "ikat", 4000),
+    (8, "Apel", "kg", 32000),
+)
+_STANDARD = ((1, 1000, 12500), (2, 100, 28000), (4, 100, 14000), (8, 100, 33000))
+_SECOND = ((1, 800, 12500), (2, 200, 28000), (6, 100, 24000), (7, 500, 4000))
+_THIRD = ((1, 1000, 12500), (3, 100, 36000), (5, 100, 12000), (4, 100, 14000), (7, 325, 4000))
+BASKETS = (
+    (24, _STANDARD),
+    (3, _SECOND),
+    (3, _THIRD),
+    (3, tuple([(code, 2 * quantity, price) for code, quantity, price in _STANDARD])),
+)
+
+# name -> what departs from the reference day
+VARIANTS = {
+    "reference": {},
+    "free choice": {"choosing": 20},
+    "any order": {"ordered": False},
+    "memoryless gaps": {"gaps": "memoryless"},
+    "dynamic IAD": {"dynamic_iad": True},
+    "goods received": {"goods_received": "screen"},
+    "goods received by second tap": {"goods_received": "tap"},
+    "young cards": {"young_cards": True},
+}
+
+
+class Draw:
+    """Numbers from SHA-256 over label and counter: the same on every interpreter and in every version."""
+
+    def __init__(self, label: str) -> None:
+        self._label = label.encode()
+        self._count = 0
+
+    def octets(self, length: int) -> bytes:
+        """Up to 32 octets."""
+        self._count += 1
+        return hashlib.sha256(b"lumbung reference day" + self._label + self._count.to_bytes(4, "big")).digest()[:length]
+
+    def below(self, bound: int) -> int:
+        """A number in 0..bound-1, even to within 2^-32 or better."""
+        return int.from_bytes(self.octets(8), "big") % bound
+
+    def percent(self, chance: int) -> bool:
+        """True in `chance` of 100 cases."""
+        return self.below(100) < chance
+
+    def shuffled(self, values: list) -> list:
+        """The values in drawn order (Fisher and Yates)."""
+        out = list(values)
+        for i in range(len(out) - 1, 0, -1):
+            j = self.below(i + 1)
+            out[i], out[j] = out[j], out[i]
+        return out
+
+
+class RosterInMemory(context.RosterView):
+    """A roster of (card_key, applications) pairs per entry."""
+
+    def __init__(self, entries: list) -> None:
+        self.entries = entries
+        self.count = len(entries)
+        self.digest = hashlib.sha256(b"".join([card[0] for cards in entries for card in cards])).digest()
+        self._index = {card[0]: i for i, cards in enumerate(entries) for card in cards}
+
+    def find(self, card_key: bytes) -> int:
+        return self._index.get(card_key, -1)
+
+    def card_key(self, index: int, place: int) -> bytes:
+        cards = self.entries[index]
+        return cards[place][0] if place < len(cards) else b""
+
+    def applications(self, index: int, place: int) -> int:
+        cards = self.entries[index]
+        return cards[place][1] if place < len(cards) else 0
+
+
+class Day:
+    """`context`, `batch` (canonical records), `redemptions` among them, `first` sequence, `kid`."""
+
+    def __init__(self, held: context.Context, batch: list) -> None:
+        self.context = held
+        self.batch = batch
+        self.redemptions = len([octets for octets in batch if octets[0] == records.REDEMPTION])
+        self.first = SEQUENCE_FIRST
+        self.kid = KID
+
+
+def reference_policy() -> policy.Policy:
+    """The policy of the day, decoded from its own octets so that it has its digest."""
+    out = policy.Policy()
+    rules = (9, 360, 360, 420, 600, 3, 500_000, 300_000, 600_000, 86400, 1_000_000, 25, 5)
+    for i in range(len(policy.RULES)):
+        setattr(out, policy.RULES[i][0], rules[i])
+    out.programmes = ((1, "Sembako"), (2, "PKH"))
+    out.applications = (_application(0), _application(1))
+    out.commodities = COMMODITIES
+    out.baskets = BASKETS
+    return policy.decode(policy.encode(out))
+
+
+def _application(index: int) -> policy.Application:
+    """0: the programme's own (card PIN, TC); 1: the bank's (aid PIN, ARQC)."""
+    out = policy.Application()
+    out.kind = (policy.KIND_PROGRAMME, policy.KIND_BANK)[index]
+    out.method = (records.METHOD_CARD_PIN, records.METHOD_AID_PIN)[index]
+    out.pan_sequence = (1, 0)[index]
+    out.cid = (0x40, 0x80)[index]
+    out.aip = (b"\x19\x80", b"\x75\x00")[index]
+    out.tvr = (b"\x00\x00\x00\x80\x00", b"\x00\x80\x00\x80\x00")[index]
+    out.cvm_results = (b"\x41\x03\x02", b"\x3f\x00\x00")[index]
+    out.tac_default = b"\xdc\x40\x00\xa8\x00"
+    out.tac_denial = b"\x00\x10\x00\x00\x00"
+    out.tac_online = b"\xdc\x40\x04\xf8\x00"
+    out.floor_limit_rupiah = 0
+    out.aid = (b"\xf0LMBG\x01", b"\xa0\x00\x00\x06\x02\x10\x10")[index]
+    out.cdol1 = bytes.fromhex("9f02069f03069f1a0295055f2a029a039c019f3704")
+    out.iad = (bytes.fromhex("0a10a04003020000000000000000000000ff"), bytes.fromhex("06010a03a0a800"))[index]
+    return out
+
+
+def _roster(draw: Draw) -> RosterInMemory:
+    """842 entries of one or two cards."""
+    entries = []
+    for _ in range(FAMILIES):
+        roll = draw.below(100)
+        applications = 1 if roll < 25 else 2 if roll < 95 else 3
+        cards = [(draw.octets(8), applications) for _ in range(2 if draw.below(33) == 0 else 1)]
+        entries.append(cards)
+    return RosterInMemory(entries)
+
+
+def _grants(draw: Draw, held_policy: policy.Policy, roster: RosterInMemory) -> dict:
+    """Programme 1: food for all; programme 2: cash for every second family."""
+    food = [(i, 400_000) for i in range(FAMILIES) if draw.percent(10)]
+    amounts = (225_000, 375_000, 500_000, 750_000)
+    cash = []
+    for i in range(FAMILIES):
+        if draw.percent(50):
+            cash.append((i, amounts[draw.below(4)] if draw.percent(80) else 1000 * (100 + draw.below(900))))
+    grants = {}
+    for programme, default, exceptions in ((1, 200_000, food), (2, 0, cash)):
+        out = grant.Grant()
+        out.number = 40 + programme
+        out.programme = programme
+        out.period = PERIOD
+        out.expiry_s = civil_date.period_start_s(PERIOD + 2)
+        out.hold = 7000 + programme
+        out.default_rupiah = default
+        out.exceptions = tuple(exceptions)
+        grants[programme] = grant.decode(grant.encode(out), KID, roster.digest, held_policy.digest)
+    return grants
+
+
+def _visitors(draw: Draw, ordered: bool) -> list:
+    """Roster indices of the 300 families in the order in which they come."""
+    late = FAMILIES - FAMILIES // 33
+    hamlets = [[] for _ in range(HAMLETS)]
+    for i in range(late):
+        hamlets[i * HAMLETS // late].append(i)
+    for i in range(late, FAMILIES):
+        hamlets[draw.below(HAMLETS)].append(i)
+    called = []
+    for hamlet in hamlets[draw.below(HAMLETS - 6) :]:
+        called += draw.shuffled(hamlet)
+    planned = called[: REDEMPTIONS * 17 // 20]
+    taken = set(planned)
+    others = draw.shuffled([i for i in range(FAMILIES) if i not in taken])[: REDEMPTIONS - len(planned)]
+    for i in others:
+        planned.insert(draw.below(len(planned) + 1), i)
+    return planned if ordered else draw.shuffled(planned)
+
+
+def _gap_s(draw: Draw, kind: str) -> int:
+    """Seconds until the next family is done; 96 on average."""
+    if kind == "memoryless":
+        gap = 1
+        while draw.below(96):
+            gap += 1
+        return gap
+    gap = 20 + draw.below(33) + draw.below(33) + draw.below(33)
+    if draw.percent(15):
+        gap += 20 + draw.below(101)
+    if draw.below(40) == 0:
+        gap += 120 + draw.below(1281)
+    return gap
+
+
+def _chosen_items(draw: Draw, most_rupiah: int) -> tuple:
+    """Three to five commodities in halves and wholes, at posted prices, worth at most `most_rupiah`."""
+    items = []
+    left = most_rupiah
+    for entry in sorted(draw.shuffled(list(COMMODITIES))[: 3 + draw.below(3)]):
+        halves = min(2 * left // entry[3], 1 + draw.below(8 if entry[0] != 1 else 20))
+        if halves > 0:
+            items.append((entry[0], 50 * halves, entry[3]))
+            left -= 50 * halves * entry[3] // 100
+    return tuple(items)
+
+
+def _total(items: tuple) -> int:
+    """What a basket costs in rupiah."""
+    return sum([quantity * price // 100 for _, quantity, price in items])
+
+
+def _proof(draw: Draw, held: context.Context, record: Record, applications: int, settings: dict) -> CardProof:
+    """What the card answers."""
+    index = 0 if applications & 1 else 1
+    known = held.policy.applications[index]
+    proof = CardProof()
+    proof.application_index = index
+    for name in ("pan_sequence", "cid", "aip", "tvr", "cvm_results", "iad"):
+        setattr(proof, name, getattr(known, name))
+    if settings.get("dynamic_iad"):
+        at = 8 if index == 0 else 3
+        proof.iad = known.iad[:at] + draw.octets(3) + known.iad[at + 3 :]
+    if draw.percent(1):
+        proof.tvr = proof.tvr[:3] + bytes((proof.tvr[3] | 0x20,)) + proof.tvr[4:]
+    proof.un_attempt = 1 if draw.percent(2) else 0
+    proof.transaction_date = civil_date.transaction_date(record.time_s, held.policy.utc_offset_minutes)
+    proof.atc = 1 + draw.below(300) if settings.get("young_cards") else draw.below(65536)
+    proof.ac = draw.octets(8)
+    return proof
+
+
+def _redemption(draw: Draw, held: context.Context, index: int, time_s: int, settings: dict) -> Record:
+    """One redemption by the family at roster `index`."""
+    roster = held.roster
+    cards = roster.entries[index]
+    place = len(cards) - 1
+    out = _stamped(records.REDEMPTION, time_s)
+    cash = held.grants[2].amount_rupiah(index) > 0 and draw.percent(10)
+    out.programme = 2 if cash else 1
+    out.tender = records.TENDER_CASH if cash else records.TENDER_GOODS
+    out.period = PERIOD
+    given = held.grants[out.programme]
+    out.lease = given.number
+    due = given.amount_rupiah(index)
+    whole = draw.below(40) > 0
+    out.items = ()
+    if cash:
+        out.amount_rupiah = due if whole else max(1000, 50_000 * (1 + draw.below(due // 50_000)))
+    else:
+        choosing = draw.below(40) < settings.get("choosing", 1)
+        roll = draw.below(19)
+        if not whole or choosing:
+            out.items = _chosen_items(draw, due)
+        elif due == 400_000:
+            out.items = BASKETS[3][1]
+        else:
+            out.items = BASKETS[0 if roll < 15 else 1 if roll < 17 else 2][1]
+        out.amount_rupiah = _total(out.items)
+    out.card_key = cards[place][0]
+    out.method = held.policy.applications[0 if cards[place][1] & 1 else 1].method
+    out.flags = out.reason = 0
+    if draw.percent(1):
+        out.flags = 1
+        out.reason = 1 + draw.below(4)
+    if draw.percent(1):
+        out.method = records.METHOD_DELEGATE
+    out.proof = _proof(draw, held, out, cards[place][1], settings)
+    return out
+
+
+def _stamped(kind: int, time_s: int) -> Record:
+    """A record with its head; the clock was kept by the RTC, as without a network."""
+    out = Record()
+    out.kind = kind
+    out.version = records.VERSION
+    out.time_s = time_s
+    out.time_trust = records.TRUST_KEPT
+    return out
+
+
+def _goods_received(draw: Draw, held: context.Context, of: Record, sequence: int, settings: dict) -> Record:
+    """The family has its goods: confirmed on the screen, or by a second tap of the card."""
+    out = _stamped(records.GOODS_RECEIVED, of.time_s + 8 + draw.below(13))
+    out.reference_sequence = sequence
+    out.card_key = of.card_key
+    out.method = 1 if settings["goods_received"] == "tap" else 0
+    out.proof = None
+    if out.method:
+        out.proof = _proof(draw, held, out, 1 << of.proof.application_index, settings)
+        out.proof.cid = 0
+        out.proof.atc = of.proof.atc + 1 & 0xFFFF
+    return out
+
+
+def build(variant: str = "reference") -> Day:
+    """The day in a variant of `VARIANTS`."""
+    settings = VARIANTS[variant]
+    draw = Draw("roster")
+    roster = _roster(draw)
+    held_policy = reference_policy()
+    held = context.Context(roster, held_policy, _grants(Draw("grants"), held_policy, roster))
+    login = _stamped(records.EVENT, OPENING_S)
+    login.code = records.EVENT_OPERATOR_LOGIN
+    login.operator = 2
+    login.detail = b""
+    batch = [login]
+    gaps = Draw("gaps")
+    time_s = OPENING_S
+    for index in _visitors(Draw("visitors"), settings.get("ordered", True)):
+        time_s += _gap_s(gaps, settings.get("gaps", "busy"))
+        # One stream of draws per family, so that variants differ in nothing but what they are named for.
+        sales = Draw("family %d" % index)
+        sale = _redemption(sales, held, index, time_s, settings)
+        batch.append(sale)
+        number = SEQUENCE_FIRST + len(batch) - 1
+        if settings.get("goods_received") and sale.tender == records.TENDER_GOODS:
+            batch.append(_goods_received(sales, held, sale, number, settings))
+        if len(batch) in (101, 251):
+            batch.append(_void(sales, held, sale, number, settings))
+    return Day(held, [records.encode(record) for record in batch])
+
+
+def _void(draw: Draw, held: context.Context, of: Record, sequence: int, settings: dict) -> Record:
+    """The redemption just made is taken back, with the card."""
+    out = _stamped(records.VOID, of.time_s + 30)
+    out.programme = of.programme
+    out.period = of.period
+    out.amount_rupiah = of.amount_rupiah
+    out.reference_sequence = sequence
+    out.card_key = of.card_key
+    out.reason = 2
+    out.proof = _proof(draw, held, out, 1 << of.proof.application_index, settings)
+    out.proof.cid = 0
+    return out
