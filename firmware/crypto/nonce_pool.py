@@ -38,7 +38,7 @@ class NoncePool:
         return self._count
 
     def step(self, budget: int) -> bool:
-        """Take up to `budget` steps of work (see `p256`); whether more is left. 68 or so make one entry.
+        """Take up to `budget` steps of work (see `p256`); whether more is left. An entry takes 67.
 
         Raises `ReseedRequired` when the generator must be seeded anew.
         """

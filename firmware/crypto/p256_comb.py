@@ -5,11 +5,11 @@ non-zero digit, the table needs only 2^(teeth-1) points a block, and every scala
 an even scalar its negative n - k is odd.
 
 All work is in generators that yield after each point operation; the longest stretch between two yields is an
-inversion, about three point operations. `finish` runs one at once.
+inversion, about five point operations. `finish` runs one at once.
 """
 
 from firmware.crypto import p256_table
-from firmware.crypto.p256_curve import N, P, add_affine, double, to_affine
+from firmware.crypto.p256_curve import N, P, add_affine, double, to_affine_steps
 
 _KEY_TEETH = 5
 _KEY_COLUMNS = 52  # 5 * 52 = 260 bit positions hold every scalar
@@ -97,8 +97,7 @@ def comb_steps(x: int, y: int):
             if column == 0:
                 doubles.append(point)
             yield
-    affine = to_affine(bases + doubles)
-    yield
+    affine = yield from to_affine_steps(bases + doubles)
     # Entry 0 has minus for every tooth but the top one; setting bit t adds twice the base of tooth t.
     x, y = affine[_KEY_TEETH - 1]
     first = x, y, 1
@@ -110,7 +109,8 @@ def comb_steps(x: int, y: int):
         for index in range(len(entries)):
             entries.append(add_affine(*entries[index], x, y))
             yield
-    table = b"".join([x.to_bytes(32, "big") + y.to_bytes(32, "big") for x, y in to_affine(entries)])
+    affine = yield from to_affine_steps(entries)
+    table = b"".join([x.to_bytes(32, "big") + y.to_bytes(32, "big") for x, y in affine])
     return Comb(table, _KEY_TEETH, 1, _KEY_COLUMNS)
 
 

@@ -61,17 +61,23 @@ def inverse(value: int, modulus: int) -> int:
     return low_factor % modulus
 
 
-def to_affine(points: list) -> list:
-    """The affine (x, y) of Jacobian points, none of them at infinity, for one inversion among all of them."""
+def to_affine_steps(points: list):
+    """Generate, and return at the end, the affine (x, y) of Jacobian points, none of them at infinity.
+
+    One inversion serves them all; yields after it and after each point.
+    """
     products = [1]
     for _, _, z in points:
         products.append(products[-1] * z % P)
+        yield
     inverted = inverse(products.pop(), P)
+    yield
     affine = []
     for x, y, z in reversed(points):
         z_inverse = inverted * products.pop() % P
         inverted = inverted * z % P
         z_squared = z_inverse * z_inverse % P
         affine.append((x * z_squared % P, y * z_squared % P * z_inverse % P))
+        yield
     affine.reverse()
     return affine

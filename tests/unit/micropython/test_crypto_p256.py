@@ -5,15 +5,15 @@ import hashlib
 from firmware.crypto import p256
 from firmware.crypto.p256_comb import GENERATOR, comb_steps, finish, multiply_steps
 from firmware.crypto.p256_curve import (
-    B,
     GENERATOR_X,
     GENERATOR_Y,
+    B,
     N,
     P,
     add_affine,
     double,
     inverse,
-    to_affine,
+    to_affine_steps,
 )
 from firmware.crypto.rfc6979 import nonces
 from firmware.crypto.signing import entry_steps, finish_signature
@@ -70,7 +70,7 @@ def slow_multiply(scalar, x, y):
 
 
 def affine(point):
-    return to_affine([point])[0]
+    return finish(to_affine_steps([point]))[0]
 
 
 def test_public_key_and_deterministic_nonces_of_rfc_6979():
