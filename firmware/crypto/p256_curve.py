@@ -3,7 +3,7 @@
 A Jacobian point is three integers (x, y, z) that stand for (x/z^2, y/z^3); z = 0 is the point at infinity. Nothing here
 takes constant time: big integers of MicroPython cannot.
 
-The reduction is the built-in `%`. Montgomery and folding reductions were measured and lose, because every operation on
+The reduction is the built-in `%`. Montgomery's reduction was measured and loses, because every operation on
 big integers costs about 1,100 instructions before its first digit (reduction 10,000; three Montgomery rounds 17,000).
 """
 
