@@ -1,18 +1,19 @@
 """The terminal's conversation with its operator: from the idle screen through login and menu, and always back to it.
 
 It talks only to the objects handed in. `terminal` decides and remembers (awaited: `check_operator`, `wait_for_card`,
-`identify`, `redeem`; plain: `programmes`, `price_list`, `receipts`, `last_receipt`, `totals`, `link_state`, `now`,
+`identify`, `redeem`, `abandon`; plain: `programmes`, `price_list`, `receipts`, `last_receipt`, `totals`, `link_state`, `now`,
 `notices`); README.md of this folder has the whole interface.
 """
 
 from firmware.refusals import Refusal
 from firmware.ui import format as fmt
 from firmware.ui import screens
+from firmware.ui.figures import Figures
 from firmware.ui.office import Office
 from firmware.ui.panel import NobodyAnswered, OperatorCancelled, Panel
 from firmware.ui.paper import Paper
 from firmware.ui.service import Service
-from firmware.ui.strings import text
+from firmware.ui.strings import link_word, text
 
 START_TIMEOUT_MS = 15_000
 LOGOUT_MS = 900_000
@@ -27,10 +28,9 @@ class Flow:
         self.panel = Panel(display, keypad, signals)
         self._paper = Paper(terminal, self.panel, printer)
         self.service = Service(terminal, self.panel, self._paper, signals)
-        self._office = Office(terminal, self.panel, self._paper)
+        self._figures = Figures(terminal)
+        self._office = Office(terminal, self.panel, self._paper, self._figures)
         self._is_logged_in = False
-        self._pending_of: tuple = ()
-        self._pending_rupiah = 0
 
     async def run(self) -> None:
         """First what became of the last transaction, then one turn after the other."""
@@ -114,21 +114,12 @@ class Flow:
         return last.sequence, last.state, last.amount_rupiah, fmt.moment(last.time_s, self._terminal.now()[2])
 
     def _idle_values(self) -> tuple:
-        """Plain values of the idle screen. The sum of what is pending is asked for only when something has moved."""
+        """Plain values of the idle screen."""
         time_s, trusted, offset = self._terminal.now()
         link, pending_count, _ = self._terminal.link_state()
         last = self._terminal.last_receipt()
         newest = (last.sequence, last.state) if last is not None else ()
-        if self._pending_of != (pending_count, newest):
-            self._pending_of = (pending_count, newest)
-            self._pending_rupiah = self._terminal.totals().pending_rupiah
+        pending_rupiah = self._figures.totals().pending_rupiah if pending_count else 0
         clock = "%s %s" % (fmt.clock(time_s, offset), fmt.zone(offset))
-        return (
-            clock,
-            trusted,
-            link,
-            pending_count,
-            self._pending_rupiah,
-            newest,
-            len(self._terminal.notices()),
-        )
+        notices = len(self._terminal.notices())
+        return clock, trusted, link_word(link), pending_count, pending_rupiah, newest, notices

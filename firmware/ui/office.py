@@ -4,7 +4,7 @@ from firmware.states import RECORDED
 from firmware.ui import format as fmt
 from firmware.ui import names, receipts, screens
 from firmware.ui.panel import OperatorCancelled
-from firmware.ui.strings import text
+from firmware.ui.strings import link_word, text
 
 BROWSE_TIMEOUT_MS = 60_000
 # A list of what is pending looks no further back than this many records.
@@ -15,8 +15,9 @@ _PAGE = 16
 class Office:
     """The screens behind the main menu; each ends with X or when nobody answers."""
 
-    def __init__(self, terminal, panel, paper) -> None:
+    def __init__(self, terminal, panel, paper, figures) -> None:
         self._terminal = terminal
+        self._figures = figures
         self._panel = panel
         self._paper = paper
 
@@ -41,8 +42,7 @@ class Office:
         """The newest transaction's receipt again, marked as a copy."""
         receipt = self._terminal.last_receipt()
         if receipt is None:
-            await self._panel.show(screens.last_transaction, 0, 0, 0, "")
-            await self._panel.one_of("E")
+            await self._panel.ask("E", screens.last_transaction, 0, 0, 0, "")
             return
         await self._paper.redemption(receipt, receipts.FAMILY, True)
 
@@ -51,11 +51,12 @@ class Office:
         page = 0
 
         def values() -> tuple:
-            rows = receipts.totals_rows(self._terminal.totals())
+            rows = receipts.totals_rows(self._figures.totals())
             first = page * screens.ROWS
             return text("totals"), "Rp", tuple(rows[first : first + screens.ROWS]), screens.TOTALS_KEYS
 
         while True:
+            self._figures.recount()
             if await self._panel.watch(screens.table, values, BROWSE_TIMEOUT_MS, "#*M") == "M":
                 await self._print_totals()
             else:
@@ -67,14 +68,12 @@ class Office:
             await self._panel.watch(screens.table, self._device_values, BROWSE_TIMEOUT_MS, "E")
             notices = self._terminal.notices()
             for i in range(len(notices)):
-                await self._panel.show(screens.notice, notices[i], i, len(notices))
-                await self._panel.one_of("E")
+                await self._panel.ask("E", screens.notice, notices[i], i, len(notices))
 
     async def _print_totals(self) -> None:
         """The day's totals on paper."""
-        last = self._terminal.last_receipt()
-        terminal_id = last.terminal_id if last is not None else ""
-        document = receipts.day_totals(self._terminal.totals(), terminal_id, self._terminal.now())
+        terminal = self._terminal
+        document = receipts.day_totals(self._figures.totals(), terminal.terminal_id, terminal.now())
         await self._paper.print(document, False)
 
     async def _browse(self, title: str, page) -> None:
@@ -119,7 +118,7 @@ class Office:
     def _pending_values(self) -> tuple:
         """Plain values of the screen of what is pending."""
         link, count, oldest_s = self._terminal.link_state()
-        return count, self._terminal.totals().pending_rupiah, oldest_s, link
+        return count, self._figures.totals().pending_rupiah, oldest_s, link_word(link)
 
     def _pending_positions(self) -> list:
         """Places, counted from the newest, of receipts that have not reached the gateway."""
@@ -139,7 +138,7 @@ class Office:
         rows = (
             (fmt.date(time_s, offset), "%s %s" % (fmt.clock(time_s, offset), fmt.zone(offset))),
             (text("clock_is"), text("clock_sure" if trusted else "clock_uncertain")),
-            (text("link"), "%s %s" % (link, text("waiting", count))),
+            (text("link"), "%s, %s" % (link_word(link), text("waiting", count))),
             (text("notices"), "%d" % notices if notices else text("no_notices")),
         )
-        return text("device"), "", rows, screens.DEVICE_KEYS
+        return text("device"), self._terminal.terminal_id, rows, screens.DEVICE_KEYS

@@ -13,6 +13,7 @@ ENTRY_TIMEOUT_MS = 60_000
 PIN_TIMEOUT_MS = 45_000
 REFRESH_MS = 1_000
 CODE_DIGITS_MAX = 8
+KEYS_FORGOTTEN_MAX = 16
 QUANTITY_HUNDREDTHS_MAX = 0xFFFF
 _DIGITS = "0123456789"
 
@@ -52,20 +53,19 @@ class PinBuffer:
 class Panel:
     """Operator and family, seen from the terminal.
 
-    `display` has `framebuffer` and `async show()`; `keypad` has `async get_key(timeout_ms)`, a key or None, and does not
-    remember keys pressed while nobody waits, so that no impatient E says yes to a screen not yet seen; `signals` has
-    `key()`. `shown` is the function that drew the screen now seen.
+    `display` has `framebuffer` and `async show()`; `keypad` has `async get_key(timeout_ms)`: the oldest key not yet
+    handed out, or None; `signals` has `key()`. `shown` is the name of the screen now seen.
     """
 
     def __init__(self, display, keypad, signals) -> None:
         self._display = display
         self._keypad = keypad
         self._signals = signals
-        self.shown = None
+        self.shown = ""
 
     async def show(self, draw, *values) -> None:
         """Draw one screen and bring it to the display."""
-        self.shown = draw
+        self.shown = draw.__name__
         draw(self._display.framebuffer, *values)
         await self._display.show()
 
@@ -85,10 +85,26 @@ class Panel:
             raise NobodyAnswered
         return key
 
-    async def one_of(self, keys: str, timeout_ms: int = ENTRY_TIMEOUT_MS) -> str:
+    async def forget_keys(self) -> bool:
+        """Drop what was keyed while nothing was asked; True when the cancel key was among it."""
+        is_cancelled = False
+        for _ in range(KEYS_FORGOTTEN_MAX):
+            key = await self._keypad.get_key(0)
+            if key is None:
+                break
+            is_cancelled = is_cancelled or key == "X"
+        return is_cancelled
+
+    async def ask(self, keys: str, draw, *values) -> str:
+        """Show a question and wait for one of `keys`: no impatient E says yes to a screen not yet seen."""
+        await self.show(draw, *values)
+        await self.forget_keys()
+        return await self.one_of(keys)
+
+    async def one_of(self, keys: str) -> str:
         """One of `keys`; others are passed over."""
         while True:
-            key = await self.key(timeout_ms)
+            key = await self.key()
             if key in keys:
                 return key
 

@@ -43,9 +43,8 @@ class Paper:
                 reason = _REASONS.get(error.reason, "print_silent")
             except asyncio.TimeoutError:
                 reason = "print_silent"
-            await self._panel.show(screens.print_failed, text(reason), sale_stands)
             try:
-                await self._panel.one_of("E")
+                await self._panel.ask("E", screens.print_failed, text(reason), sale_stands)
             except (OperatorCancelled, NobodyAnswered):
                 return False
             is_shown = True

@@ -141,22 +141,20 @@ def refused(number_: int, detail: str, programme: str, roster_number: int, momen
 
 
 def totals_rows(totals) -> list:
-    """(label, text) of all totals; the parts by state add up to the sum.
+    """(label, text) of the day's totals; the three parts by state add up to the sum.
 
-    `totals` has count, goods_rupiah, cash_rupiah, pending_rupiah, acknowledged_rupiah (sealed at the gateway, not
-    settled) and settled_rupiah; the rest of the sum was refused or is disputed.
+    `totals` has of today: count, goods_rupiah, cash_rupiah, acknowledged_rupiah (sealed at the gateway, paid or not)
+    and settled_rupiah. What is sent and not paid may still be in process, refused or disputed.
     """
     total_rupiah = totals.goods_rupiah + totals.cash_rupiah
-    other_rupiah = total_rupiah - totals.pending_rupiah - totals.acknowledged_rupiah - totals.settled_rupiah
     return [
         (text("count"), fmt.grouped(totals.count)),
         (text("goods"), fmt.grouped(totals.goods_rupiah)),
         (text("cash"), fmt.grouped(totals.cash_rupiah)),
         (text("sum"), fmt.grouped(total_rupiah)),
-        (text("pending"), fmt.grouped(totals.pending_rupiah)),
-        (text("acknowledged"), fmt.grouped(totals.acknowledged_rupiah)),
+        (text("unsent"), fmt.grouped(total_rupiah - totals.acknowledged_rupiah)),
+        (text("unpaid"), fmt.grouped(totals.acknowledged_rupiah - totals.settled_rupiah)),
         (text("settled"), fmt.grouped(totals.settled_rupiah)),
-        (text("other"), fmt.grouped(other_rupiah)),
     ]
 
 

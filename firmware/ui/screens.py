@@ -34,7 +34,7 @@ def idle(
 ) -> None:
     """Waiting for the next family. `last` is (sequence, state) of the newest transaction, or ()."""
     fb.fill(0)
-    link = fmt.shorten(link, 5)
+    link = fmt.shorten(link, 6)
     draw.both(fb, clock if trusted else clock + " ?", "!%d %s" % (notices, link) if notices else link, 0)
     draw.barn(fb, 4, 9)
     draw.large(fb, text("name"), 36, 14, 2)
@@ -233,7 +233,7 @@ def record_list(fb, title: str, rows: tuple, chosen: int) -> None:
 
 def pending(fb, count: int, amount_rupiah: int, oldest_s: int, link: str) -> None:
     """What has not reached the gateway yet."""
-    draw.head(fb, text("pending"), fmt.shorten(link, 6))
+    draw.head(fb, text("pending"), link)
     if count:
         draw.largest(fb, text("pending_count", count), 11, 16)
         draw.largest_money(fb, amount_rupiah, 28, 16)

@@ -54,34 +54,36 @@ class Service:
     async def serve(self) -> None:
         """One redemption; raises `Refusal` when there is none."""
         sale = self._sale = Sale()
+        await self._choose_programme(sale)
+        await self._choose_tender(sale)
+        if sale.tender == TENDER_GOODS:
+            await self._choose_goods(sale)
         try:
-            await self._choose_programme(sale)
-            await self._choose_tender(sale)
-            if sale.tender == TENDER_GOODS:
-                await self._choose_goods(sale)
             view = await self._identify(sale)
             if not await self._agree(sale, view):
                 return
             receipt = await self._redeem_with_pin(sale, view)
         finally:
             self.pin.wipe()
+            await self._terminal.abandon()
         await self._hand_over(receipt)
 
     async def inquire(self) -> None:
         """Show what a family may still take."""
         sale = self._sale = Sale()
         await self._choose_programme(sale)
-        view = await self._identify(sale)
+        try:
+            view = await self._identify(sale)
+        finally:
+            await self._terminal.abandon()
         values = (sale.programme_name, view.roster_number, view.remaining_rupiah, view.hamlet, view.slot)
-        await self._panel.show(screens.balance, *values)
-        await self._panel.one_of("E")
+        await self._panel.ask("E", screens.balance, *values)
 
     async def explain(self, refusal: Refusal) -> None:
         """Show a final refusal by number and sentence; M prints it for the family."""
         self._signals.refused()
         number, detail = refusal.number, refusal.detail
-        await self._panel.show(screens.refused, number, detail, False)
-        if await self._panel.one_of("EM") == "M":
+        if await self._panel.ask("EM", screens.refused, number, detail, False) == "M":
             sale = self._sale
             words = screens.detail_text(number, detail)
             moment = self._terminal.now()
@@ -132,8 +134,7 @@ class Service:
         """How much of one commodity; a ninth kind has no room in a record."""
         code, name, unit, price_rupiah = price
         if len(sale.items) == ITEMS_MAX and code not in sale.quantities:
-            await self._panel.show(screens.basket_full)
-            await self._panel.one_of("E")
+            await self._panel.ask("E", screens.basket_full)
             return
         hundredths = await self._panel.quantity(name, unit, price_rupiah)
         sale.quantities.pop(code, None)
@@ -164,6 +165,8 @@ class Service:
                 identify = self._terminal.identify(sale.programme)
                 view = await asyncio.wait_for_ms(identify, IDENTIFY_TIMEOUT_MS)
                 sale.roster_number = view.roster_number
+                if await self._panel.forget_keys():
+                    raise OperatorCancelled
                 return view
             except asyncio.TimeoutError:
                 raise Refusal(refusals.NO_ANSWER)
@@ -176,8 +179,7 @@ class Service:
         if not is_pin and refusal.number not in refusals.TRY_AGAIN:
             raise refusal
         self._signals.refused()
-        await self._panel.show(screens.refused, refusal.number, refusal.detail, True)
-        await self._panel.one_of("E")
+        await self._panel.ask("E", screens.refused, refusal.number, refusal.detail, True)
 
     async def _agree(self, sale: Sale, view) -> bool:
         """Amount within the entitlement, seen by both; False when the same was served before and is to stay so."""
@@ -191,10 +193,9 @@ class Service:
         if not view.remaining_rupiah:
             raise Refusal(refusals.NO_ENTITLEMENT)
         title = text("second") if sale.is_second else self._title(sale)
-        await self._panel.show(
-            screens.confirm, title, view.roster_number, sale.amount_rupiah, view.remaining_rupiah
+        await self._panel.ask(
+            "E", screens.confirm, title, view.roster_number, sale.amount_rupiah, view.remaining_rupiah
         )
-        await self._panel.one_of("E")
         return True
 
     async def _fit_amount(self, sale: Sale, view) -> None:
@@ -203,10 +204,8 @@ class Service:
             sale.amount_rupiah = await self._cash_amount(sale, view)
         while sale.amount_rupiah > view.remaining_rupiah:
             self._signals.refused()
-            await self._panel.show(
-                screens.refused, refusals.AMOUNT_ABOVE_REMAINING, view.remaining_rupiah, True
-            )
-            await self._panel.one_of("E")
+            values = (refusals.AMOUNT_ABOVE_REMAINING, view.remaining_rupiah, True)
+            await self._panel.ask("E", screens.refused, *values)
             if sale.tender == TENDER_CASH:
                 sale.amount_rupiah = await self._cash_amount(sale, view)
             else:
@@ -222,8 +221,7 @@ class Service:
         offset = self._terminal.now()[2]
         clock = fmt.clock(recent.time_s, offset)
         values = (recent.sequence, recent.state, recent.amount_rupiah, clock)
-        await self._panel.show(screens.recent, *values)
-        if await self._panel.one_of("EM") == "M":
+        if await self._panel.ask("EM", screens.recent, *values) == "M":
             return True
         await self._paper.redemption(recent, receipts.FAMILY, True)
         return False
@@ -272,6 +270,7 @@ class Service:
 
         await self._panel.show(screens.granted, *values())
         await self._paper.redemption(receipt, receipts.FAMILY, False, False)
+        await self._panel.forget_keys()
         try:
             while await self._panel.watch(screens.granted, values, RESULT_TIMEOUT_MS, "EM") == "M":
                 await self._paper.redemption(receipt, receipts.SHOP, False)

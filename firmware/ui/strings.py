@@ -61,9 +61,9 @@ _LINES = {
     "oldest": "Tertua {}",
     "count": "Banyak transaksi",
     "sum": "Jumlah",
-    "acknowledged": "Terkirim",
+    "unsent": "Belum kirim",
+    "unpaid": "Belum bayar",
     "settled": "Dibayar",
-    "other": "Ditolak/sengketa",
     "clock_uncertain": "belum pasti",
     "clock_sure": "pasti",
     "clock_is": "Jam",
@@ -148,6 +148,9 @@ STATE_PAPER = (
     "Catatan ini sedang diperiksa pusat. Simpan struk ini.",
 )
 
+# What the relay says of its link.
+_LINKS = {"down": "Luring", "connecting": "Hubung", "up": "Daring"}
+
 # By refusal number (`firmware/refusals.py`): what is the matter (two lines of the screen), what to do (one line).
 _REFUSALS = {
     1: ("Hak bantuan sudah habis atau belum ada.", "Tanya pendamping."),
@@ -223,6 +226,6 @@ def notice(number: int) -> str:
     return _NOTICES.get(number, text("ask_technician"))
 
 
-def state_word(state: int) -> str:
-    """The one word for how far a record has come."""
-    return STATE_WORDS[state]
+def link_word(link: str) -> str:
+    """The word for a link's state; one that is not known here is shown as it is."""
+    return _LINKS.get(link, link)

@@ -60,6 +60,7 @@ plays = st.fixed_dictionaries(
         "card_waits": st.sampled_from([0, 0, 0, 3, -1]),
         "printer_failures": st.sampled_from([0, 0, 1, -1]),
         "stored": st.integers(0, 20),
+        "hasty": st.one_of(st.just(""), st.text(KEYS.replace("-", ""), max_size=12)),
     }
 )
 ORDINARY: dict[str, Any] = {
@@ -73,6 +74,7 @@ ORDINARY: dict[str, Any] = {
     "card_waits": 0,
     "printer_failures": 0,
     "stored": 3,
+    "hasty": "",
 }
 
 
@@ -93,6 +95,7 @@ def play(flow: MicroPythonWorker, wanted: dict[str, Any]) -> dict[str, Any]:
 @example(wanted=ORDINARY)
 @example(wanted=ORDINARY | {"outcomes": [[6, 2], "grant"], "script": "EE4711E12EE000000EE123456E"})
 @example(wanted=ORDINARY | {"outcomes": [[12, 0], "grant"], "script": "EE4711E12EE123456EEE"})
+@example(wanted=ORDINARY | {"pin_kind": 0, "hasty": "EEEE", "script": "EE4711E12E"})
 @example(wanted=ORDINARY | {"pin_kind": 0, "script": "EE4711E12EEE"})
 def test_any_keys_end_on_the_idle_screen_and_spend_only_as_confirmed(
     flow: MicroPythonWorker, wanted: dict[str, Any]

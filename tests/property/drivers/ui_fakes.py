@@ -65,7 +65,9 @@ def card_view(remaining_rupiah=600_000, pin_kind=PIN_AID, pin_tries_left=3, rece
 def totals(**more):
     """Totals of a day on which all is zero but `more`."""
     fields = {"count": 0, "goods_rupiah": 0, "cash_rupiah": 0, "pending_count": 0, "pending_rupiah": 0}
-    fields.update({"acknowledged_count": 0, "acknowledged_rupiah": 0, "settled_rupiah": 0})
+    fields.update(
+        {"acknowledged_count": 0, "acknowledged_rupiah": 0, "settled_count": 0, "settled_rupiah": 0}
+    )
     fields.update(more)
     return Values(**fields)
 
@@ -88,6 +90,9 @@ class Terminal:
         self.all_notices = []
         self.trusted = True
         self.logins = []
+        self.terminal_id = TERMINAL_ID
+        self.card_is_known = False
+        self.while_busy = lambda: None
 
     async def check_operator(self, code):
         self.logins.append(code)
@@ -108,11 +113,17 @@ class Terminal:
 
     async def identify(self, programme):
         self.log.append(("identify", programme))
+        self.while_busy()
+        self.card_is_known = True
         return _next(self.views)
+
+    async def abandon(self):
+        self.card_is_known = False
 
     async def redeem(self, programme, tender, amount_rupiah, items, pin):
         kept = None if pin is None else bytes(pin)
         self.log.append(("redeem", programme, tender, amount_rupiah, list(items), kept))
+        self.while_busy()
         outcome = _next(self.outcomes)
         if outcome == "silence":
             await asyncio.sleep_ms(3_600_000)
@@ -166,7 +177,7 @@ class Display:
         self.pictures = []
 
     async def show(self):
-        name = self._counter.flow.panel.shown.__name__
+        name = self._counter.flow.panel.shown
         self._counter.log.append(("show", name))
         if self._counter.keeps_pictures:
             self.pictures.append((name, bytes(self._picture)))
@@ -179,11 +190,15 @@ class Keypad:
         self._counter = counter
         self._script = script
         self._at = 0
+        self.hasty = ""  # keys that were pressed while nobody waited
         self.on_wait = None
 
     async def get_key(self, timeout_ms):
-        assert 0 < timeout_ms <= 900_000
-        shown = self._counter.flow.panel.shown.__name__
+        assert 0 <= timeout_ms <= 900_000
+        shown = self._counter.flow.panel.shown
+        if self.hasty or timeout_ms == 0:
+            key, self.hasty = (self.hasty[0], self.hasty[1:]) if self.hasty else (None, "")
+            return key
         if self.on_wait:
             self.on_wait(shown)
         if self._at == len(self._script):
@@ -202,9 +217,11 @@ class Printer:
     def __init__(self, failures=0):
         self.failures = failures
         self.is_silent = False
+        self.while_busy = lambda: None
         self.documents = []
 
     async def print_document(self, document):
+        self.while_busy()
         if self.is_silent:
             await asyncio.sleep_ms(3_600_000)
         if self.failures:
@@ -244,6 +261,14 @@ class Counter:
         self.printer = Printer(failures)
         self.flow = Flow(self.terminal, self.display, self.keypad, self.printer, Signals(self.log))
 
+    def be_hasty(self, keys):
+        """Press `keys` each time the terminal or the printer is at work."""
+
+        def press():
+            self.keypad.hasty = keys
+
+        self.terminal.while_busy = self.printer.while_busy = press
+
     def play(self):
         try:
             asyncio.run(self.flow.run())
@@ -253,7 +278,7 @@ class Counter:
 
     def shown(self):
         """Name of the screen now seen."""
-        return self.flow.panel.shown.__name__
+        return self.flow.panel.shown
 
     def seen(self):
         """Names of all screens shown, in order, repetitions once."""
@@ -319,6 +344,8 @@ def violations(counter, pin_kind):
     for entry in counter.log:
         if entry[0] in ("show", "key", "redeem"):
             getattr(judge, entry[0])(*entry[1:])
+    if counter.terminal.card_is_known:
+        judge.wrong.append("the card was not let go")
     if counter.flow.service.pin.digits != bytearray(PIN_DIGITS):
         judge.wrong.append("PIN not wiped")
     return judge.wrong

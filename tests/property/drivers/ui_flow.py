@@ -27,7 +27,10 @@ def handle(request: bytes) -> bytes:
         outcomes=answers(wanted["outcomes"]),
         card_waits=wanted["card_waits"],
         stored=[receipt(n, state=n % 5) for n in range(wanted["stored"], 0, -1)],
-    ).play()
+    )
+    if wanted["hasty"]:
+        counter.be_hasty(wanted["hasty"])
+    counter.play()
     return json.dumps(
         {
             "shown": counter.shown(),

@@ -46,14 +46,20 @@ _TOTALS = (
     ("Tunai", "8.000.000"),
     ("Jumlah", "168.400.000"),
 )
-_LINES_MOST = tuple([("Ditolak/sengketa", "99.999.999.999")] * 4)
+_DEVICE = (
+    ("21/11/2025", "14:03 WIB"),
+    ("Jam", "pasti"),
+    ("Jaringan", "Luring, Antre 12"),
+    ("Pemberitahuan", "Tidak ada"),
+)
+_LINES_MOST = tuple([("Belum terkirim", "99.999.999.999")] * 4)
 
 
 def _usual() -> list:
     """(name, drawing function, values) of what is seen on an ordinary day."""
     return [
-        ("idle", screens.idle, ("14:03 WIB", True, "MQTT", 12, 2400000, (127, 0), 0)),
-        ("idle-quiet", screens.idle, ("14:03 WIB", True, "MQTT", 0, 0, (127, 2), 0)),
+        ("idle", screens.idle, ("14:03 WIB", True, "Daring", 12, 2400000, (127, 0), 0)),
+        ("idle-quiet", screens.idle, ("14:03 WIB", True, "Daring", 0, 0, (127, 2), 0)),
         ("idle-new", screens.idle, ("07:00 WIT", False, "-", 0, 0, (), 2)),
         ("last-recorded", screens.last_transaction, (127, 0, 200000, "21/11/2025 14:03 WIB")),
         ("last-none", screens.last_transaction, (0, 0, 0, "")),
@@ -76,8 +82,9 @@ def _usual() -> list:
         ("recent", screens.recent, (127, 0, 200000, "14:03")),
         ("records", screens.record_list, (strings.text("records"), _RECORDS, 1)),
         ("records-none", screens.record_list, (strings.text("records"), (), 0)),
-        ("pending", screens.pending, (12, 2400000, 3 * 3600, "SMS")),
-        ("pending-none", screens.pending, (0, 0, 0, "MQTT")),
+        ("pending", screens.pending, (12, 2400000, 3 * 3600, "Luring")),
+        ("pending-none", screens.pending, (0, 0, 0, "Daring")),
+        ("device", screens.table, (strings.text("device"), TERMINAL_ID, _DEVICE, screens.DEVICE_KEYS)),
         ("totals", screens.table, (strings.text("totals"), "Rp", _TOTALS, screens.TOTALS_KEYS)),
         ("basket-full", screens.basket_full, ()),
         ("printing", screens.printing, ()),
@@ -116,7 +123,11 @@ def _extreme() -> list:
         ("most-records", screens.record_list, (strings.text("records"), _RECORDS_MOST, 3)),
         ("most-pending", screens.pending, (99999, 99999999999, 0xFFFFFFFF, "SATELIT")),
         ("most-totals", screens.table, (strings.text("totals"), "Rp", _LINES_MOST, screens.TOTALS_KEYS)),
-        ("most-device", screens.table, (strings.text("device"), "", _LINES_MOST, screens.DEVICE_KEYS)),
+        (
+            "most-device",
+            screens.table,
+            (strings.text("device"), "FFFFFFFF", _LINES_MOST, screens.DEVICE_KEYS),
+        ),
         ("most-stopped", screens.stopped, (0xFFFFFFFF, (MOST_SEQUENCE, 4))),
         ("foreign-letters", screens.choose, ("Caf\u00e9", ("\u5e03\u65bd", "\x00\x1f"), 0)),
     ]
@@ -190,7 +201,7 @@ def documents() -> list:
         goods_rupiah=5_450_000,
         cash_rupiah=600_000,
         pending_rupiah=2_400_000,
-        acknowledged_rupiah=1_850_000,
+        acknowledged_rupiah=3_650_000,
         settled_rupiah=1_600_000,
     )
     found.append(("totals", receipts.day_totals(day, TERMINAL_ID, now)))

@@ -348,6 +348,33 @@ def copied(more):
     return {key: list(value) if isinstance(value, list) else value for key, value in more.items()}
 
 
+def test_keys_pressed_while_the_card_is_read_say_yes_to_nothing():
+    """An impatient E must not confirm an amount nobody has seen yet, nor close the result unseen."""
+    counter = Counter(CASH + "E" + ALONE, views=[card_view(pin_kind=states.PIN_NONE)])
+    counter.be_hasty("EEEE")
+    counter.play()
+    assert not counter.redeemed() and "confirm" in counter.seen()
+    counter = Counter(CASH + ALONE)
+    counter.be_hasty("EEXE")
+    counter.play()
+    assert "amount" not in counter.seen() and counter.shown() == "idle", "X is heard while the card is read"
+    counter = Counter(GOODS + "E" + PIN)
+    counter.terminal.identify = known(counter)
+    counter.be_hasty("EX")
+    counter.play()
+    assert counter.shown() == "granted"
+
+
+def known(counter):
+    """An identification during which nobody presses anything."""
+
+    async def identify(_):
+        counter.keypad.hasty = ""
+        return card_view()
+
+    return identify
+
+
 def test_nobody_brings_a_card():
     counter = play(CASH, card_waits=-1)
     assert "hold_card" not in counter.seen() and "tap_card" in counter.seen()

@@ -63,7 +63,7 @@ def test_every_state_has_a_word_a_meaning_and_a_sign():
 
 
 def test_everything_is_plain_letters():
-    tables = (strings._LINES, strings._PARAGRAPHS, strings._PAPER, strings._NOTICES)
+    tables = (strings._LINES, strings._PARAGRAPHS, strings._PAPER, strings._NOTICES, strings._LINKS)
     sentences = [sentence for table in tables for sentence in table.values()]
     for matter, advice in strings._REFUSALS.values():
         sentences += [matter, advice]
