@@ -85,8 +85,13 @@ def paragraph(fb, string: str, y: int, lines: int) -> None:
 
 def _span() -> tuple:
     """First column in use and columns in use of the glyph in the cell; (0, 3) for a blank."""
-    used = [i for i in range(COLUMNS_PER_GLYPH) if _cell[i]]
-    return (used[0], used[-1] - used[0] + 1) if used else (0, _BLANK_WIDTH)
+    first = 0
+    end = COLUMNS_PER_GLYPH
+    while first < end and not _cell[first]:
+        first += 1
+    while end > first and not _cell[end - 1]:
+        end -= 1
+    return (first, end - first) if end > first else (0, _BLANK_WIDTH)
 
 
 def large_width(string: str, scale: int) -> int:
@@ -133,8 +138,9 @@ def _large_column(fb, column: int, before: int, x: int, y: int, scale: int) -> N
 
 def largest(fb, string: str, y: int, height: int) -> None:
     """`string` in the middle of a band of `height` dots from `y` down, as large as band and width allow."""
+    narrowest = large_width(string, 1)
     for scale in _SCALES:
-        wide = large_width(string, scale)
+        wide = narrowest * scale
         if scale == 1 or (wide <= WIDTH and 7 * scale <= height):
             large(fb, string, max(0, (WIDTH - wide) // 2), y + (height - 7 * scale) // 2, scale)
             return

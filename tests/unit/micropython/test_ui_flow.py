@@ -365,6 +365,15 @@ def test_keys_pressed_while_the_card_is_read_say_yes_to_nothing():
     assert counter.shown() == "granted"
 
 
+def test_keys_pressed_during_a_redemption_do_not_repeat_it():
+    torn = [Refusal(refusals.CARD_REMOVED), "grant"]
+    counter = Counter(CASH + "EE" + PIN + ALONE, outcomes=torn)
+    counter.terminal.identify = known(counter)
+    counter.be_hasty("EE")
+    counter.play()
+    assert len(counter.redeemed()) == 1 and counter.shown() == "idle"
+
+
 def known(counter):
     """An identification during which nobody presses anything."""
 

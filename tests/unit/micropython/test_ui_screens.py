@@ -92,6 +92,21 @@ def test_the_pin_screen_knows_the_number_of_digits_only():
     assert len(set(pictures)) == 7
 
 
+def test_the_family_sees_the_amount_at_every_step():
+    for function, before, after in (
+        (screens.amount, ("Tunai",), (600_000,)),
+        (screens.tap_card, ("Sembako",), ()),
+        (screens.hold_card, ("Sembako",), ()),
+        (screens.confirm, ("Sembako", 417), (600_000,)),
+        (screens.pin, ("Sembako",), (0, 3)),
+        (screens.granted, ("Sembako", 127, 0), (600_000,)),
+        (screens.recent, (127, 0), ("14:03",)),
+        (screens.record, ("Sembako", 127, 0), (417, "-")),
+    ):
+        pictures = [bytes(drawn(function, *before, amount, *after)) for amount in (200_000, 300_000)]
+        assert pictures[0] != pictures[1], function.__name__
+
+
 def test_an_amount_is_never_cut():
     """With the longest label there still stand all its digits: drawn without label it gives the same dots there."""
     most = ui_samples.MOST_RUPIAH
