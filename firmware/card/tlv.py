@@ -102,7 +102,7 @@ def walk(data: bytes, start: int = 0, end: int = -1):
         tag, inner, start = _header(data, start, end)
         yield len(ends) - 1, tag, inner, start
         if octet & 0x20:
-            if len(ends) == DEPTH_MAX:
+            if len(ends) > DEPTH_MAX:
                 raise CardProtocolError(
                     LIMIT_EXCEEDED, tag_name(tag), inner, "nested deeper than %d" % DEPTH_MAX
                 )

@@ -1,0 +1,58 @@
+"""Fixed RSA test keys (two primes each) for test CAs, issuers and cards; every one works with e = 3 and e = 65537.
+
+They protect nothing. Made once, because finding such primes takes MicroPython minutes.
+"""
+
+# name -> (p, q), hex
+CA_1984 = (
+    (
+        "fc47d5c92d8976ed9bb24e28fcc0c5f655e26e84c7829e4cf5619121e4bec64c27de176a4d86c6892eb22c99"
+        "fb893c9138809cee0f0e2841ba58ffa71de3d052ff5a5c7535c3506511e2511d34148656a183b80595d0a9e0"
+        "4c4ff953563ace192361e9e3569ab9c197ae7f27e1b1e16bce12897b283f27f728d799bf"
+    ),
+    (
+        "e2ecb22b7762f7d6aadc50879ec386d8c09b36e3d1f905cf713b14fccfae2ab36a2074633d1b2d2241662425"
+        "356123abc8cfc02f3a71307970a39338694a41b4acfb01fbb357fa3775bbf25c9a7b4d8f978f8fb15f383d00"
+        "503ec63e4ac6ccb300f7cf2d60950c371e116338a0adaae266e87c6e3255a7228dacaa8d"
+    ),
+)
+ISSUER_1408 = (
+    (
+        "e8e09989c6eb360e78eb8ff5f5d0ec39e6c563f910ab70a96dec6951153966dd99c7c7da75b64cdde0599f06"
+        "d25de7ae688674aa040ef02ed0fc8bbb2cf87934d548358c536a193359cbc029b1c3cafa439844d07fe648bd"
+    ),
+    (
+        "e72dc3c25e1336ba6a9fb1fb4b938bd02ad3c7dae2d5596ae0657bf5be5938b9290f0b3ed36c02c254809ddf"
+        "2f6849d78bdcc11ebeb2771537ccb8d86c486f960682deb19c4a22be8d67075e52145cb1b1d6fd16598d19bd"
+    ),
+)
+ICC_1152 = (
+    (
+        "f7517cee4b64f586f7513ca2b35222f60c7826311823415b87fc2f024bd97fc0db3cb69bca32650d44f6b813"
+        "f51f26521109a739421291ac95e19a083cccd32442a5d65c6bd56d63"
+    ),
+    (
+        "d4b3fd5d2e7f80ff470a3dd3962f49cc48cefd4c12da40df4a28bf83808faa1efacc40211b692f959716468e"
+        "dc7c7c3372cb230b3e1949d773516be390bf093f7253219b16b7730d"
+    ),
+)
+ICC_1024 = (
+    (
+        "eecc85bbd18142221facfbffa43f38d8c2b403ece57a862248d266dc12dbb6cff569e37543347bb223d50bac"
+        "b5d86c3560ec48d7820240877a78bc876b7b3d2f"
+    ),
+    (
+        "c1cf72fc1a5abcca806391011ca911d17e3d79c56189e117d5fdb9a7e98a74d3738af71292bf1f937924283f"
+        "207aeb554af02976b2ba4c5ef1205030e71e286d"
+    ),
+)
+OTHER_ISSUER_1408 = (
+    (
+        "f838e9dc9596da9ff3d838ed55495c3d0bb59f4bc80a7775ef1ef220291457e9a5e56a587f2ba7cea77ab61e"
+        "a7a416f2960a7f88c4a4184184694d49941d7bbccd24f8676b2dbf894788d080b82df3d5809532e8815055cd"
+    ),
+    (
+        "c956860305d5f160b83858921dde586f8cbacec550c9f123c032c9fca44434bf080ad804379655b229fba512"
+        "66b3033bb95fa43d6714ed886c80d6e9dd59d551812b1def32b4a43eeb8373665a97412cc31e02a85cd4c727"
+    ),
+)
