@@ -62,7 +62,9 @@ class Ssd1309:
 
     def deselect(self) -> None:
         if self._pending:
-            self.errors.append("command 0x%02x ended after %d octets" % (self._pending[0], len(self._pending)))
+            self.errors.append(
+                "command 0x%02x ended after %d octets" % (self._pending[0], len(self._pending))
+            )
             self._pending = bytearray()
 
     def exchange(self, sent, received) -> None:

@@ -151,7 +151,7 @@ class Mcp23017:
                 shorted = shorted or any(driven) != high
             else:
                 # A wire that nothing holds reads low, so that a driver without its pull-ups sees keys that are not there.
-                high = any([pulled_up >> bit & 1 for bit in group])
+                high = any(pulled_up >> bit & 1 for bit in group)
             if high:
                 for bit in group:
                     levels |= 1 << bit
@@ -162,8 +162,8 @@ class Mcp23017:
         """Bits that contacts join, as lists."""
         groups = [[bit] for bit in range(GROUND, 16)]
         for first, second in self._contacts:
-            one = [group for group in groups if first in group][0]
-            two = [group for group in groups if second in group][0]
+            one = next(group for group in groups if first in group)
+            two = next(group for group in groups if second in group)
             if one is not two:
                 groups.remove(two)
                 one.extend(two)

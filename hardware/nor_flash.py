@@ -35,7 +35,9 @@ class MemoryStore:
             offset = (address + done) % SECTOR_BYTES
             size = min(SECTOR_BYTES - offset, len(view) - done)
             sector = self._sectors.get((address + done) // SECTOR_BYTES)
-            view[done : done + size] = b"\xff" * size if sector is None else memoryview(sector)[offset : offset + size]
+            view[done : done + size] = (
+                b"\xff" * size if sector is None else memoryview(sector)[offset : offset + size]
+            )
             done += size
 
     def write(self, address: int, data) -> None:
@@ -55,12 +57,12 @@ class FileStore:
 
     def __init__(self, path: str, size: int):
         try:
-            self._file = open(path, "r+b")
+            self._file = open(path, "r+b")  # noqa: SIM115 - open as long as the chip is
         except OSError:
             with open(path, "wb") as file:
                 for _ in range(size // SECTOR_BYTES):
                     file.write(_ERASED_SECTOR)
-            self._file = open(path, "r+b")
+            self._file = open(path, "r+b")  # noqa: SIM115
         if self._file.seek(0, 2) != size:
             raise ValueError("%s is not an image of %d octets" % (path, size))
 
@@ -114,7 +116,7 @@ class NorFlash:
         self.reads += 1
         self.bytes_read += len(buffer)
         self._store.read_into(address, buffer)
-        for place in self._marginal:
+        for place in sorted(self._marginal):  # in one order on every interpreter, so that a seed repeats
             if address <= place < address + len(buffer):
                 buffer[place - address] ^= self._marginal[place] & self._next_random()
 
@@ -209,7 +211,7 @@ class NorFlash:
 
     def _require_power(self) -> None:
         if not self.powered:
-            raise PowerCut()
+            raise PowerCut
 
     def _cut_now(self) -> bool:
         if self._cut_in is None:
@@ -219,7 +221,7 @@ class NorFlash:
 
     def _fail(self) -> None:
         self.powered = False
-        raise PowerCut()
+        raise PowerCut
 
     def _spend(self, duration_us: int) -> None:
         self.busy_us += duration_us

@@ -107,7 +107,9 @@ class EscPosPrinter:
         if kind == 2:
             status |= (0x04 if self.cover_open else 0) | (0x20 if self._paper_out() else 0)
         if kind == 4:
-            status |= (0x0C if self._near_end or self._paper_out() else 0) | (0x60 if self._paper_out() else 0)
+            status |= (0x0C if self._near_end or self._paper_out() else 0) | (
+                0x60 if self._paper_out() else 0
+            )
         return status
 
     def _paper_out(self) -> bool:

@@ -24,8 +24,8 @@ _LEVEL_BITS = {"L": 1, "M": 0, "Q": 3, "H": 2}
 
 _MASKS = (
     lambda row, column: (row + column) % 2,
-    lambda row, column: row % 2,
-    lambda row, column: column % 3,
+    lambda row, column: row % 2,  # noqa: ARG005 - all masks are called alike
+    lambda row, column: column % 3,  # noqa: ARG005
     lambda row, column: (row + column) % 3,
     lambda row, column: (row // 2 + column // 3) % 2,
     lambda row, column: row * column % 2 + row * column % 3,
@@ -256,7 +256,9 @@ def _penalty(rows: list) -> int:
         score += _runs(line) + _false_finders(line)
     for row in range(size - 1):
         for column in range(size - 1):
-            dark = rows[row][column] + rows[row][column + 1] + rows[row + 1][column] + rows[row + 1][column + 1]
+            dark = (
+                rows[row][column] + rows[row][column + 1] + rows[row + 1][column] + rows[row + 1][column + 1]
+            )
             score += 3 if dark in (0, 4) else 0
     dark = sum([sum(row) for row in rows])
     return score + 10 * (abs(20 * dark - 10 * size * size) // (size * size))
@@ -272,6 +274,9 @@ def _runs(line: bytearray) -> int:
 
 def _false_finders(line: bytearray) -> int:
     score = 0
-    for pattern in (b"\x01\x00\x01\x01\x01\x00\x01\x00\x00\x00\x00", b"\x00\x00\x00\x00\x01\x00\x01\x01\x01\x00\x01"):
+    for pattern in (
+        b"\x01\x00\x01\x01\x01\x00\x01\x00\x00\x00\x00",
+        b"\x00\x00\x00\x00\x01\x00\x01\x01\x01\x00\x01",
+    ):
         score += 40 * sum([1 for begin in range(len(line) - 10) if line[begin : begin + 11] == pattern])
     return score

@@ -59,7 +59,9 @@ class Ds3231:
     def i2c_read(self, buffer) -> None:
         self._latch()
         for index in range(len(buffer)):
-            buffer[index] = self._latched[self._pointer] if self._pointer < 7 else self._registers[self._pointer]
+            buffer[index] = (
+                self._latched[self._pointer] if self._pointer < 7 else self._registers[self._pointer]
+            )
             self._advance()
 
     def _advance(self) -> None:

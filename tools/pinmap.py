@@ -20,6 +20,7 @@ PINS = ROOT / "firmware" / "hal" / "pins.py"
 README = ROOT / "hardware" / "README.md"
 
 APP_ALIGNMENT = 0x10000  # the ESP32's flash cache maps application code in pages of 64 KiB
+I2C_ADDRESSES = range(0x08, 0x78)  # the rest is reserved (UM10204, 3.1.12)
 TABLE_BYTES = 0x1000  # the partition table keeps a sector for itself
 
 Board = dict[str, Any]
@@ -35,7 +36,12 @@ def load(path: Path = BOARD) -> Board:
 
 def faults(board: Board) -> list[str]:
     """Return every rule that the board breaks, one sentence each; empty for a board that can be built."""
-    return [*_pin_faults(board), *_bus_faults(board), *_expander_faults(board["expander"]), *_flash_faults(board)]
+    return [
+        *_pin_faults(board),
+        *_bus_faults(board),
+        *_expander_faults(board["expander"]),
+        *_flash_faults(board),
+    ]
 
 
 def _repeated(values: Iterator[Any]) -> list[Any]:
@@ -81,7 +87,7 @@ def _bus_faults(board: Board) -> Iterator[str]:
             yield f"bus {chip['bus']} runs at {bus['speed']}, {chip['name']} allows {chip['speed_max']}"
         if (bus["kind"] == "i2c") != ("address" in chip):
             yield f"{chip['name']}: a chip has an address exactly when it is on I2C"
-        if not 0x08 <= chip.get("address", 0x08) <= 0x77:
+        if chip.get("address", I2C_ADDRESSES[0]) not in I2C_ADDRESSES:
             yield f"{chip['name']}: I2C address 0x{chip['address']:02x} is reserved"
         for net in set(chip["nets"]) - nets:
             yield f"{chip['name']}: net {net} has no pin"
@@ -130,7 +136,7 @@ def render_pins(board: Board) -> str:
         "",
         f'BOARD_NAME = "{board["board"]["name"]}"',
         f"BOARD_REVISION = {board['board']['revision']}",
-        f"FLASH_BYTES = 0x{board['module']['flash_bytes']:x}",
+        f"FLASH_BYTES = 0x{board['module']['flash_bytes']:X}",
     ]
     lines += ["", "# Buses: controller number, speed in Hz or baud, UART buffers in octets."]
     for name, bus in board["bus"].items():
@@ -145,7 +151,7 @@ def render_pins(board: Board) -> str:
     lines += ["", "# Each chip's own limit in Hz, and its 7-bit I2C address."]
     for chip in board["chip"]:
         if "address" in chip:
-            lines.append(f"{chip['name'].upper()}_ADDRESS = 0x{chip['address']:02x}")
+            lines.append(f"{chip['name'].upper()}_ADDRESS = 0x{chip['address']:02X}")
         elif board["bus"][chip["bus"]]["kind"] == "spi":
             lines.append(f"{chip['name'].upper()}_HZ_MAX = {chip['speed_max']}")
     lines += ["", "# Bits of the expander: 0 to 7 are GPA, 8 to 15 are GPB."]
@@ -153,9 +159,13 @@ def render_pins(board: Board) -> str:
     lines.append(f"KEYPAD_COLUMN_BITS = {_tuple(expander['columns'])}")
     lines.append(f"KEYPAD_ROW_BITS = {_tuple(expander['rows'])}")
     lines.append("KEYPAD_KEYS = (" + ", ".join(f'"{row}"' for row in expander["keys"]) + ")")
-    lines += [f"{name.upper()}_BIT = {bit}" for name, bit in {**expander["outputs"], **expander["inputs"]}.items()]
+    lines += [
+        f"{name.upper()}_BIT = {bit}" for name, bit in {**expander["outputs"], **expander["inputs"]}.items()
+    ]
     lines += ["", "# Flash map: name, offset, size.", "PARTITIONS = ("]
-    lines += [f'    ("{part["name"]}", 0x{part["offset"]:x}, 0x{part["size"]:x}),' for part in board["partition"]]
+    lines += [
+        f'    ("{part["name"]}", 0x{part["offset"]:X}, 0x{part["size"]:X}),' for part in board["partition"]
+    ]
     return "\n".join([*lines, ")", ""])
 
 
@@ -171,7 +181,10 @@ def render_tables(board: Board) -> dict[str, str]:
     expander = board["expander"]
     port = [f"GP{'AB'[bit // 8]}{bit % 8}" for bit in range(16)]
     uses = [(bit, f"key matrix, column {index}") for index, bit in enumerate(expander["columns"])]
-    uses += [(bit, f"key matrix, row {index}: {' '.join(expander['keys'][index])}") for index, bit in enumerate(expander["rows"])]
+    uses += [
+        (bit, f"key matrix, row {index}: {' '.join(expander['keys'][index])}")
+        for index, bit in enumerate(expander["rows"])
+    ]
     uses += [(bit, f"{name.replace('_', ' ')}, output") for name, bit in expander["outputs"].items()]
     uses += [(bit, f"{name.replace('_', ' ')}, input, pulled up") for name, bit in expander["inputs"].items()]
     uses += [(bit, "free") for bit in expander["unused"]["bits"]]
@@ -253,7 +266,9 @@ def outputs(board: Board) -> dict[Path, str]:
 def main(arguments: list[str] | None = None) -> int:
     """Write or check; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tools.pinmap", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if something is out of date")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; exit 1 if something is out of date"
+    )
     options = parser.parse_args(arguments)
     board = load()
     complaints = faults(board)

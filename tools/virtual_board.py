@@ -17,7 +17,7 @@ from firmware.hal.network import NetworkError
 from hardware.buses import I2cBus, Pin, SpiBus, Uart, Watchdog
 from hardware.display_ssd1309 import Ssd1309
 from hardware.keypad_mcp23017 import GROUND, MatrixKeypad, Mcp23017
-from hardware.model_clock import HostClock
+from hardware.model_clock import HostClock, ManualClock
 from hardware.nor_flash import FileStore, NorFlash, Partition
 from hardware.pn532 import Pn532
 from hardware.pn532_bus import IrqPin, SpiFace, reset_pin
@@ -38,7 +38,7 @@ class HostNetwork:
         """Whether a connection can be tried."""
         return self.in_reach
 
-    async def up(self, timeout_ms: int) -> None:
+    async def up(self, timeout_ms: int) -> None:  # noqa: ARG002 - the shape of WlanNetwork
         """Join; NetworkError when out of reach."""
         if not self.in_reach:
             raise NetworkError("host", "out of reach")
@@ -60,12 +60,12 @@ class VirtualBoard:
 
     def __init__(
         self,
-        flash_image: object = None,
-        flash: object = None,
-        clock: object = None,
-        model_clock: object = None,
-        pn532_model: object = None,
-        rtc_epoch_s: object = None,
+        flash_image: "str | None" = None,
+        flash: "NorFlash | None" = None,
+        clock: "Clock | None" = None,
+        model_clock: "HostClock | ManualClock | None" = None,
+        pn532_model: "Pn532 | None" = None,
+        rtc_epoch_s: "int | None" = None,
         entropy: object = os.urandom,
     ) -> None:
         self.model_clock = HostClock() if model_clock is None else model_clock
@@ -75,7 +75,7 @@ class VirtualBoard:
             flash = NorFlash(pins.FLASH_BYTES, store, self.model_clock)
         self.flash = flash
         self.network = HostNetwork()
-        self.watchdog = None
+        self.watchdogs: list[Watchdog] = []  # as many as the firmware started: one in a life
         self._wire_spi(Pn532(self.model_clock) if pn532_model is None else pn532_model)
         self._wire_i2c(int(time.time()) if rtc_epoch_s is None else rtc_epoch_s)
         self._wire_uarts()
@@ -103,13 +103,13 @@ class VirtualBoard:
         """Trip the case switch."""
         self.expander.open(pins.CASE_OPEN_BIT, GROUND)
 
-    def lights(self) -> tuple:
+    def lights(self) -> "tuple[int, int]":
         """(green, red), 1 where it is lit."""
         return self.expander.level(pins.GREEN_LED_BIT), self.expander.level(pins.RED_LED_BIT)
 
     # -- wiring
 
-    def _wire_spi(self, pn532: object) -> None:
+    def _wire_spi(self, pn532: Pn532) -> None:
         self.spi = SpiBus(pins.SPI_HZ)
         self._display_select = Pin("DISPLAY_SELECT", pins.DISPLAY_SELECT_IDLE)
         self._display_data = Pin("DISPLAY_DATA", pins.DISPLAY_DATA_IDLE)
@@ -182,5 +182,5 @@ class VirtualBoard:
         self.i2c.pulse_clock(I2cBus.RECOVERY_PULSES)
 
     def _start_watchdog(self, timeout_ms: int) -> Watchdog:
-        self.watchdog = Watchdog(self.model_clock, timeout_ms)
-        return self.watchdog
+        self.watchdogs.append(Watchdog(self.model_clock, timeout_ms))
+        return self.watchdogs[-1]

@@ -28,6 +28,7 @@ _DOT_LINE_US = 2500
 
 _ALIGNMENTS = {"l": 0, "c": 1, "r": 2}
 _START = b"\x1b@\x1bt\x00"
+_LINE_FEED = b"\x1bd\x01"
 _CUT = b"\x1dV\x01"
 
 # Octets that QR versions 1 to 10 hold at correction level M (ISO/IEC 18004, table 7).
@@ -172,7 +173,8 @@ def encode(element: tuple, style: Style):
     elif kind == "qr":
         if _qr_modules(len(element[1])) * element[2] > DOTS_WIDE:
             raise ValueError("QR symbol wider than the paper")
-        yield _styled("c", False, False, style) + _qr(element[1], element[2])
+        # An empty line on either side: readers want four modules of quiet around the symbol.
+        yield _styled("c", False, False, style) + _LINE_FEED + _qr(element[1], element[2]) + _LINE_FEED
     elif kind == "image":
         if not 0 < element[1] <= DOTS_WIDE // 8 or len(element[2]) % element[1]:
             raise ValueError("image of %d octets in rows of %d" % (len(element[2]), element[1]))
@@ -195,7 +197,7 @@ def height_dots(element: tuple) -> int:
     if kind == "image":
         return len(element[2]) // element[1]
     if kind == "qr":
-        return _qr_modules(len(element[1])) * element[2]
+        return _qr_modules(len(element[1])) * element[2] + 2 * _LINE_DOTS
     return _LINE_DOTS if kind == "rule" else 0
 
 
@@ -229,17 +231,9 @@ def _letters(string: str) -> bytes:
 
 def _qr(octets: bytes, dots_per_module: int) -> bytes:
     """The printer's own QR symbol: model 2, module size, correction level M, data, print (GS ( k, cn = 49)."""
-    return (
-        b"\x1d(k\x04\x001A2\x00"
-        + b"\x1d(k\x03\x001C"
-        + bytes((dots_per_module,))
-        + b"\x1d(k\x03\x001E1"
-        + b"\x1d(k"
-        + (len(octets) + 3).to_bytes(2, "little")
-        + b"1P0"
-        + octets
-        + b"\x1d(k\x03\x001Q0"
-    )
+    model_and_size = b"\x1d(k\x04\x001A2\x00\x1d(k\x03\x001C" + bytes((dots_per_module,))
+    level_and_data = b"\x1d(k\x03\x001E1\x1d(k" + (len(octets) + 3).to_bytes(2, "little") + b"1P0" + octets
+    return model_and_size + level_and_data + b"\x1d(k\x03\x001Q0"
 
 
 def _bands(octets_per_row: int, octets: bytes):

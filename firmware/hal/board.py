@@ -42,7 +42,7 @@ class Board:
         entropy,
         clock,
         start_watchdog,
-        network
+        network,
     ):
         for name in self.FLASH_AREAS:
             if name not in flash:

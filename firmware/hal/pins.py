@@ -70,8 +70,8 @@ CASE_OPEN_BIT = 12
 # Flash map: name, offset, size.
 PARTITIONS = (
     ("nvs", 0x9000, 0x6000),
-    ("phy_init", 0xf000, 0x1000),
-    ("factory", 0x10000, 0x1f0000),
+    ("phy_init", 0xF000, 0x1000),
+    ("factory", 0x10000, 0x1F0000),
     ("journal", 0x200000, 0x200000),
     ("roster_a", 0x400000, 0x40000),
     ("roster_b", 0x440000, 0x40000),

@@ -54,7 +54,13 @@ def test_setting_keeps_the_oscillator_running_on_battery():
 
 def test_each_register_that_holds_no_time_is_named():
     good = (0x00, 0x00, 0x00, 0x01, 0x01, 0x01, 0x24)
-    bad = ((0, 0x60, "seconds"), (1, 0x0A, "minutes"), (2, 0x24, "hours"), (2, 0x52, "hours"), (4, 0x00, "date"))
+    bad = (
+        (0, 0x60, "seconds"),
+        (1, 0x0A, "minutes"),
+        (2, 0x24, "hours"),
+        (2, 0x52, "hours"),
+        (4, 0x00, "date"),
+    )
     bad += ((4, 0x32, "date"), (5, 0x13, "month"), (5, 0x00, "month"), (5, 0x81, "month"), (6, 0xA0, "year"))
     for index, value, field in bad:
         wired = Wired()

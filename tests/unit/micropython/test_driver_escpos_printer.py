@@ -5,8 +5,8 @@ import asyncio
 from firmware.drivers.escpos_printer import COLUMNS, Printer, PrinterError, Style, encode
 from hardware.buses import Pin, Uart
 from hardware.printer_escpos import EscPosPrinter, receipt_text
-from tests.support.model_time import ModelTime
 from tests.support.mp import raises
+from tests.support.mp_time import ModelTime
 
 LEFT, CENTRE, RIGHT = 0, 1, 2
 
@@ -106,9 +106,10 @@ def test_image_data_never_reads_as_a_status_request():
     assert printed.find(b"\x10\x04") < 0 and len(printed) == len(octets)
 
 
-def test_a_qr_symbol_is_left_to_the_printer():
+def test_a_qr_symbol_is_left_to_the_printer_with_quiet_around_it():
     wired = Wired().print([("qr", b"\x00\x01lumbung\xff" * 12, 4), ("cut",)])
-    assert wired.receipt()[0] == ("qr", CENTRE, b"\x00\x01lumbung\xff" * 12, 4, "M")
+    symbol = ("qr", CENTRE, b"\x00\x01lumbung\xff" * 12, 4, "M")
+    assert wired.receipt() == [("feed", 30), symbol, ("feed", 30), ("cut",)]
     assert wired.model.errors == [] and wired.was_never_blocked()
 
 
@@ -132,7 +133,9 @@ def test_an_open_cover_is_told_apart_from_no_paper():
 def test_paper_that_ends_inside_a_document_is_told():
     wired = Wired()
     wired.model.set_paper(100)
-    error = raises(PrinterError, wired.print, [text("baris %d" % number) for number in range(20)] + [("cut",)])
+    error = raises(
+        PrinterError, wired.print, [text("baris %d" % number) for number in range(20)] + [("cut",)]
+    )
     assert error.reason == PrinterError.PAPER
     wired.model.set_paper()
     wired.print(SLIP)
@@ -172,7 +175,9 @@ def test_after_a_cancelled_image_the_next_document_begins_clean():
     wired = Wired()
 
     async def main():
-        printing = asyncio.create_task(wired.printer.print_document([("image", 48, bytes(48 * 100)), ("cut",)]))
+        printing = asyncio.create_task(
+            wired.printer.print_document([("image", 48, bytes(48 * 100)), ("cut",)])
+        )
         await wired.time.sleep_ms(700)
         printing.cancel()
         try:
@@ -189,7 +194,13 @@ def test_after_a_cancelled_image_the_next_document_begins_clean():
 
 
 def test_what_is_no_element_or_does_not_fit_the_paper_is_refused():
-    bad = (("barcode", "123"), ("qr", bytes(300), 1), ("qr", bytes(100), 16), ("image", 49, bytes(49)), ("image", 5, b"1"))
+    bad = (
+        ("barcode", "123"),
+        ("qr", bytes(300), 1),
+        ("qr", bytes(100), 16),
+        ("image", 49, bytes(49)),
+        ("image", 5, b"1"),
+    )
     for element in bad:
         raises(ValueError, list, encode(element, Style()))
     assert "barcode" in str(raises(ValueError, list, encode(bad[0], Style())))

@@ -8,8 +8,8 @@ from firmware.hal import pins
 from firmware.hal.i2c_device import BusError, I2cDevice
 from hardware.buses import I2cBus, Pin
 from hardware.keypad_mcp23017 import GROUND, MatrixKeypad, Mcp23017
-from tests.support.model_time import TICKS_PERIOD, ModelTime
 from tests.support.mp import raises
+from tests.support.mp_time import TICKS_PERIOD, ModelTime
 
 
 class Wired:

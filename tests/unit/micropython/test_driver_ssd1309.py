@@ -6,8 +6,8 @@ import gc
 from firmware.drivers.ssd1309 import HEIGHT, WIDTH, DisplayError, Ssd1309
 from hardware.buses import Pin, SpiBus
 from hardware.display_ssd1309 import Ssd1309 as ChipModel
-from tests.support.model_time import ModelTime
 from tests.support.mp import raises
+from tests.support.mp_time import ModelTime
 
 
 class Wired:

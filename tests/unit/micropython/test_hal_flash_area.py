@@ -19,7 +19,9 @@ def test_what_is_programmed_is_read_back_at_the_same_address():
     buffer = bytearray(9)
     journal.read_into(SECTOR + 255, buffer)
     assert bytes(buffer) == b"\xffcatatan\xff"
-    assert (flash.page_programs, flash.sector_erases) == (1, 0), "one program is one page program and no erase"
+    assert (flash.page_programs, flash.sector_erases) == (1, 0), (
+        "one program is one page program and no erase"
+    )
 
 
 def test_read_into_fills_a_slice_of_a_larger_buffer():

@@ -15,8 +15,8 @@ from firmware.hal.clock import Clock
 from firmware.hal.i2c_device import I2cDevice
 from hardware.nor_flash import PowerCut
 from hardware.printer_escpos import receipt_text
-from tests.support.model_time import ModelTime
 from tests.support.mp import raises
+from tests.support.mp_time import ModelTime
 from tools.virtual_board import VirtualBoard
 
 
@@ -148,7 +148,7 @@ def test_a_watchdog_that_is_not_fed_expires():
     time.models.advance_us(1900000)
     dog.feed()
     time.models.advance_us(2100000)
-    assert terminal.watchdog.expired()
+    assert terminal.watchdogs[0].expired()
 
 
 def test_out_of_reach_the_network_says_so():

@@ -84,9 +84,9 @@ def test_cells_at_the_tear_read_differently_from_time_to_time():
     flash.power_cut_after(0, torn_bytes=3)
     raises(PowerCut, flash.page_program, 0, b"\x00" * 64)
     flash.power_on()
-    assert len(set([content(flash, 0, 64) for _ in range(50)])) > 1
+    assert len({content(flash, 0, 64) for _ in range(50)}) > 1
     flash.sector_erase(0)
-    assert set([content(flash, 0, 64) for _ in range(50)]) == {b"\xff" * 64}
+    assert {content(flash, 0, 64) for _ in range(50)} == {b"\xff" * 64}
 
 
 def test_nothing_works_between_cut_and_power_on():

@@ -170,9 +170,14 @@ def test_what_comes_after_the_buffer_is_full_is_lost():
 
 def test_plain_text_places_lines_and_names_pictures():
     wired = Wired()
-    wired.send(
-        b"\x1ba\x02\x1d!\x11Rp 5\n\x1b@\x1ba\x01ab\n\x1dv0\x00\x01\x00\x02\x00\x00\x00\x1d(k\x04\x001P0q\x1d(k\x03\x001Q0"
-        + b"\x1dV\x00"
-    )
+    wired.send(b"\x1ba\x02\x1d!\x11Rp 5\n\x1b@\x1ba\x01ab\n\x1dv0\x00\x01\x00\x02\x00\x00\x00")
+    wired.send(b"\x1d(k\x04\x001P0q\x1d(k\x03\x001Q0\x1dV\x00")
     lines = receipt_text(wired.printer.receipts()[0]).split("\n")
-    assert lines == [" " * 24 + "Rp 5", " " * 15 + "ab", " " * 9 + "[image 8 x 2]", " " * 9 + "[QR, 1 octets]", "- " * 15 + "-", ""]
+    assert lines == [
+        " " * 24 + "Rp 5",
+        " " * 15 + "ab",
+        " " * 9 + "[image 8 x 2]",
+        " " * 9 + "[QR, 1 octets]",
+        "- " * 15 + "-",
+        "",
+    ]
