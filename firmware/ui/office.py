@@ -133,12 +133,12 @@ class Office:
     def _device_values(self) -> tuple:
         """Rows of the device screen."""
         time_s, trusted, offset = self._terminal.now()
-        link, count, _ = self._terminal.link_state()
+        link = self._terminal.link_state()[0]
         notices = len(self._terminal.notices())
         rows = (
             (fmt.date(time_s, offset), "%s %s" % (fmt.clock(time_s, offset), fmt.zone(offset))),
             (text("clock_is"), text("clock_sure" if trusted else "clock_uncertain")),
-            (text("link"), "%s, %s" % (link_word(link), text("waiting", count))),
-            (text("notices"), "%d" % notices if notices else text("no_notices")),
+            (text("link"), link_word(link)),
+            (text("notice"), "%d" % notices if notices else text("no_notices")),
         )
         return text("device"), self._terminal.terminal_id, rows, screens.DEVICE_KEYS

@@ -68,7 +68,6 @@ _LINES = {
     "clock_sure": "pasti",
     "clock_is": "Jam",
     "link": "Jaringan",
-    "notices": "Pemberitahuan",
     "notice": "Perhatian",
     "no_notices": "Tidak ada",
     "stopped": "ALAT BERHENTI",

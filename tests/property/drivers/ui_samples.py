@@ -49,8 +49,8 @@ _TOTALS = (
 _DEVICE = (
     ("21/11/2025", "14:03 WIB"),
     ("Jam", "pasti"),
-    ("Jaringan", "Luring, Antre 12"),
-    ("Pemberitahuan", "Tidak ada"),
+    ("Jaringan", "Luring"),
+    ("Perhatian", "Tidak ada"),
 )
 _LINES_MOST = tuple([("Belum terkirim", "99.999.999.999")] * 4)
 
