@@ -29,16 +29,15 @@ class MemoryStore:
         self._sectors = {}
 
     def read_into(self, address: int, buffer) -> None:
-        view = memoryview(buffer)
+        index, offset = divmod(address, SECTOR_BYTES)
         done = 0
-        while done < len(view):
-            offset = (address + done) % SECTOR_BYTES
-            size = min(SECTOR_BYTES - offset, len(view) - done)
-            sector = self._sectors.get((address + done) // SECTOR_BYTES)
-            view[done : done + size] = (
-                b"\xff" * size if sector is None else memoryview(sector)[offset : offset + size]
-            )
+        while done < len(buffer):
+            size = min(SECTOR_BYTES - offset, len(buffer) - done)
+            sector = self._sectors.get(index, _ERASED_SECTOR)
+            buffer[done : done + size] = memoryview(sector)[offset : offset + size]
             done += size
+            index += 1
+            offset = 0
 
     def write(self, address: int, data) -> None:
         """Replace octets; `data` stays within one sector."""
@@ -57,12 +56,12 @@ class FileStore:
 
     def __init__(self, path: str, size: int):
         try:
-            self._file = open(path, "r+b")  # noqa: SIM115 - open as long as the chip is
+            self._file = open(path, "r+b", 0)  # noqa: SIM115 - open as long as the chip is
         except OSError:
             with open(path, "wb") as file:
                 for _ in range(size // SECTOR_BYTES):
                     file.write(_ERASED_SECTOR)
-            self._file = open(path, "r+b")  # noqa: SIM115
+            self._file = open(path, "r+b", 0)  # noqa: SIM115
         if self._file.seek(0, 2) != size:
             raise ValueError("%s is not an image of %d octets" % (path, size))
 
@@ -72,8 +71,7 @@ class FileStore:
 
     def write(self, address: int, data) -> None:
         self._file.seek(address)
-        self._file.write(data)
-        self._file.flush()
+        self._file.write(data)  # unbuffered: the operating system has it when this returns
 
     def erase(self, index: int) -> None:
         self.write(index * SECTOR_BYTES, _ERASED_SECTOR)
@@ -116,6 +114,8 @@ class NorFlash:
         self.reads += 1
         self.bytes_read += len(buffer)
         self._store.read_into(address, buffer)
+        if not self._marginal:
+            return
         for place in sorted(self._marginal):  # in one order on every interpreter, so that a seed repeats
             if address <= place < address + len(buffer):
                 buffer[place - address] ^= self._marginal[place] & self._next_random()
