@@ -6,7 +6,7 @@ applied. The counter is the frame's.
 
 from protocol import domains
 from protocol.errors import OutOfRange
-from protocol.octets import Reader, Writer
+from protocol.octets import Reader, Writer, number
 
 SIGNATURE_OCTETS = 64
 DIGEST_OCTETS = 16
@@ -43,7 +43,7 @@ def encode(acknowledgement: Acknowledgement) -> bytes:
     out.number("time", acknowledgement.time_s, 4)
     out.number("sealed through", acknowledgement.sealed_through, 3, 0, 0x7FFFFF)
     out.octets("chain digest", acknowledgement.chain_digest, DIGEST_OCTETS)
-    out.number("reclaim through", acknowledgement.reclaim_through, 3, 0, 0x7FFFFF)
+    out.number("reclaim through", acknowledgement.reclaim_through, 3, 0, acknowledgement.sealed_through)
     out.number("gaps", len(acknowledgement.gaps), 1, 0, GAPS_MAX)
     for first, count, literal in acknowledgement.gaps:
         out.number("gap first", first, 3, 1, 0x7FFFFF)
@@ -69,7 +69,7 @@ def decode(body: bytes) -> Acknowledgement:
     out.time_s = source.number("time", 4)
     out.sealed_through = source.number("sealed through", 3, 0, 0x7FFFFF)
     out.chain_digest = source.octets("chain digest", DIGEST_OCTETS)
-    out.reclaim_through = source.number("reclaim through", 3, 0, 0x7FFFFF)
+    out.reclaim_through = source.number("reclaim through", 3, 0, out.sealed_through)
     gaps = []
     for _ in range(source.number("gaps", 1, 0, GAPS_MAX)):
         flagged = source.number("gap first", 3, 1)
@@ -95,4 +95,4 @@ def octets(gaps: int, states: int) -> int:
 
 def signed_message(kid: int, counter: int, body: bytes) -> bytes:
     """What the gateway signs: domain, kid, counter, body."""
-    return domains.ACKNOWLEDGEMENT + kid.to_bytes(4, "big") + counter.to_bytes(4, "big") + body
+    return domains.ACKNOWLEDGEMENT + number("kid", kid, 4) + number("counter", counter, 4) + body

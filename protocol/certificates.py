@@ -1,7 +1,7 @@
 """What the authority certifies: a terminal's keys under a kid, and a gateway's keys under an epoch."""
 
 from protocol import domains
-from protocol.errors import Truncated, UnknownVersion
+from protocol.errors import OutOfRange, Truncated, UnknownVersion
 from protocol.octets import Reader, Writer
 
 VERSION = 1
@@ -67,6 +67,7 @@ def _decode(fields: tuple, into: object, data: bytes, unit: str) -> None:
 
 def encode_terminal(certificate: TerminalCertificate) -> bytes:
     """The body that the authority signs."""
+    _check_storage(certificate)
     return _encode(_TERMINAL, certificate)
 
 
@@ -74,7 +75,14 @@ def decode_terminal(body: bytes) -> TerminalCertificate:
     """The certificate in `body` (verify its signature first)."""
     certificate = TerminalCertificate()
     _decode(_TERMINAL, certificate, body, "terminal certificate")
+    _check_storage(certificate)
     return certificate
+
+
+def _check_storage(certificate: TerminalCertificate) -> None:
+    """Caps depend on where the keys are kept, so an unknown place is no certificate."""
+    if certificate.storage not in (STORAGE_SOFTWARE, STORAGE_ATECC608):
+        raise OutOfRange("storage", 5, "not a known place for keys")
 
 
 def encode_epoch(certificate: EpochCertificate) -> bytes:

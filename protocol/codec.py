@@ -25,7 +25,15 @@ def encode(codec: int, batch: list, context: object, first: int = 0) -> bytes:
     model = Model(coder, context, first)
     for octets in batch:
         model.record(records.decode(octets))
+    _check_adoptions([octets[0] for octets in batch])
     return coder.finish()
+
+
+def _check_adoptions(kinds: list) -> None:
+    """An adoption changes the context, so it ends its frame."""
+    for i in range(len(kinds) - 1):
+        if kinds[i] == records.ADOPTION:
+            raise OutOfRange("kind", -1, "an adoption that does not end its frame")
 
 
 def fit(codec: int, batch: list, context: object, room_octets: int, first: int = 0) -> tuple:
@@ -40,6 +48,10 @@ def fit(codec: int, batch: list, context: object, room_octets: int, first: int =
     coder = Encoder()
     model = Model(coder, context, first)
     most = min(len(batch), RECORDS_MAX)
+    for i in range(most - 1):
+        if batch[i][0] == records.ADOPTION:
+            most = i + 1
+            break
     ends = [0]
     fits = 0
     goal = 1
@@ -85,10 +97,11 @@ def decode_pairs(codec: int, data: bytes, count: int, context: object, first: in
         return _decode_literal(data, count)
     if codec != PREDICTED:
         raise UnknownVersion("codec", 0, "unknown codec")
-    coder = Decoder(data)
+    coder = Decoder(data, True)
     model = Model(coder, context, first)
     decoded = [model.record(None) for _ in range(count)]
     coder.finish()
+    _check_adoptions([record.kind for record in decoded])
     pairs = [(records.encode(record), record) for record in decoded]
     # The coder is a bijection between steps and octets, so it is enough that the steps are the encoder's own.
     again = Encoder()

@@ -4,6 +4,7 @@ import hashlib
 
 from protocol import domains
 from protocol.grant import Grant
+from protocol.octets import fixed
 from protocol.policy import Policy
 
 NO_CONTEXT_DIGEST = bytes(32)
@@ -51,4 +52,9 @@ class Context:
 
 def digest(roster_digest: bytes, policy_digest: bytes, grant_digests: list) -> bytes:
     """The 32 octets that stand for a context in the salt; grants in the order of their programme numbers."""
-    return hashlib.sha256(domains.CONTEXT + roster_digest + policy_digest + b"".join(grant_digests)).digest()
+    return hashlib.sha256(
+        domains.CONTEXT
+        + fixed("roster digest", roster_digest, 32)
+        + fixed("policy digest", policy_digest, 32)
+        + b"".join([fixed("grant digest", one, 32) for one in grant_digests])
+    ).digest()

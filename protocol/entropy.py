@@ -5,9 +5,9 @@ content and nothing per symbol. Frames are small and both interpreters have big 
 needed. Written here because no library offers it on MicroPython and the record protocol is ours to define.
 
 `Encoder` and `Decoder` have the same methods: each takes the value to encode (ignored when decoding) and returns the
-value, so one model function describes both directions and they cannot drift apart. Both keep the `steps` they took,
-(low, frequency, total): octets and steps determine each other, so a decoder's steps can be held against those of an
-encoder that is given the decoded values.
+value, so one model function describes both directions and they cannot drift apart. Both can keep the `steps` they
+took, (low, frequency, total): octets and steps determine each other, so a decoder's steps can be held against those of
+an encoder that is given the decoded values.
 """
 
 from protocol.errors import NotCanonical, OutOfRange
@@ -71,11 +71,11 @@ class Decoder:
 
     encoding = False
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, keep_steps: bool = False) -> None:
         if data and data[0] == 0:
             raise NotCanonical("coded records", 0, "leading zero octet")
         self._state = int.from_bytes(data, "big")
-        self.steps = []
+        self.steps = [] if keep_steps else None
 
     def choice(self, field: str, value: int, table: tuple) -> int:
         """The next symbol of `table`."""
@@ -84,14 +84,16 @@ class Decoder:
         slot = state & slots
         value = symbols[slot]
         step = steps[value]
-        self.steps.append(step)
+        if self.steps is not None:
+            self.steps.append(step)
         self._state = (state >> shift) * step[1] + slot - step[0]
         return value
 
     def uniform(self, field: str, value: int, size: int) -> int:
         """The next number in 0..size-1."""
         self._state, value = divmod(self._state, size)
-        self.steps.append((value, 1, size))
+        if self.steps is not None:
+            self.steps.append((value, 1, size))
         return value
 
     def bits(self, field: str, value: int, width: int) -> int:
@@ -100,7 +102,8 @@ class Decoder:
         size = 1 << width
         value = state & size - 1
         self._state = state >> width
-        self.steps.append((value, 1, size))
+        if self.steps is not None:
+            self.steps.append((value, 1, size))
         return value
 
     def octets(self, field: str, value: bytes, length: int) -> bytes:

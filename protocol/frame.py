@@ -12,6 +12,8 @@ its own library for it.
 from protocol import codec as codecs
 from protocol.context import NO_CONTEXT_DIGEST
 from protocol.errors import AuthenticationFailed, OutOfRange, Truncated, UnknownContext, UnknownVersion
+from protocol.octets import number
+from protocol.records import SEQUENCE_MAX
 
 CLASS_RECORDS = 0
 CLASS_UP = 1
@@ -61,6 +63,13 @@ class Header:
     salt: bytes
 
 
+def kid_of(frame: bytes) -> int:
+    """The kid of a frame of any version, also of one that `read_header` does not know: whom to answer."""
+    if len(frame) < HEADER_OCTETS:
+        raise Truncated("header", len(frame), "needs %d octets" % HEADER_OCTETS)
+    return int.from_bytes(frame[1:5], "big")
+
+
 def read_header(frame: bytes) -> Header:
     """The header of any frame; raises `Truncated`, `OutOfRange` or `UnknownVersion`."""
     if len(frame) < HEADER_OCTETS:
@@ -79,6 +88,8 @@ def read_header(frame: bytes) -> Header:
         header.count = frame[8] + 1
         if header.first == 0:
             raise OutOfRange("first sequence", 5, "sequences start at 1")
+        if header.first + header.count - 1 > SEQUENCE_MAX:
+            raise OutOfRange("count", 8, "runs past the last sequence")
     else:
         header.counter = int.from_bytes(frame[5:9], "big")
     header.salt = bytes(frame[9:13])
@@ -92,13 +103,13 @@ def encode_records(
     `context`: the codec's context, None for codec 0."""
     if seal and len(seal) != SEAL_OCTETS:
         raise OutOfRange("seal", -1, "has not %d octets" % SEAL_OCTETS)
-    if first < 1 or first + len(batch) - 1 > 0x7FFFFF:
+    if first < 1 or first + len(batch) - 1 > SEQUENCE_MAX:
         raise OutOfRange("first sequence", 5, "not in 23 bits")
     plaintext = codecs.encode(codec, batch, context, first)
     flagged = first | (0x800000 if seal else 0)
     head = (
         bytes((CLASS_RECORDS << 6 | codec,))
-        + kid.to_bytes(4, "big")
+        + number("kid", kid, 4)
         + flagged.to_bytes(3, "big")
         + bytes((len(batch) - 1,))
     )
@@ -161,8 +172,17 @@ def _open(frame: bytes, end: int, cipher: LinkCipher) -> bytes:
 
 def encode_counter(frame_class: int, kind: int, kid: int, counter: int, body: bytes, cipher: LinkCipher) -> bytes:
     """A counter frame of class up or down: `kind` says what `body` is; a counter is never used twice under a key."""
-    head = bytes((frame_class << 6 | kind,)) + kid.to_bytes(4, "big") + counter.to_bytes(4, "big")
+    if frame_class not in (CLASS_UP, CLASS_DOWN):
+        raise UnknownVersion("class", 0, "not a counter frame")
+    head = _counter_head(frame_class, kind, kid, counter)
     return _close(head, NO_CONTEXT_DIGEST, body, cipher)
+
+
+def _counter_head(frame_class: int, kind: int, kid: int, counter: int) -> bytes:
+    """The first 9 octets of a frame without records."""
+    if kind < 0 or kind >> 6:
+        raise OutOfRange("codec", 0, "not in 6 bits")
+    return bytes((frame_class << 6 | kind,)) + number("kid", kid, 4) + number("counter", counter, 4)
 
 
 def open_counter(frame: bytes, cipher: LinkCipher) -> tuple:
@@ -178,7 +198,7 @@ def open_counter(frame: bytes, cipher: LinkCipher) -> tuple:
 
 def encode_clear(kind: int, kid: int, counter: int, body: bytes) -> bytes:
     """An authority-signed unit in clear: `body` ends with its signature; the salt octets are zero."""
-    head = bytes((CLASS_CLEAR << 6 | kind,)) + kid.to_bytes(4, "big") + counter.to_bytes(4, "big")
+    head = _counter_head(CLASS_CLEAR, kind, kid, counter)
     return head + bytes(4) + body
 
 

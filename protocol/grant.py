@@ -8,8 +8,9 @@ import hashlib
 
 from protocol import domains
 from protocol.entropy import Decoder, Encoder, cumulate
-from protocol.errors import OutOfRange, UnknownVersion
-from protocol.octets import Reader, Writer
+from protocol.errors import NotCanonical, OutOfRange, UnknownVersion
+from protocol.octets import Reader, Writer, fixed, number
+from protocol.roster import ENTRIES_MAX
 
 VERSION = 1
 HEAD_OCTETS = 17
@@ -114,16 +115,26 @@ def _code_exceptions(coder: "Encoder | Decoder", given: "tuple | None", count: i
         if gap < 0 and coder.encoding:
             raise OutOfRange("exception index", -1, "does not rise")
         index = previous + 1 + _code_gap(coder, gap)
+        if index >= ENTRIES_MAX:
+            raise OutOfRange("exception index", -1, "beyond any roster")
         units = _units("exception", amount_rupiah)
-        kind = by_class.index(units) if units in by_class else _LITERAL
-        kind = coder.choice("exception class", kind, _CLASSES)
+        kind = coder.choice("exception class", _class_of(units, by_class), _CLASSES)
         if kind == _LITERAL:
             units = coder.uniform("exception amount", units, AMOUNT_UNITS_MAX + 1)
         else:
             units = by_class[kind]
+        if kind != _class_of(units, by_class):
+            raise NotCanonical("exception class", HEAD_OCTETS, "another class says the same amount")
+        if units > AMOUNT_UNITS_MAX:
+            raise OutOfRange("exception amount", -1, "more than %d thousands" % AMOUNT_UNITS_MAX)
         found.append((index, units * UNIT_RUPIAH))
         previous = index
     return tuple(found)
+
+
+def _class_of(units: int, by_class: tuple) -> int:
+    """The first class that says this amount."""
+    return int(by_class.index(units)) if units in by_class else _LITERAL
 
 
 def _code_gap(coder: "Encoder | Decoder", gap: int) -> int:
@@ -140,6 +151,12 @@ def _code_gap(coder: "Encoder | Decoder", gap: int) -> int:
 
 def signed_message(kid: int, roster_digest: bytes, policy_digest: bytes, body: bytes) -> bytes:
     """What the authority signs: domain, kid, both digests, body."""
-    return domains.GRANT + kid.to_bytes(4, "big") + roster_digest + policy_digest + body
+    return (
+        domains.GRANT
+        + number("kid", kid, 4)
+        + fixed("roster digest", roster_digest, 32)
+        + fixed("policy digest", policy_digest, 32)
+        + body
+    )
 
 

@@ -2,6 +2,8 @@
 
 import hashlib
 
+from protocol.octets import fixed, number
+
 # (label, octets). Uplink and UN keys stay for the kid's life (epoch 0); downlink keys take the gateway's epoch.
 UP_CCM = (b"up ccm", 16)
 UP_SALT = (b"up salt", 32)
@@ -15,9 +17,19 @@ PER_EPOCH = (DOWN_CCM, DOWN_SALT)
 
 def salt(terminal_agreement_key: bytes, gateway_agreement_key: bytes) -> bytes:
     """HKDF's salt: SHA-256 over the protocol's name and both public keys."""
-    return hashlib.sha256(b"lumbung/1" + terminal_agreement_key + gateway_agreement_key).digest()
+    return hashlib.sha256(
+        b"lumbung/1"
+        + fixed("terminal agreement key", terminal_agreement_key, 64)
+        + fixed("gateway agreement key", gateway_agreement_key, 64)
+    ).digest()
 
 
 def info(label: bytes, kid: int, gateway_key_id: int, epoch: int) -> bytes:
     """HKDF's info: label ‖ 00 ‖ kid ‖ gateway key id ‖ epoch."""
-    return label + b"\x00" + kid.to_bytes(4, "big") + gateway_key_id.to_bytes(4, "big") + epoch.to_bytes(2, "big")
+    return (
+        label
+        + b"\x00"
+        + number("kid", kid, 4)
+        + number("gateway key id", gateway_key_id, 4)
+        + number("epoch", epoch, 2)
+    )

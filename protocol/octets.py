@@ -3,6 +3,21 @@
 from protocol.errors import OutOfRange, TrailingData, Truncated
 
 
+def number(field: str, value: int, length: int) -> bytes:
+    """An unsigned big-endian integer of `length` octets outside of any unit (`int.to_bytes` drops high bits silently on
+    MicroPython)."""
+    if value < 0 or value >> 8 * length:
+        raise OutOfRange(field, -1, "not in %d octets" % length)
+    return value.to_bytes(length, "big")
+
+
+def fixed(field: str, value: bytes, length: int) -> bytes:
+    """Exactly `length` octets outside of any unit: what is hashed or signed has no variable widths."""
+    if len(value) != length:
+        raise OutOfRange(field, -1, "has %d octets, not %d" % (len(value), length))
+    return value
+
+
 class Reader:
     """Takes fields from the front of `data`; every shortage is a `Truncated` that names field and offset."""
 

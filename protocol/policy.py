@@ -9,7 +9,7 @@ import hashlib
 from protocol import domains
 from protocol.errors import OutOfRange, UnknownVersion
 from protocol.octets import Reader, Writer
-from protocol.records import AMOUNT_RUPIAH_MAX, ITEM_FIELDS, ITEMS_MAX
+from protocol.records import AMOUNT_RUPIAH_MAX, ITEM_FIELDS, ITEMS_MAX, METHOD_DELEGATE, METHOD_NONE
 
 VERSION = 1
 APPLICATIONS_MAX = 8
@@ -52,6 +52,15 @@ APPLICATION_FIELDS = (
     ("tac_online", 5),
     ("floor_limit_rupiah", 4),
 )
+# Limits of numbers whose width would allow more; every other number may use its whole width.
+_LIMITS = {
+    "utc_offset_minutes": (0, 840),
+    "pin_tries": (1, 15),
+    "kind": (KIND_PROGRAMME, KIND_BANK),
+    "method": (METHOD_NONE, METHOD_DELEGATE),
+    "pan_sequence": (0, 0x99),
+}
+_AID_OCTETS_MIN = 5
 _OCTET_FIELDS = ("aip", "tvr", "cvm_results", "tac_default", "tac_denial", "tac_online")
 
 
@@ -111,19 +120,19 @@ def encode(policy: Policy) -> bytes:
     out = Writer()
     out.number("version", VERSION, 1)
     for name, width in RULES:
-        out.number(name, getattr(policy, name), width)
+        _write_number(out, name, getattr(policy, name), width)
     out.number("programmes", len(policy.programmes), 1, 1, PROGRAMMES_MAX)
     for number, name in policy.programmes:
         out.number("programme", number, 1, 1)
-        out.counted("programme name", name.encode(), 20)
+        _write_text(out, "programme name", name, 20)
     out.number("applications", len(policy.applications), 1, 1, APPLICATIONS_MAX)
     for application in policy.applications:
         _encode_application(application, out)
     out.number("commodities", len(policy.commodities), 1, 0, COMMODITIES_MAX)
     for code, name, unit, price_rupiah in policy.commodities:
         out.number("commodity", code, 1, 1)
-        out.counted("commodity name", name.encode(), 16)
-        out.counted("commodity unit", unit.encode(), 8)
+        _write_text(out, "commodity name", name, 16)
+        _write_text(out, "commodity unit", unit, 8)
         out.number("commodity price", price_rupiah, 4, 0, AMOUNT_RUPIAH_MAX)
     out.number("baskets", len(policy.baskets), 1, 0, BASKETS_MAX)
     for weight, items in policy.baskets:
@@ -133,7 +142,44 @@ def encode(policy: Policy) -> bytes:
             out.number("basket commodity", commodity, 1, 1)
             out.number("basket quantity", quantity_hundredths, 2, 1)
             out.number("basket price", price_rupiah, 4, 0, AMOUNT_RUPIAH_MAX)
+    _check_distinct(policy)
     return bytes(out.data)
+
+
+def _write_number(out: Writer, name: str, value: int, width: int) -> None:
+    """A number within its limits."""
+    least, most = _LIMITS.get(name, (0, -1))
+    out.number(name, value, width, least, most)
+
+
+def _read_number(source: Reader, name: str, width: int) -> int:
+    """A number within its limits."""
+    least, most = _LIMITS.get(name, (0, -1))
+    return source.number(name, width, least, most)
+
+
+def _write_text(out: Writer, field: str, text: str, most: int) -> None:
+    """Printable ASCII behind a length octet: what every display, printer and interpreter reads the same way."""
+    raw = text.encode()
+    if not _is_printable(raw):
+        raise OutOfRange(field, len(out.data), "not printable ASCII")
+    out.counted(field, raw, most)
+
+
+def _is_printable(raw: bytes) -> bool:
+    """Whether all octets are printable ASCII."""
+    for octet in raw:
+        if octet < 0x20 or octet > 0x7E:
+            return False
+    return True
+
+
+def _check_distinct(policy: Policy) -> None:
+    """A programme or commodity number means one thing."""
+    for field, entries in (("programme", policy.programmes), ("commodity", policy.commodities)):
+        numbers = [entry[0] for entry in entries]
+        if len(set(numbers)) != len(numbers):
+            raise OutOfRange(field, -1, "the same number twice")
 
 
 def _encode_application(application: Application, out: Writer) -> None:
@@ -142,8 +188,9 @@ def _encode_application(application: Application, out: Writer) -> None:
         if name in _OCTET_FIELDS:
             out.octets(name, getattr(application, name), width)
         else:
-            out.number(name, getattr(application, name), width)
-    out.counted("aid", application.aid, 16)
+            _write_number(out, name, getattr(application, name), width)
+    out.number("aid length", len(application.aid), 1, _AID_OCTETS_MIN, 16)
+    out.data.extend(application.aid)
     out.counted("cdol1", application.cdol1, 64)
     out.counted("iad", application.iad, 32)
 
@@ -155,7 +202,7 @@ def decode(data: bytes) -> Policy:
         raise UnknownVersion("version", 0, "unknown policy version")
     policy = Policy()
     for name, width in RULES:
-        setattr(policy, name, source.number(name, width))
+        setattr(policy, name, _read_number(source, name, width))
     policy.programmes = tuple(
         [
             (source.number("programme", 1, 1), _text(source, "programme name", 20))
@@ -183,18 +230,18 @@ def decode(data: bytes) -> Policy:
         ]
     )
     source.end("policy")
+    _check_distinct(policy)
     policy.digest = digest(data)
     return policy
 
 
 def _text(source: Reader, field: str, most: int) -> str:
-    """A UTF-8 string behind a length octet."""
+    """Printable ASCII behind a length octet."""
     start = source.offset
     raw = source.counted(field, most)
-    try:
-        return raw.decode()
-    except UnicodeError:
-        raise OutOfRange(field, start, "not UTF-8")
+    if not _is_printable(raw):
+        raise OutOfRange(field, start, "not printable ASCII")
+    return raw.decode()
 
 
 def _decode_application(source: Reader, index: int, policy: Policy) -> Application:
@@ -204,11 +251,9 @@ def _decode_application(source: Reader, index: int, policy: Policy) -> Applicati
     application.country_code = policy.country_code
     application.currency_code = policy.currency_code
     for name, width in APPLICATION_FIELDS:
-        value = source.octets(name, width) if name in _OCTET_FIELDS else source.number(name, width)
+        value = source.octets(name, width) if name in _OCTET_FIELDS else _read_number(source, name, width)
         setattr(application, name, value)
-    if application.kind not in (KIND_PROGRAMME, KIND_BANK):
-        raise OutOfRange("kind", source.offset, "unknown kind of application")
-    application.aid = source.counted("aid", 16)
+    application.aid = source.octets("aid", source.number("aid length", 1, _AID_OCTETS_MIN, 16))
     application.cdol1 = source.counted("cdol1", 64)
     application.iad = source.counted("iad", 32)
     return application

@@ -7,8 +7,8 @@ in an index sorted by card key, which the terminal derives and which is no part 
 import hashlib
 
 from protocol import domains
-from protocol.errors import OutOfRange, UnknownVersion
-from protocol.octets import Reader, Writer
+from protocol.errors import NotCanonical, OutOfRange, UnknownVersion
+from protocol.octets import Reader, Writer, fixed
 
 MAGIC = b"LRST"
 VERSION = 1
@@ -18,14 +18,16 @@ CARDS_PER_ENTRY = 2
 CARD_OCTETS = 28
 ENTRIES_MAX = 4000
 NO_DELEGATE = 0xFFFF
+UNBOUND = 0xFF
+APPLICATIONS_MAX = 8
 
 # State of an entry.
 REMOVED = 0
 ACTIVE = 1
 BLOCKED = 2
 
-# Where a card slot stands inside an entry, and the fields inside a card slot.
-_CARD_AT = (8, 36)
+# Where the card slots stand inside an entry.
+CARD_AT = (8, 36)
 _EMPTY_CARD = bytes(CARD_OCTETS)
 
 
@@ -90,14 +92,14 @@ def encode_entry(entry: Entry) -> bytes:
     out.number("hamlet", entry.hamlet, 1)
     out.number("slot", entry.slot, 1)
     out.number("reserved", 0, 1)
-    out.number("delegate", entry.delegate, 2)
+    out.number("delegate", _delegate(entry.delegate), 2)
     out.octets("reserved", bytes(2), 2)
     if len(entry.cards) > CARDS_PER_ENTRY:
         raise OutOfRange("cards", 8, "more than %d" % CARDS_PER_ENTRY)
     for card in entry.cards:
-        out.octets("card key", card.card_key, 8)
+        out.octets("card key", _card_key(card.card_key, len(out.data)), 8)
         out.number("applications", card.applications, 1, 1)
-        out.number("bound application", card.bound_application, 1)
+        out.number("bound application", _bound(card.bound_application, len(out.data)), 1)
         out.octets("reserved", bytes(2), 2)
         out.octets("verifier", card.verifier, 16)
     out.octets("entry", bytes(ENTRY_OCTETS - len(out.data)), ENTRY_OCTETS - len(out.data))
@@ -106,17 +108,19 @@ def encode_entry(entry: Entry) -> bytes:
 
 def decode_entry(data: bytes) -> Entry:
     """The entry in 64 octets."""
-    source = Reader(data)
+    source = Reader(fixed("entry", data, ENTRY_OCTETS))
     entry = Entry()
     entry.state = source.number("state", 1, REMOVED, BLOCKED)
     entry.hamlet = source.number("hamlet", 1)
     entry.slot = source.number("slot", 1)
     source.number("reserved", 1, 0, 0)
-    entry.delegate = source.number("delegate", 2)
+    entry.delegate = _delegate(source.number("delegate", 2))
     source.number("reserved", 2, 0, 0)
     cards = []
-    for at in _CARD_AT:
+    for at in CARD_AT:
         if bytes(data[at : at + CARD_OCTETS]) != _EMPTY_CARD:
+            if at != CARD_AT[len(cards)]:
+                raise NotCanonical("cards", at, "a second card without a first")
             cards.append(_decode_card(Reader(data, at)))
     entry.cards = tuple(cards)
     return entry
@@ -125,17 +129,47 @@ def decode_entry(data: bytes) -> Entry:
 def _decode_card(source: Reader) -> Card:
     """One card slot, 28 octets."""
     card = Card()
-    card.card_key = source.octets("card key", 8)
+    card.card_key = _card_key(source.octets("card key", 8), source.offset - 8)
     card.applications = source.number("applications", 1, 1)
-    card.bound_application = source.number("bound application", 1)
+    card.bound_application = _bound(source.number("bound application", 1), source.offset - 1)
     source.number("reserved", 2, 0, 0)
     card.verifier = source.octets("verifier", 16)
     return card
 
 
+def _card_key(card_key: bytes, offset: int) -> bytes:
+    """Eight zero octets mean that there is no card, so they are no card's key."""
+    if not any(card_key):
+        raise OutOfRange("card key", offset, "all zero")
+    return card_key
+
+
+def _bound(application: int, offset: int) -> int:
+    """A place in the policy, or 255."""
+    if APPLICATIONS_MAX <= application < UNBOUND:
+        raise OutOfRange("bound application", offset, "no application has this place")
+    return application
+
+
+def _delegate(index: int) -> int:
+    """An index of the roster, or 0xFFFF."""
+    if ENTRIES_MAX <= index < NO_DELEGATE:
+        raise OutOfRange("delegate", 4, "no entry has this index")
+    return index
+
+
 def encode(number: int, entries: list) -> bytes:
     """A whole roster: header and entries."""
     return encode_header(number, len(entries)) + b"".join([encode_entry(entry) for entry in entries])
+
+
+def decode(data: bytes) -> tuple:
+    """(header, entries) of a whole roster."""
+    header = decode_header(data)
+    source = Reader(data, HEADER_OCTETS)
+    entries = [decode_entry(source.octets("entry", ENTRY_OCTETS)) for _ in range(header.count)]
+    source.end("roster")
+    return header, entries
 
 
 def octets(count: int) -> int:
@@ -145,7 +179,7 @@ def octets(count: int) -> int:
 
 def card_keys(entry_octets: bytes) -> list:
     """The card keys in one entry's octets, without decoding the rest (used to build the index)."""
-    return [bytes(entry_octets[at : at + 8]) for at in _CARD_AT if any(entry_octets[at : at + 8])]
+    return [bytes(entry_octets[at : at + 8]) for at in CARD_AT if any(entry_octets[at : at + 8])]
 
 
 def digest(data: bytes) -> bytes:
@@ -155,4 +189,4 @@ def digest(data: bytes) -> bytes:
 
 def signed_message(roster_digest: bytes) -> bytes:
     """What the authority signs: domain and digest of the whole resulting roster."""
-    return domains.ROSTER + roster_digest
+    return domains.ROSTER + fixed("roster digest", roster_digest, 32)

@@ -1,17 +1,19 @@
 """The terminal's status report (class up): its head, what it last heard from the gateway, and its health counters."""
 
 from protocol.octets import Reader, Writer
+from protocol.records import SEQUENCE_MAX, TRUST_NETWORK
 
+# (name, octets, most)
 _FIELDS = (
-    ("time_s", 4),
-    ("time_trust", 1),
-    ("head", 3),
-    ("sealed_through", 3),
-    ("echo_epoch", 2),
-    ("echo_counter", 4),
-    ("boot_counter", 4),
-    ("pending_rupiah", 6),
-    ("last_error", 2),
+    ("time_s", 4, -1),
+    ("time_trust", 1, TRUST_NETWORK),
+    ("head", 3, SEQUENCE_MAX),
+    ("sealed_through", 3, SEQUENCE_MAX),
+    ("echo_epoch", 2, -1),
+    ("echo_counter", 4, -1),
+    ("boot_counter", 4, -1),
+    ("pending_rupiah", 6, -1),
+    ("last_error", 2, -1),
 )
 
 
@@ -32,8 +34,8 @@ class Status:
 def encode(status: Status) -> bytes:
     """29 octets."""
     out = Writer()
-    for name, width in _FIELDS:
-        out.number(name, getattr(status, name), width)
+    for name, width, most in _FIELDS:
+        out.number(name, getattr(status, name), width, 0, most)
     return bytes(out.data)
 
 
@@ -41,7 +43,7 @@ def decode(body: bytes) -> Status:
     """The status in `body`."""
     source = Reader(body)
     status = Status()
-    for name, width in _FIELDS:
-        setattr(status, name, source.number(name, width))
+    for name, width, most in _FIELDS:
+        setattr(status, name, source.number(name, width, 0, most))
     source.end("status")
     return status

@@ -111,9 +111,12 @@ def canonical(draw: st.DrawFn) -> bytes:
 
 @st.composite
 def batches(draw: st.DrawFn, most: int = 12) -> list[bytes]:
-    """Records of one frame: drawn ones, ones of the reference day, repeated ones, small changes of the one before."""
+    """Records of one frame: drawn ones, ones of the reference day, small changes of the one before; an adoption ends
+    it."""
     batch: list[bytes] = []
     for _ in range(draw(st.integers(1, most))):
+        if batch and batch[-1][0] == records.ADOPTION:
+            break
         source = draw(st.integers(0, 2))
         if source == 0 or not batch:
             batch.append(draw(canonical()))
