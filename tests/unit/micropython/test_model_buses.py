@@ -96,7 +96,7 @@ def test_two_chips_at_one_address_are_a_wiring_error():
 
 def test_an_absent_chip_does_not_acknowledge():
     bus = I2cBus(100000)
-    assert raises(OSError, bus.readfrom, 0x30, 1).errno == 19
+    assert raises(OSError, bus.readfrom, 0x30, 1).args[0] == 19
 
 
 class Sink:
