@@ -15,6 +15,7 @@ from firmware.drivers.ds3231 import Ds3231, RtcError
 from firmware.drivers.escpos_printer import Printer
 from firmware.drivers.mcp23017_keypad import Expander, Keypad, Signals
 from firmware.drivers.pn532 import Pn532Reader
+from firmware.drivers.pn532_transport import SpiTransport
 from firmware.drivers.ssd1309 import Ssd1309
 from firmware.hal import pins
 from firmware.hal.i2c_device import BusError, I2cDevice
@@ -48,14 +49,20 @@ class App:
         self._board = board
         self._restart = restart
         clock = board.clock
-        self.display = Ssd1309(board.spi, board.display_select, board.display_data, board.display_reset, clock)
+        self.display = Ssd1309(
+            board.spi, board.display_select, board.display_data, board.display_reset, clock
+        )
         expander = Expander(self._device(pins.EXPANDER_ADDRESS, "MCP23017"))
         self._expander = expander
         self.keypad = Keypad(expander, board.expander_interrupt, clock)
         self.signals = Signals(expander, clock)
         self.printer = Printer(board.printer_uart, board.printer_busy, clock)
-        self.time_keeper = TimeKeeper(clock, Ds3231(self._device(pins.CLOCK_ADDRESS, "DS3231")), (RtcError, BusError))
-        self.reader = Pn532Reader(board)
+        self.time_keeper = TimeKeeper(
+            clock, Ds3231(self._device(pins.CLOCK_ADDRESS, "DS3231")), (RtcError, BusError)
+        )
+        transport = SpiTransport(board.spi, board.pn532_select, board.pn532_irq, clock)
+        self.reader = Pn532Reader(transport, board.pn532_reset, clock)
+        self.flow = None
 
     def _device(self, address: int, chip: str) -> I2cDevice:
         return I2cDevice(self._board.i2c, address, chip, self._board.recover_i2c)
@@ -104,7 +111,9 @@ class App:
             self._board.clock,
             self._jitter,
         )
-        self.terminal = Terminal(ledger, self.authorizer, self.reader, self.relay, self._board.clock, self._committed)
+        self.terminal = Terminal(
+            ledger, self.authorizer, self.reader, self.relay, self._board.clock, self._committed
+        )
         self.flow = Flow(self.terminal, self.display, self.keypad, self.printer, self.signals)
 
     def _encrypt_un(self, block: bytes) -> bytes:

@@ -26,7 +26,9 @@ FLAG_RAPID = 1
 class Order:
     """What the family asked for: `programme`, `tender`, `amount_rupiah`, `items`, `reason` (0 unless asked for one)."""
 
-    def __init__(self, programme: int, tender: int, amount_rupiah: int, items: tuple, reason: int = 0) -> None:
+    def __init__(
+        self, programme: int, tender: int, amount_rupiah: int, items: tuple, reason: int = 0
+    ) -> None:
         self.programme = programme
         self.tender = tender
         self.amount_rupiah = amount_rupiah
@@ -70,7 +72,9 @@ class Authorizer:
             session = await self._kernel.authenticate(self._reader, ledger.transaction_date(ledger.now_s()))
         except CardError as error:
             raise refusal_of(error)
-        key = card_key.derive(hmac_sha256, self._roster_key, session.pan, session.pan_sequence, session.expiry)
+        key = card_key.derive(
+            hmac_sha256, self._roster_key, session.pan, session.pan_sequence, session.expiry
+        )
         index, place = ledger.roster.find_card(key)
         if index < 0:
             session.wipe()

@@ -73,7 +73,9 @@ def _require(key: bytes, message: bytes, signature: bytes, field: str) -> None:
         raise AuthenticationFailed(field, 0, "does not verify")
 
 
-def _terminal_certificate(signed: bytes, authority: bytes, kid: int, signer) -> certificates.TerminalCertificate:
+def _terminal_certificate(
+    signed: bytes, authority: bytes, kid: int, signer
+) -> certificates.TerminalCertificate:
     """This terminal's own certificate: its kid and its keys."""
     body, signature = certificates.split_signature(signed, "terminal certificate")
     _require(authority, certificates.terminal_message(body), signature, "terminal certificate signature")

@@ -183,7 +183,7 @@ class Terminal:
         if tap is None:
             raise Refusal(refusals.CARD_REMOVED)
         order = Order(programme, tender, amount_rupiah, tuple([tuple(item) for item in items]))
-        sequence = await self._authorizer.redeem(tap, order, bytes(pin) if pin else b"")
+        sequence = await self._authorizer.redeem(tap, order, pin or b"")
         # From here on the sale stands; the card's own closing is a courtesy that nothing waits for.
         self._tap = None
         asyncio.create_task(self._close(tap))
@@ -203,6 +203,7 @@ class Terminal:
         """The conversation is over: forget the card and switch the field off, if a sale has not done so."""
         if self._tap is not None:
             self._forget()
+            # Never raises: the reader heals itself or has no field (drivers/pn532).
             await self._reader.field_off()
 
     def _forget(self) -> None:

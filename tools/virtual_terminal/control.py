@@ -14,6 +14,8 @@ from tools.authority.issue import Authority
 
 ROOT = Path(__file__).resolve().parents[2]
 INTERPRETER = ROOT / "build" / "bin" / "micropython64"
+# Keys pressed before a screen stands are not taken (they would answer a question that nobody has read).
+GLANCE_S = 0.15
 INSIDE = Path(__file__).with_name("inside.py")
 
 
@@ -63,7 +65,12 @@ class VirtualTerminal:
             raise TerminalError(f"{do}: the terminal is off") from error
         if not line:
             raise TerminalError(f"{do}: the terminal ended, see {self._log.name}")
-        answer = json.loads(line)
+        try:
+            answer = json.loads(line)
+        except json.JSONDecodeError as error:
+            # MicroPython prints what ends a program on standard output.
+            rest = line + self._process.stdout.read()
+            raise TerminalError(f"{do}: the terminal ended: {rest}") from error
         if "error" in answer:
             raise TerminalError(f"{do}: {answer['error']}: {answer['text']}")
         result: dict[str, Any] = answer["ok"]
@@ -86,8 +93,13 @@ class VirtualTerminal:
             time.sleep(0.03)
 
     def wait_for_screen(self, name: str, timeout_s: float = 20.0) -> None:
-        """Until the screen `name` is seen."""
+        """Until the screen `name` is seen, and the moment that a person takes to see it."""
         self.wait_for(lambda: self.shown() == name, f"screen {name!r}", timeout_s)
+        self.pause()
+
+    def pause(self) -> None:
+        """The moment that a person takes to see a new screen of the same name."""
+        time.sleep(GLANCE_S)
 
 
 def provision(

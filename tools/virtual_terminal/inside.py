@@ -20,8 +20,8 @@ from hardware.printer_escpos import receipt_text
 from protocol import records
 from tools.virtual_board import VirtualBoard
 
-KEY_DOWN_MS = 60
-KEY_UP_MS = 60
+
+HOLD_MS = 120
 
 
 class Virtual:
@@ -50,10 +50,12 @@ class Virtual:
         given = {}
         for name in request["sections"]:
             given[int(name)] = bytes.fromhex(request["sections"][name])
-        provisioning.install(flash, documents, given, bytes.fromhex(request["roster"]), self._signer(documents))
+        provisioning.install(
+            flash, documents, given, bytes.fromhex(request["roster"]), self._signer(documents)
+        )
         return {}
 
-    def _signer(self, documents) -> SoftwareSigner:
+    def _signer(self, documents: object) -> SoftwareSigner:
         """A signer for provisioning alone: it seals nothing, so it needs no burned boot counter."""
         return SoftwareSigner(
             int.from_bytes(documents.get(document_area.SEAL_PRIVATE), "big"),
@@ -64,12 +66,7 @@ class Virtual:
 
     # Power and hands.
 
-    async def do_set_rtc(self, request: dict) -> dict:
-        """The technician sets the clock chip."""
-        self.board.set_rtc(request["epoch_s"])
-        return {}
-
-    async def do_power_on(self, request: dict) -> dict:
+    async def do_power_on(self, _request: dict) -> dict:
         """Start the firmware."""
         self._app = App(self.board.board, self._restarted)
         self._task = asyncio.create_task(self._app.run())
@@ -80,11 +77,7 @@ class Virtual:
 
     async def do_press(self, request: dict) -> dict:
         """Press keys one after the other, as fingers do."""
-        for key in request["keys"]:
-            self.board.keypad.press(key)
-            await asyncio.sleep_ms(KEY_DOWN_MS)
-            self.board.keypad.release(key)
-            await asyncio.sleep_ms(KEY_UP_MS)
+        await self.board.press(request["keys"], HOLD_MS)
         return {}
 
     async def do_place(self, request: dict) -> dict:
@@ -92,35 +85,35 @@ class Virtual:
         name = request["name"]
         if name not in self._cards:
             self._cards[name] = Card(request["data"])
-        self.board.pn532.place(self._cards[name])
+        self.board.place_card(self._cards[name])
         return {}
 
-    async def do_remove(self, request: dict) -> dict:
+    async def do_remove(self, _request: dict) -> dict:
         """Take all cards away."""
-        self.board.pn532.remove()
+        self.board.remove_card()
         return {}
 
     # Eyes.
 
-    async def do_screen(self, request: dict) -> dict:
-        """The lit pixels as rows of hex, and the name of the screen."""
-        rows = ["".join(["1" if self.board.display.pixel(x, y) else "0" for x in range(128)]) for y in range(64)]
-        shown = self._app.flow.panel.shown if self._app is not None and hasattr(self._app, "flow") else ""
-        return {"rows": rows, "shown": shown, "crash": self._crash}
+    async def do_screen(self, _request: dict) -> dict:
+        """The lit pixels, a row of 128 characters for each line."""
+        pixel = self.board.display.pixel
+        return {"rows": ["".join([str(pixel(x, y)) for x in range(128)]) for y in range(64)]}
 
-    async def do_shown(self, request: dict) -> dict:
-        """The name of the screen alone."""
-        ready = self._app is not None and hasattr(self._app, "flow")
-        return {"shown": self._app.flow.panel.shown if ready else "", "crash": self._crash}
+    async def do_shown(self, _request: dict) -> dict:
+        """The name of the screen that is seen, and the code of a crash (0: none)."""
+        ready = self._app is not None and self._app.flow is not None
+        shown = self._app.flow.panel.shown if ready else ""
+        return {"shown": shown, "crash": self._crash}
 
-    async def do_receipts(self, request: dict) -> dict:
+    async def do_receipts(self, _request: dict) -> dict:
         """What was printed since the last call, as text."""
         receipts = self.board.printer.receipts()
         new = [receipt_text(receipt) for receipt in receipts[self._receipts_seen :]]
         self._receipts_seen = len(receipts)
         return {"receipts": new}
 
-    async def do_books(self, request: dict) -> dict:
+    async def do_books(self, _request: dict) -> dict:
         """The chain as the terminal has it, with the state that its screen shows for each redemption."""
         ledger = self._app.ledger
         found = []
@@ -135,8 +128,9 @@ class Virtual:
                 entry["application"] = record.proof.application_index
                 entry["atc"] = record.proof.atc
                 entry["ac"] = record.proof.ac.hex()
+                entry["record"] = slot.payload.hex()
             state = self._app.terminal.state_of(slot.sequence)
-            entry["state"] = strings.STATES[state] if hasattr(strings, "STATES") else str(state)
+            entry["state"] = strings.STATE_WORDS[state]
             found.append(entry)
         granted = 0
         for programme in sorted(ledger.grants):
@@ -178,11 +172,12 @@ class Virtual:
 async def main() -> None:
     """Serve lines until standard input ends."""
     virtual = Virtual(sys.argv[2])
-    asyncio.create_task(virtual.watch())
+    watching = asyncio.create_task(virtual.watch())
     source = asyncio.StreamReader(sys.stdin)
     while True:
         line = await source.readline()
         if not line:
+            watching.cancel()
             return
         answer = await virtual.answer(line.decode())
         sys.stdout.write(json.dumps(answer) + "\n")

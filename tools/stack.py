@@ -1,0 +1,248 @@
+"""The whole system on one machine: district, authority, broker, gateway, settlement sandbox and virtual terminals.
+
+Every part is a real process that talks to the others as it would in the field; the terminal's chips and the bank are
+modelled. Used by the demo and by whole-system tests.
+"""
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from firmware.ledger import ca_key_list, document_area
+from protocol import grant, policy, roster
+from tools import brokers, district
+from tools.authority.issue import Authority
+from tools.authority.signing import SigningKey
+from tools.brokers import Broker
+from tools.virtual_terminal.control import VirtualTerminal, provision
+
+OPERATOR_CODE = "1234"
+SEMBAKO_RUPIAH = 200_000
+PKH_RUPIAH = 750_000
+GRANT_DAYS = 30
+READY_TIMEOUT_S = 30.0
+
+
+class StackError(Exception):
+    """A part did not start or ended; the message names it and its log."""
+
+
+class Stack:
+    """One district with its services in `folder`. Nothing runs until the `start_` methods are called."""
+
+    def __init__(self, folder: Path, seed: bytes = b"lumbung") -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self.seed = seed
+        self.families = district.make_families(seed)
+        self.cards = district.make_card_world(seed)
+        self.broker: Broker = brokers.best_broker()
+        self.settlement_port = brokers.free_port()
+        self.granted_rupiah = 0
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._terminals: dict[int, VirtualTerminal] = {}
+        self._now_s = int(time.time())
+        self._roster_key = secrets.token_bytes(32)
+        self._authority = Authority(SigningKey.generate())
+        self._policy = district.make_policy()
+        self._roster = district.make_roster(self.families, self._roster_key)
+
+    # Papers.
+
+    def issue_documents(self) -> None:
+        """The authority signs policy and roster; the gateway makes its keys and gets them certified."""
+        folder = self.folder
+        (folder / "authority.pub").write_bytes(self._authority.public)
+        (folder / "policy.bin").write_bytes(self._authority.policy(self._policy))
+        (folder / "roster.bin").write_bytes(self._authority.roster(self._roster))
+        issuer = district.issuer_file(self.cards, self.families, self._roster_key)
+        district.save_json(folder / "issuer.json", issuer)
+        token = folder / "settlement.token"
+        token.touch(mode=0o600)
+        token.write_text(secrets.token_urlsafe(32))
+        (folder / "gateway.toml").write_text(self._gateway_config())
+        self.gateway_command("init")
+        epoch = self._authority.epoch((folder / "gateway.req").read_bytes(), 1, self._now_s)
+        (folder / "epoch.cert").write_bytes(epoch)
+        for kind, name in (("epoch", "epoch.cert"), ("policy", "policy.bin"), ("roster", "roster.bin")):
+            self.gateway_command("publish", kind, str(folder / name))
+
+    def _gateway_config(self) -> str:
+        """The gateway's TOML file."""
+        return "\n".join(
+            (
+                "[files]",
+                f'data_directory = "{self.folder / "gateway"}"',
+                f'authority_public_key = "{self.folder / "authority.pub"}"',
+                "[mqtt]",
+                f'host = "{self.broker.host}"',
+                f"port = {self.broker.port}",
+                f'protocol = "{"5" if self.broker.name == "mosquitto" else "3.1.1"}"',
+                'username = "gateway"',
+                "reconnect_ms_max = 1000",
+                "[acknowledge]",
+                "interval_ms = 200",
+                "[settlement]",
+                f'url = "http://127.0.0.1:{self.settlement_port}"',
+                f'token_file = "{self.folder / "settlement.token"}"',
+                "",
+            )
+        )
+
+    def _grants(self, kid: int) -> dict[int, bytes]:
+        """This month's grants for a terminal, signed, by programme; published at the gateway too."""
+        period = district.period_now(self._now_s)
+        expiry_s = self._now_s + GRANT_DAYS * 86400
+        roster_digest = roster.digest(self._roster)
+        policy_digest = policy.digest(policy.encode(self._policy))
+        signed = {}
+        for programme, amount_rupiah in (
+            (district.PROGRAMME_SEMBAKO, SEMBAKO_RUPIAH),
+            (district.PROGRAMME_PKH, PKH_RUPIAH),
+        ):
+            document = district.make_grant(programme, programme, period, expiry_s, amount_rupiah)
+            self.granted_rupiah += granted_rupiah(document, len(self.families))
+            signed[programme] = self._authority.grant(kid, roster_digest, policy_digest, document)
+            path = self.folder / f"grant-{kid:08x}-{programme}.bin"
+            path.write_bytes(signed[programme])
+        return signed
+
+    # Terminals.
+
+    def add_terminal(self, kid: int) -> VirtualTerminal:
+        """A new terminal: keys made on it, certified, everything installed, registered at the gateway."""
+        terminal = VirtualTerminal(
+            self.folder / f"flash-{kid:08x}.bin", self.folder / f"terminal-{kid:08x}.log"
+        )
+        self._terminals[kid] = terminal
+        settings = f"broker_host={self.broker.host}\nbroker_port={self.broker.port}\nusername={kid:08x}\n"
+        operators = district.hmac_sha256(self._roster_key, b"operator" + OPERATOR_CODE.encode())[:16]
+        sections = {
+            document_area.EPOCH_CERTIFICATE: (self.folder / "epoch.cert").read_bytes(),
+            document_area.POLICY: (self.folder / "policy.bin").read_bytes(),
+            document_area.ROSTER_KEY: self._roster_key,
+            document_area.CA_KEYS: ca_key_list.encode(self.cards.ca_keys),
+            document_area.OPERATORS: operators,
+            document_area.SETTINGS: settings.encode(),
+        }
+        roster_signed = (self.folder / "roster.bin").read_bytes()
+        certificate = provision(
+            terminal, self._authority, kid, self._now_s, sections, roster_signed, self._grants
+        )
+        path = self.folder / f"terminal-{kid:08x}.cert"
+        path.write_bytes(certificate)
+        self.gateway_command("register", str(path))
+        for grant_path in sorted(self.folder.glob(f"grant-{kid:08x}-*.bin")):
+            self.gateway_command("publish", "grant", "--kid", f"{kid:08x}", str(grant_path))
+        return terminal
+
+    def power_cut(self, kid: int) -> VirtualTerminal:
+        """Switch a terminal off in the middle of whatever it does, and on again with the same flash."""
+        self._terminals[kid].switch_off()
+        terminal = VirtualTerminal(
+            self.folder / f"flash-{kid:08x}.bin", self.folder / f"terminal-{kid:08x}.log"
+        )
+        self._terminals[kid] = terminal
+        return terminal
+
+    def card_of(self, index: int) -> dict[str, Any]:
+        """The card of the family at a roster index."""
+        return self.cards.card(self.families[index], self.seed)
+
+    # Services.
+
+    def gateway_command(self, *arguments: str) -> str:
+        """Run a gateway command to its end; returns what it printed."""
+        command = [sys.executable, "-m", "gateway", "--config", str(self.folder / "gateway.toml"), *arguments]
+        done = subprocess.run(
+            command, capture_output=True, text=True, cwd=self.folder, env=self._env(), check=False
+        )
+        if done.returncode:
+            raise StackError(
+                f"gateway {' '.join(arguments)}: exit {done.returncode}: {done.stdout}{done.stderr}"
+            )
+        return done.stdout
+
+    def start_gateway(self) -> None:
+        """Start the daemon."""
+        self._start("gateway", "-m", "gateway", "--config", str(self.folder / "gateway.toml"), "run")
+
+    def start_settlement(self) -> None:
+        """Start the bank's sandbox and wait until it answers."""
+        folder = self.folder
+        self._start(
+            "settlement",
+            *("-m", "tools.settlement"),
+            *("--authority", str(folder / "authority.pub")),
+            *("--policy", str(folder / "policy.bin")),
+            *("--issuer", str(folder / "issuer.json")),
+            *("--token", str(folder / "settlement.token")),
+            *("--books", str(folder / "settlement.db")),
+            *("--granted", str(self.granted_rupiah)),
+            *("--port", str(self.settlement_port)),
+        )
+        deadline = time.monotonic() + READY_TIMEOUT_S
+        while True:
+            try:
+                self.settlement_get("/v1/health")
+                return
+            except OSError as error:
+                if time.monotonic() > deadline or self._children["settlement"].poll() is not None:
+                    raise StackError(f"settlement: not ready, see {folder / 'settlement.log'}") from error
+                time.sleep(0.05)
+
+    def settlement_get(self, path: str) -> dict[str, Any]:
+        """One answer of the settlement service."""
+        token = (self.folder / "settlement.token").read_text()
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.settlement_port}{path}", headers={"Authorization": f"Bearer {token}"}
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            body: dict[str, Any] = json.load(answer)
+            return body
+
+    def gateway_status(self) -> dict[str, Any]:
+        """What `status --json` says."""
+        status: dict[str, Any] = json.loads(self.gateway_command("status", "--json"))
+        return status
+
+    def _start(self, name: str, *arguments: str) -> None:
+        with (self.folder / f"{name}.log").open("ab") as log:
+            self._children[name] = subprocess.Popen(
+                [sys.executable, *arguments], stdout=log, stderr=log, cwd=self.folder, env=self._env()
+            )
+
+    def _env(self) -> dict[str, str]:
+        """Children find the packages of this checkout wherever they run."""
+        root = str(Path(__file__).resolve().parents[1])
+        return {**os.environ, "PYTHONPATH": root}
+
+    def stop_service(self, name: str) -> None:
+        """End a service by its own process id."""
+        child = self._children.pop(name, None)
+        if child is not None and child.poll() is None:
+            child.terminate()
+            try:
+                child.wait(15)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+
+    def stop(self) -> None:
+        """End everything that was started here."""
+        for terminal in self._terminals.values():
+            terminal.switch_off()
+        for name in list(self._children):
+            self.stop_service(name)
+        self.broker.stop()
+
+
+def granted_rupiah(document: grant.Grant, families: int) -> int:
+    """Sum of a grant over all families."""
+    return sum(document.amount_rupiah(index) for index in range(families))
