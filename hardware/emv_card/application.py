@@ -40,7 +40,9 @@ class Application:
         self._aip = bytes.fromhex(data["aip"])
         self._afl = bytes.fromhex(data["afl"])
         self._pdol = bytes.fromhex(self.profile["pdol"])
-        self._records = {name: bytes.fromhex(value) for name, value in data["records"].items()}
+        self._records = {}
+        for name in data["records"]:
+            self._records[name] = bytes.fromhex(data["records"][name])
         self._master_key = bytes.fromhex(data["master_key"])
         key = data["icc_key"]
         self._key = crypto.RsaKey({name: bytes.fromhex(key[name]) for name in _RSA_FIELDS}) if key else None
