@@ -91,6 +91,7 @@ class SpiBus:
         self.baudrate = baudrate
         self.firstbit = firstbit
         self.octets = 0  # all that crossed the bus, for tests of traffic
+        self._good_before = 0
         self._slots = []  # [select pin, chip, max_hz, lsb_first]
         self._fail_next = 0
 
@@ -104,8 +105,9 @@ class SpiBus:
         self._slots.append((select_pin, chip, max_hz, lsb_first))
         select_pin.watch(lambda level: chip.deselect() if level else chip.select())
 
-    def fail_next(self, count: int) -> None:
-        """The next `count` transfers raise OSError, as when the controller is in a bad state."""
+    def fail_next(self, count: int, after: int = 0) -> None:
+        """After `after` good ones, `count` transfers raise OSError, as when the controller is in a bad state."""
+        self._good_before = after
         self._fail_next = count
 
     def write(self, data) -> None:
@@ -125,7 +127,9 @@ class SpiBus:
         self._transfer(data, buffer)
 
     def _transfer(self, sent, received) -> None:
-        if self._fail_next:
+        if self._good_before:
+            self._good_before -= 1
+        elif self._fail_next:
             self._fail_next -= 1
             raise OSError(ETIMEDOUT)
         selected = [slot for slot in self._slots if not slot[0].value()]

@@ -108,6 +108,16 @@ def test_a_failing_bus_is_a_typed_error_that_lets_the_bus_go_and_loses_nothing()
     assert wired.chip.rows() == ["#" * WIDTH] * HEIGHT
 
 
+def test_a_page_that_was_lost_on_the_way_is_sent_again():
+    wired = Wired().start()
+    wired.display.framebuffer.fill(1)
+    wired.spi.fail_next(1, after=1)
+    error = raises(DisplayError, wired.time.run, wired.display.show())
+    assert "page" in str(error)
+    assert wired.show() == 8 * WIDTH
+    assert wired.chip.rows() == ["#" * WIDTH] * HEIGHT
+
+
 def test_a_second_start_revives_a_panel_that_was_disturbed():
     wired = Wired().start()
     wired.display.framebuffer.text("TERCATAT", 0, 0)
