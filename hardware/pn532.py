@@ -19,6 +19,7 @@ WAKE_US = 1000
 RESET_US = 2000
 POLL_US = 5000  # one look round for cards
 ACTIVATE_US = 8000  # anticollision and RATS
+DISCHARGE_US = 5000  # a card lives that long without a field (EMV Contactless Book D, tRESET)
 AIR_OCTET_US = 85  # 106 kbit/s, nine bits
 AIR_GAP_US = 300
 
@@ -135,12 +136,14 @@ class Pn532:
     def _power_up(self) -> None:
         self.power = LOW_VBAT
         self.field_on = False
+        self._charged = []  # cards that were active when the field was cut, and until when they still live
+        self._discharged_us = 0
         self.irq_enabled = True
         self._deaf = False
         self._awake_us = self._clock.now_us() + RESET_US
         self._queue = []  # [ready_us, frame, picc whose answer it holds or None, response code]
         self._last_response = b""
-        self._looking = None  # [cards wanted, end_us or None] of an InListPassiveTarget under way
+        self._looking = None  # [cards wanted, end_us or None, deaf cards] of an InListPassiveTarget under way
         self._activation_retries = _FOREVER
         self._targets = {}
         self._busy_us = 0
@@ -263,20 +266,27 @@ class Pn532:
         wanted, modulation = parameters[0], parameters[1]
         if not 1 <= wanted <= 2 or modulation > 4:
             raise _SyntaxError
+        # Cards that still talk ISO-DEP, or that a short cut of the field has not reset, do not answer a request.
+        unhearing = self._active_piccs()
+        if self._clock.now_us() < self._discharged_us:
+            unhearing += self._charged
         self._switch_field(True)
-        self._targets = {}
         end_us = None
         if self._activation_retries != _FOREVER:
             end_us = self._clock.now_us() + ACK_US + POLL_US * (self._activation_retries + 1)
-        self._looking = [wanted if modulation == 0 else 0, end_us]
+        self._looking = [wanted if modulation == 0 else 0, end_us, unhearing]
+        self._targets = {}
         self._look_for_cards()
+
+    def _active_piccs(self):
+        return [self._targets[number].picc for number in self._targets]
 
     def _look_for_cards(self) -> None:
         """Go on with an InListPassiveTarget that has found nothing yet."""
         if self._looking is None:
             return
-        wanted, end_us = self._looking
-        found = self._piccs[:wanted]
+        wanted, end_us, unhearing = self._looking
+        found = [picc for picc in self._piccs if picc not in unhearing][:wanted]
         now_us = self._clock.now_us()
         if not found and (end_us is None or now_us < end_us):
             return
@@ -339,6 +349,9 @@ class Pn532:
         return bytes([OK])
 
     def _switch_field(self, on: bool) -> None:
+        if self.field_on and not on:
+            self._charged = self._active_piccs()
+            self._discharged_us = self._clock.now_us() + DISCHARGE_US
         self.field_on = on
         if not on:
             self._targets = {}

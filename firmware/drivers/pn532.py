@@ -22,6 +22,8 @@ _RESET_LOW_MS = 1
 _START_TRIES = 8
 _ANSWER_REPEATS = 2
 _REMOVAL_PAUSE_MS = 60
+# A card forgets the last sale only after so long without a field (EMV Contactless Book D, tRESET 5.1 to 10 ms).
+_FIELD_RESET_MS = 8
 # A card at the edge of the field may miss one call.
 _ABSENT_LOOKS = 2
 
@@ -44,6 +46,7 @@ class Pn532Reader:
         self._lock = asyncio.Lock()
         self._started = False
         self._unfinished = False
+        self._field_was_cut = False
 
     # ------------------------------------------------------------------ what the card layer calls
 
@@ -51,6 +54,7 @@ class Pn532Reader:
         """Reset and set up the chip; ReaderError when it does not answer or is something else."""
         self.target = None
         self._started = False
+        self._field_was_cut = True
         if self._reset_pin is not None:
             self._reset_pin.value(0)
             await self._clock.sleep_ms(_RESET_LOW_MS)
@@ -72,9 +76,11 @@ class Pn532Reader:
     async def wait_for_card(self, timeout_ms: int):
         """The card that comes within `timeout_ms` (a CardTarget, also in `target`), or None.
 
+        A card that is still active is released first, so it starts anew.
         Raises TwoCardsInField, CardProtocolError for a card that is no ISO 14443-4 card, ReaderError when the chip
         stays dead. The field is on afterwards only if a card is returned.
         """
+        await self.release()
         started = self._clock.ticks_ms()
         healed = False
         while True:
@@ -159,6 +165,7 @@ class Pn532Reader:
         Never raises a CardError: it ends every other failure. A chip that stays dead has no field.
         """
         self.target = None
+        self._field_was_cut = True
         if not self._started:
             return False
         try:
@@ -173,12 +180,13 @@ class Pn532Reader:
         return False
 
     async def release(self) -> None:
-        """Let go of the card in good order, then switch the field off."""
-        if self.target is not None:
-            try:
-                await self._command(core.IN_RELEASE, b"\x00")
-            except ReaderError:
-                pass  # field_off does what matters, and heals
+        """Let go of the active card, if there is one, in good order, then switch the field off."""
+        if self.target is None:
+            return
+        try:
+            await self._command(core.IN_RELEASE, b"\x00")
+        except ReaderError:
+            pass  # field_off does what matters, and heals
         await self.field_off()
 
     async def power_down(self) -> None:
@@ -205,6 +213,9 @@ class Pn532Reader:
         raise failure
 
     async def _list(self, targets_max: int):
+        if self._field_was_cut:
+            self._field_was_cut = False
+            await self._clock.sleep_ms(_FIELD_RESET_MS)
         answer = await self._command(
             core.IN_LIST_PASSIVE_TARGET, core.list_parameters(targets_max), _LIST_TIMEOUT_MS
         )

@@ -131,6 +131,20 @@ def test_field_off_takes_the_cards_power():
     assert not card.powered and bare.ask(b"\x40\x01\x00") == b"\x41\x27"
 
 
+def test_a_card_that_never_lost_its_power_hears_no_request():
+    bare = Bare()
+    bare.chip.place(EchoCard())
+    assert bare.ask(b"\x32\x05\xff\x01\x00") == b"\x33"
+    assert bare.ask(b"\x4a\x01\x00")[:2] == b"\x4b\x01"
+    assert bare.ask(b"\x4a\x01\x00") == b"\x4b\x00"  # still active
+    bare.ask(b"\x4a\x01\x00")
+    bare.chip.host_sends(frame(b"\x32\x01\x00"))
+    bare.time.advance_us(2000)
+    assert bare.ask(b"\x4a\x01\x00") == b"\x4b\x00"  # too short a cut
+    bare.ask(b"\x32\x01\x00")
+    assert bare.ask(b"\x4a\x01\x00")[:2] == b"\x4b\x01"
+
+
 def test_reset_and_power_down():
     bare = Bare()
     bare.chip.reset_line(0)

@@ -152,6 +152,16 @@ async def test_release_ends_the_field_and_the_next_card_works():
     assert await twin.reader.transceive(b"\x01") == b"\x01\x90\x00"
 
 
+async def test_waiting_again_starts_the_resting_card_anew():
+    """As it must: an active card hears no request, and one that never lost its power remembers the last sale."""
+    twin = await with_card()
+    for _ in range(3):
+        assert await twin.reader.wait_for_card(500) is not None
+        assert await twin.reader.transceive(b"\x01") == b"\x01\x90\x00"
+    await twin.reader.field_off()
+    assert await twin.reader.wait_for_card(500) is not None
+
+
 async def test_another_chip_is_refused():
     twin = Twin()
     twin.chip._firmware_version = lambda parameters: b"\x33\x02\x08\x07"
