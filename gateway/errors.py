@@ -70,6 +70,10 @@ class StoreError(GatewayError):
     exit_status = 5
 
 
+class StoreContradictionError(StoreError):
+    """The database refuses rows that contradict it."""
+
+
 class StoreLockedError(StoreError):
     """Another process holds the database; exactly one may write."""
 

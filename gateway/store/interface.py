@@ -251,6 +251,9 @@ class Reader(Protocol):
     def evidence_ids(self, kid: int) -> list[int]:
         """Ids of a terminal's refused frames, oldest first."""
 
+    def stranger_ids(self) -> list[int]:
+        """Ids of refused frames of unknown terminals, oldest first."""
+
     def evidence_since(self, since_ms: int) -> int:
         """Refused frames received since then."""
 

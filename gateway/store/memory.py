@@ -6,7 +6,7 @@ from collections.abc import Container, Hashable, Sequence
 from dataclasses import replace
 
 from gateway.documents import Document
-from gateway.errors import StoreError
+from gateway.errors import StoreContradictionError
 from gateway.store.interface import (
     Changes,
     ConflictRow,
@@ -19,7 +19,7 @@ from gateway.store.interface import (
     Totals,
 )
 from gateway.store.totals import total
-from gateway.verdicts import ChainRecord
+from gateway.verdicts import ChainRecord, Outcome
 from protocol import records
 
 
@@ -204,6 +204,11 @@ class MemoryStore:
         """Ids of a terminal's refused frames, oldest first."""
         return sorted(row.evidence_id for row in self._evidence.values() if row.kid == kid)
 
+    def stranger_ids(self) -> list[int]:
+        """Ids of refused frames of unknown terminals, oldest first."""
+        strange = (row for row in self._evidence.values() if row.outcome == Outcome.UNKNOWN_TERMINAL)
+        return sorted(row.evidence_id for row in strange)
+
     def evidence_since(self, since_ms: int) -> int:
         """Refused frames received since then."""
         return sum(row.received_ms >= since_ms for row in self._evidence.values())
@@ -237,4 +242,4 @@ class MemoryStore:
 
 def _refuse_repeats(what: str, new: Sequence[Hashable], held: Container[object]) -> None:
     if len(set(new)) != len(new) or any(key in held for key in new):
-        raise StoreError(reason=f"{what}: not unique")
+        raise StoreContradictionError(reason=f"{what}: not unique")

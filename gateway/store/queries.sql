@@ -70,8 +70,8 @@ FROM records ORDER BY record_id DESC LIMIT ?;
 SELECT kid, sequence, frame_id, octets, chain, seal, kind, time_s, amount_rupiah, card_use, repeats_card_use, state, reason
 FROM records WHERE kid = ? ORDER BY sequence DESC LIMIT ?;
 
--- first_use: The first record of a card use.
-SELECT card_use, kid, sequence FROM records WHERE card_use = ? ORDER BY record_id LIMIT 1;
+-- first_use: Records of many card uses, oldest first; `(?)` stands for as many values as are asked for at once.
+SELECT card_use, kid, sequence FROM records WHERE card_use IN (?) ORDER BY record_id;
 
 -- set_state: What settlement said about a record.
 UPDATE records SET state = ?, reason = ? WHERE kid = ? AND sequence = ?;
@@ -142,6 +142,9 @@ SELECT evidence_id, kid, outcome, error, field, at, reason, received_ms, channel
 
 -- evidence_ids: Ids of a terminal's refused frames, oldest first.
 SELECT evidence_id FROM evidence WHERE kid = ? ORDER BY evidence_id;
+
+-- stranger_ids: Ids of refused frames of unknown terminals, oldest first.
+SELECT evidence_id FROM evidence WHERE outcome = 'unknown_terminal' ORDER BY evidence_id;
 
 -- evidence_since: Refused frames received since then.
 SELECT COUNT(*) FROM evidence WHERE received_ms >= ?;

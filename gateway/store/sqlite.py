@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.documents import Document, Kind
-from gateway.errors import StoreError
+from gateway.errors import StoreContradictionError, StoreError
 from gateway.store import migrate, statements
 from gateway.store.interface import (
     Changes,
@@ -31,6 +31,7 @@ LOCK_NAME = "gateway.lock"
 _CACHE_KIB = 65536
 _CHECKPOINT_PAGES = 4000
 _BUSY_S = 5.0
+_CARD_USES_AT_ONCE = 100
 
 
 class SqliteReader:
@@ -38,7 +39,7 @@ class SqliteReader:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._sql = statements.load()
+        self._sql = statements.load(_CARD_USES_AT_ONCE)
 
     @classmethod
     def open(cls, directory: Path) -> SqliteReader:
@@ -105,8 +106,15 @@ class SqliteReader:
 
     def first_use(self, card_uses: list[bytes]) -> dict[bytes, tuple[int, int]]:
         """(kid, sequence) of the first record of each card use that was seen."""
-        rows = (row for use in card_uses for row in self._all("first_use", use))
-        return {use: (kid, sequence) for use, kid, sequence in rows}
+        found: dict[bytes, tuple[int, int]] = {}
+        for start in range(0, len(card_uses), _CARD_USES_AT_ONCE):
+            some = card_uses[start : start + _CARD_USES_AT_ONCE]
+            # Repeats only fill up the statement.
+            for use, kid, sequence in self._all(
+                "first_use", *some, *[some[0]] * (_CARD_USES_AT_ONCE - len(some))
+            ):
+                found.setdefault(use, (kid, sequence))
+        return found
 
     def frames(self, frame_ids: list[int]) -> list[FrameRow]:
         """Frames by id."""
@@ -151,6 +159,10 @@ class SqliteReader:
     def evidence_ids(self, kid: int) -> list[int]:
         """Ids of a terminal's refused frames, oldest first."""
         return [row[0] for row in self._all("evidence_ids", kid)]
+
+    def stranger_ids(self) -> list[int]:
+        """Ids of refused frames of unknown terminals, oldest first."""
+        return [row[0] for row in self._all("stranger_ids")]
 
     def evidence_since(self, since_ms: int) -> int:
         """Refused frames received since then."""
@@ -229,6 +241,8 @@ class SqliteStore(SqliteReader):
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
+        except sqlite3.IntegrityError as failure:
+            raise StoreContradictionError(reason=failure) from failure
         except sqlite3.Error as failure:
             raise StoreError(reason=failure) from failure
 

@@ -10,8 +10,8 @@ _MARK = "-- "
 
 
 @cache
-def load() -> dict[str, str]:
-    """Every statement by its name."""
+def load(list_values: int) -> dict[str, str]:
+    """Every statement by its name; a list `IN (?)` is widened to `list_values` values."""
     found: dict[str, list[str]] = {}
     name = ""
     for line in _FILE.read_text("utf-8").splitlines():
@@ -24,4 +24,8 @@ def load() -> dict[str, str]:
                 found[name] = []
         elif line.strip():
             found[name].append(line)
-    return {name: "\n".join(lines).rstrip().rstrip(";") for name, lines in found.items()}
+    widened = f"IN ({', '.join('?' * list_values)})"
+    return {
+        name: "\n".join(lines).rstrip().rstrip(";").replace("IN (?)", widened)
+        for name, lines in found.items()
+    }

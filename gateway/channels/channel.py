@@ -1,0 +1,31 @@
+"""What a channel is to the rest of the gateway: frames in with a receipt, frames out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+Receipt = tuple[int, int]
+"""Connection generation and packet id; meaningless to everybody but the channel that gave it."""
+
+
+@dataclass(slots=True)
+class Received:
+    """One frame as it came; `sender` is what the channel says about where from (never trusted)."""
+
+    octets: bytes
+    sender: str
+    channel: Channel | None = None
+    receipt: Receipt = (0, 0)
+
+
+class Channel(Protocol):
+    """A way to and from terminals."""
+
+    name: str
+
+    def acknowledge(self, receipts: list[Receipt]) -> None:
+        """These frames are committed: the other side may forget them. Returns at once."""
+
+    def send(self, kid: int, octets: bytes) -> bool:
+        """Send a frame to a terminal; False where the channel is down now. Returns at once."""
