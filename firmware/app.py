@@ -7,6 +7,7 @@ import cryptolib
 from firmware import settings
 from firmware.authorize import Authorizer
 from firmware.card.certificates import IssuerCache
+from firmware.card.errors import AuthenticationError
 from firmware.card.kernel import CardKernel
 from firmware.card.oda import Trust
 from firmware.crypto import self_test
@@ -18,21 +19,37 @@ from firmware.drivers.pn532 import Pn532Reader
 from firmware.drivers.pn532_transport import SpiTransport
 from firmware.drivers.ssd1309 import Ssd1309
 from firmware.hal import pins
+from firmware.hal.flash_area import FlashError
 from firmware.hal.i2c_device import BusError, I2cDevice
 from firmware.ledger import ca_key_list, document_area, slots
-from firmware.ledger.document_area import Documents
-from firmware.ledger.ledger import Ledger
+from firmware.ledger.document_area import Documents, DocumentsMissing
+from firmware.ledger.ledger import Ledger, LedgerError
 from firmware.relay.downlink import Downlink
 from firmware.relay.link import TcpLink
 from firmware.relay.relay import Relay, Settings
 from firmware.supervisor import Supervisor
 from firmware.terminal import Terminal
 from firmware.time_keeper import TimeKeeper
+from firmware.ui import screens
 from firmware.ui.flow import Flow
 from firmware.upkeep import LinkKeys, Upkeep
+from protocol.errors import ProtocolError
 
 WATCHDOG_MS = 30000
 AES_ECB = 1
+
+# Why a terminal cannot start, in the order of their codes: 301 self-test, 302 never provisioned or both document areas
+# damaged, 303 books do not fit each other, 304 a document that does not decode, 305 settings, 306 flash, 307 card CAs.
+START_FAILURE_FIRST = 301
+START_FAILURES = (
+    self_test.SelfTestFailed,
+    DocumentsMissing,
+    LedgerError,
+    ProtocolError,
+    settings.SettingsError,
+    FlashError,
+    AuthenticationError,
+)
 
 # Essential tasks: name, number in crash codes, longest silence.
 TASK_RELAY = ("relay", 1, 60000)
@@ -63,6 +80,7 @@ class App:
         transport = SpiTransport(board.spi, board.pn532_select, board.pn532_irq, clock)
         self.reader = Pn532Reader(transport, board.pn532_reset, clock)
         self.flow = None
+        self.terminal = None
 
     def _device(self, address: int, chip: str) -> I2cDevice:
         return I2cDevice(self._board.i2c, address, chip, self._board.recover_i2c)
@@ -150,22 +168,41 @@ class App:
         return int.from_bytes(self._board.entropy(2), "big") * most_ms >> 16
 
     async def run(self) -> None:
-        """Start, then supervise; returns when the supervisor gives up."""
+        """Start, then supervise; ends only through `restart`."""
         await self.display.start()
         self._expander.start()
-        self_test.run()
-        self.open_books()
-        self.assemble()
-        supervisor = Supervisor(
+        await self._show(screens.starting)
+        try:
+            self_test.run()
+            self.open_books()
+            self.assemble()
+        except START_FAILURES as failure:
+            await self.stop(start_failure_code(failure))
+            return
+        self.supervisor = Supervisor(
             self._board.clock, self._board.start_watchdog(WATCHDOG_MS), self._record_crash, self._restart
         )
-        self.supervisor = supervisor
-        supervisor.add(*TASK_KEYPAD, self.keypad.run)
-        supervisor.add(*TASK_SIGNALS, self.signals.run)
-        supervisor.add(*TASK_UPKEEP, self.upkeep.run)
-        supervisor.add(*TASK_RELAY, self._run_relay)
-        supervisor.add(*TASK_FLOW, self._run_flow)
-        await supervisor.run()
+        for task, work in (
+            (TASK_KEYPAD, self.keypad.run),
+            (TASK_SIGNALS, self.signals.run),
+            (TASK_UPKEEP, self.upkeep.run),
+            (TASK_RELAY, self._run_relay),
+            (TASK_FLOW, self._run_flow),
+        ):
+            self.supervisor.add(task[0], task[1], task[2], work)
+        await self.supervisor.run()
+
+    async def stop(self, code: int) -> None:
+        """A code for the technician, and what became of the last sale if the books can tell; then `restart`."""
+        receipt = self.terminal.last_receipt() if self.terminal is not None else None
+        await self._show(
+            screens.stopped, code, (receipt.sequence, receipt.state) if receipt is not None else ()
+        )
+        self._restart(code)
+
+    async def _show(self, draw, *values) -> None:
+        draw(self.display.framebuffer, *values)
+        await self.display.show()
 
     async def _run_relay(self, check_in) -> None:
         """The relay needs the link keys, which upkeep derives first; without a broker there is nothing to do."""
@@ -176,6 +213,7 @@ class App:
 
     async def _run_flow(self, check_in) -> None:
         """The conversation waits for people, who owe no answer in time; its own waits are all bounded."""
+        check_in()
         await self.reader.start()
         while not self.keys.ready.is_set():
             await asyncio.sleep_ms(20)
@@ -183,3 +221,11 @@ class App:
 
     def _record_crash(self, octets: bytes) -> None:
         self.ledger.journal.append_local(slots.LOCAL_CRASH, octets)
+
+
+def start_failure_code(failure: Exception) -> int:
+    """The number on the screen when the terminal cannot start: 301 and up, by kind of failure."""
+    for place in range(len(START_FAILURES)):
+        if isinstance(failure, START_FAILURES[place]):
+            return START_FAILURE_FIRST + place
+    return START_FAILURE_FIRST
