@@ -69,6 +69,11 @@ def build() -> Board:
     )
 
 
+def restart(code: int) -> None:
+    """Start the chip anew; the code is on the screen and, where the books were open, in the journal."""
+    machine.reset()
+
+
 def _output(gpio: int, idle: int):
     return machine.Pin(gpio, machine.Pin.OUT, value=idle)
 
