@@ -69,7 +69,7 @@ def build() -> Board:
     )
 
 
-def restart(code: int) -> None:
+def restart(_code: int) -> None:
     """Start the chip anew; the code is on the screen and, where the books were open, in the journal."""
     machine.reset()
 
