@@ -25,13 +25,23 @@ from firmware.card.errors import (
     TerminalDeclined,
 )
 from firmware.card.session import CardProof, CardSession
-from firmware.card.ways import HUNDREDTHS, UNABLE_TO_GO_ONLINE, WAYS, terminal_values
+from firmware.card.ways import HUNDREDTHS, UNABLE_TO_GO_ONLINE, WAYS, Way, terminal_values
 from protocol.records import TENDER_CASH, TENDER_GOODS
 
 SW_CONDITIONS_NOT_SATISFIED = 0x6985
 AIP_CVM = 0x10
 # What INTERNAL AUTHENTICATE is given where the card names no DDOL: the Unpredictable Number (Book 2, 6.5.1).
 DEFAULT_DDOL = b"\x9f\x37\x04"
+
+
+def _check_pin(way: Way, pin: "bytes | None", decline: bool) -> None:
+    """Refuse a PIN that must not be sent, and a missing or shapeless one that would cost the card a try."""
+    if pin and not way.cvms:
+        raise PinError(PIN_FORBIDDEN, "a bank's application gets no PIN")
+    if not pin and way.cvms and not decline:
+        raise PinError(PIN_REQUIRED, "no PIN for the programme's application")
+    if pin and not (4 <= len(pin) <= 12 and min(pin) >= 0x30 and max(pin) <= 0x39):
+        raise PinError(PIN_REQUIRED, "the PIN is not 4 to 12 digits")
 
 
 class CardKernel:
@@ -96,13 +106,11 @@ class CardKernel:
         `pin` (ASCII digits) is for the programme's application only. `decline` asks for an AAC: the second tap of a
         void or of goods received, with amount 0. `draw_unpredictable_number()` burns the attempt before it returns 4
         octets and is called just before GENERATE AC, when nothing else can refuse. `previous_rupiah` is what this
-        card took here just before (floor limit). The card may have been away: it is then recognised first.
+        card took here just before (floor limit). The card may have been away (`session.live` false): it is then
+        recognised first. What `draw_unpredictable_number` raises leaves the card ready for the next call.
         """
         way = WAYS[session.application.kind]
-        if pin is not None and not way.cvms:
-            raise PinError(PIN_FORBIDDEN, "a bank's application gets no PIN")
-        if pin is None and way.cvms and not decline:
-            raise PinError(PIN_REQUIRED, "no PIN for the programme's application")
+        _check_pin(way, pin, decline)
         await self._present(reader, session, transaction_date, amount_rupiah, tender)
         if decline and session.oda_level == oda.CDA and session.aip[0] & oda.AIP_DDA:
             # EMV lets a card leave an AAC unsigned (Book 2, 6.6.1): then this shows that it is the card itself.
@@ -110,9 +118,10 @@ class CardKernel:
             proved = True
         else:
             proved = session.oda_level < oda.CDA
+        session.live = True
         tvr = session.tvr()
         self._note_risk(session, tvr, amount_rupiah, tender, transaction_date, previous_rupiah)
-        cvm_results = await self._verify_cardholder(reader, session, pin, amount_rupiah, tender, tvr)
+        cvm_results = await self._verify_cardholder(reader, session, pin or None, amount_rupiah, tender, tvr)
         if not decline:
             denied = risk.denied_by(tvr, session.data, session.application, way.action_codes)
             if denied:
@@ -179,7 +188,7 @@ class CardKernel:
     ) -> None:
         """Make sure that the session's card is in the field, fresh for one cryptogram.
 
-        Leaves `live` false: whatever goes wrong from here on, the card has to be recognised again.
+        Leaves `live` false, so that a card that goes wrong here has to be recognised again.
         """
         if not session.identity:
             raise ValueError("the session was wiped")
@@ -268,11 +277,12 @@ class CardKernel:
             raise PinError(PIN_UNSUPPORTED, "the CVM list does not lead to the card's offline PIN")
         if unknown:
             risk.note(tvr, risk.CVM_UNKNOWN)
+        session.live = False
         sw = await apdu.verify(reader, pin)
+        session.live = True  # whatever it said about the PIN, the card is where it was
         if sw == apdu.OK:
             return bytes((code, condition, cvm.SUCCESSFUL))
         if sw & 0xFFF0 == 0x63C0 and sw & 0x0F:
-            session.live = True  # a wrong PIN leaves the card where it was
             raise PinError(PIN_WRONG, "the card refused the PIN", sw & 0x0F)
         if sw in (0x63C0, 0x6983, 0x6984):
             raise PinError(PIN_BLOCKED, "the card takes no more PIN tries", 0)
@@ -285,6 +295,7 @@ class CardKernel:
         application = session.application
         signs = session.oda_level == oda.CDA
         cdol1_data = dol.build(application.cdol1, values)
+        session.live = False  # one cryptogram for each start of the card
         response = await apdu.generate_ac(reader, asked | apdu.SIGNED if signs else asked, cdol1_data)
         answer = cryptogram.parse(response)
         if WAYS[application.kind].closes and answer.cid & 0xC0 == apdu.ARQC:

@@ -14,7 +14,8 @@ class CardSession:
     `application`: the policy's entry. `pan`: 10 octets, digits padded with F. `pan_sequence`: tag 5F34, BCD as one
     number (0 where absent). `expiry`: tag 5F24, YYMMDD. `oda_level`: SDA, DDA or CDA of `firmware.card.oda`.
     `pin_binding`: SHA-256 of the ICC certificate (tag 9F46), of tag 93 for a card with static data only, else empty.
-    `live`: whether the card in the field is still in the state that this session knows.
+    `live`: whether the card in the field is still in the state that this session knows; whoever sees the card leave
+    the field sets it to False.
     """
 
     def __init__(self, selected, aip: bytes, data: dict, static: bytearray) -> None:

@@ -52,6 +52,22 @@ def test_plays_public_conversations():
         assert reader.is_over, case["id"]
 
 
+def test_every_public_conversation_is_played_in_one_of_these_files():
+    # Transport here; the two kinds of selection in test_card_selection; the rest in test_card_records.
+    counts = {}
+    for case in vectors("emv_apdu_conversations.json"):
+        kind = case["id"].split(":")[0]
+        counts[kind] = counts.get(kind, 0) + 1
+    assert counts == {
+        "emv_ttl_tpdu": 8,
+        "emv_ttl_pcsc": 7,
+        "emv_build_candidate_list": 6,
+        "emv_select_application": 6,
+        "emv_initiate_application_processing": 3,
+        "emv_read_application_data": 5,
+    }
+
+
 def test_joins_the_parts_of_a_long_response():
     reader = Answers("0102" + "6103", "030405" + "6101", "06" + "9000")
     data, sw = run(apdu.transmit(reader, bytes.fromhex("80CA9F3600")))

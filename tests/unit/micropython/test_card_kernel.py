@@ -162,6 +162,27 @@ def test_a_wrong_pin_leaves_the_card_ready_for_the_next():
     assert len(tap.reader.sent(SELECT)) == selections
 
 
+def test_a_refusal_while_the_number_is_drawn_leaves_the_card_ready():
+    # That is where the terminal looks at the aid PIN: a wrong one must not cost another reading of the card.
+    def refuse():
+        raise KeyError
+
+    tap = bank_tap()
+    commands = len(tap.reader.log)
+    for _ in range(2):
+        raises(KeyError, run, tap.kernel.generate_proof(tap.reader, tap.session, 25000, GOODS, DATE, refuse))
+    assert len(tap.reader.log) == commands
+    assert tap.prove().is_signed and not tap.reader.sent(SELECT)[2:]
+
+
+def test_a_reason_of_the_terminal_leaves_the_card_ready():
+    tap = bank_tap(usage="DFC0")
+    commands = len(tap.reader.log)
+    tap.fails(TerminalDeclined)
+    assert tap.session.live and len(tap.reader.log) == commands
+    assert tap.prove(amount_rupiah=0, decline=True).is_signed
+
+
 def test_a_blocked_pin_is_told():
     tap = programme_tap(tries=2)
     assert tap.fails(PinError, pin=b"000000").code == errors.PIN_WRONG
@@ -173,8 +194,9 @@ def test_a_blocked_pin_is_told():
 def test_the_programmes_card_is_not_asked_without_a_pin():
     tap = programme_tap()
     before = len(tap.reader.log)
-    assert tap.fails(PinError).code == errors.PIN_REQUIRED
-    assert len(tap.reader.log) == before
+    for pin in (None, b"", b"123", b"1234567890123", b"12 456", b"12345A", b"\x01\x02\x03\x04", bytearray(6)):
+        assert tap.fails(PinError, pin=pin).code == errors.PIN_REQUIRED
+    assert len(tap.reader.log) == before and tap.card.tries == 3
 
 
 def test_a_programme_card_must_ask_for_its_pin():
