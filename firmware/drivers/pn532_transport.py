@@ -4,6 +4,8 @@ Both have `wake()`, `send(frame)`, `receive(core, timeout_ms)`, which returns wh
 Buses and pins have the shapes of `machine`; `clock` is `firmware.hal.clock.Clock` or its equal.
 """
 
+import micropython
+
 from firmware.drivers.pn532_core import (
     FRAME_OCTETS_MAX,
     PENDING,
@@ -26,24 +28,16 @@ _WAKE_MS = 2
 _HSU_PREAMBLE = b"\x55\x55" + bytes(22)
 
 
-def _reversed_octets() -> bytes:
-    table = bytearray(256)
-    for value in range(256):
-        octet = 0
-        for bit in range(8):
-            octet |= (value >> bit & 1) << (7 - bit)
-        table[value] = octet
-    return bytes(table)
-
-
-_REVERSED = _reversed_octets()
-
-
-def turn_round(octets: bytearray, size: int) -> None:
+# Native code: a loop of the interpreter takes fifteen times as long and would be half of this driver's work.
+@micropython.viper
+def turn_round(octets, size: int):
     """Reverse the bits of the first `size` octets in place."""
-    table = _REVERSED
+    at = ptr8(octets)  # noqa: F821 - a word of viper's  # type: ignore[name-defined]
     for index in range(size):
-        octets[index] = table[octets[index]]
+        value = at[index]
+        value = (value & 0xF0) >> 4 | (value & 0x0F) << 4
+        value = (value & 0xCC) >> 2 | (value & 0x33) << 2
+        at[index] = (value & 0xAA) >> 1 | (value & 0x55) << 1
 
 
 async def _wait(clock, is_ready, timeout_ms: int) -> bool:
@@ -62,7 +56,7 @@ class SpiTransport:
     """SPI (6.2.5): the first octet says what follows; the chip's octets come low bit first.
 
     The bus is shared: the select line goes low and high again within one call that never yields, so no lock is needed.
-    `lsb_first` tells that the bus itself turns the bits; else a table does. Without `irq` the status octet is polled.
+    `lsb_first` tells that the bus itself turns the bits; else this driver does. Without `irq` the status octet is polled.
     """
 
     def __init__(self, spi, select, irq, clock, *, lsb_first: bool = False) -> None:
@@ -75,8 +69,8 @@ class SpiTransport:
         self._buffer = bytearray(FRAME_OCTETS_MAX + 1)
         self._view = memoryview(self._buffer)
         self._status = bytearray(2)
-        self._read_command = self._command(_DATA_READ)
-        self._status_command = self._command(_STATUS_READ) + b"\x00"
+        self._read_command = self._turned(bytes((_DATA_READ,)))
+        self._status_command = self._turned(bytes((_STATUS_READ, 0x00)))
 
     async def wake(self) -> None:
         """Stir a chip that sleeps or has just been reset."""
@@ -159,11 +153,14 @@ class SpiTransport:
             self._spi.write_readinto(self._status_command, self._status)
         finally:
             self._select.value(1)
-        status = self._status[1] if self._lsb_first else _REVERSED[self._status[1]]
-        return status & 0x7F == _READY
+        return self._turned(self._status)[1] & 0x7F == _READY
 
-    def _command(self, octet: int) -> bytes:
-        return bytes((octet if self._lsb_first else _REVERSED[octet],))
+    def _turned(self, octets: bytes) -> bytes:
+        """A copy in the order of the bus."""
+        copy = bytearray(octets)
+        if not self._lsb_first:
+            turn_round(copy, len(copy))
+        return bytes(copy)
 
 
 class HsuTransport:

@@ -2,6 +2,7 @@
 
 from firmware.card.errors import CARDS_COLLIDE, CardProtocolError, CardRemoved, ReaderError
 from firmware.drivers import pn532_core as core
+from firmware.drivers.pn532_transport import turn_round
 from tests.unit.micropython.pn532_twin import LINKS, EchoCard, Twin, caught, with_card
 
 
@@ -206,3 +207,15 @@ async def test_the_shared_bus_is_free_whenever_the_driver_waits():
     await twin.reader.wait_for_card(500)
     await twin.reader.transceive(b"\x01")
     assert levels == {1}
+
+
+def test_octets_are_turned_round_bit_by_bit():
+    octets = bytearray(range(256))
+    turn_round(octets, 200)
+    for value in range(200):
+        assert octets[value] == int("".join(reversed_digits(value)), 2), value
+    assert octets[200:] == bytes(range(200, 256))
+
+
+def reversed_digits(value):
+    return ["%d" % (value >> bit & 1) for bit in range(8)]
