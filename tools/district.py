@@ -164,7 +164,9 @@ def make_policy(number: int = 1, settlement_delay_s: int = 0) -> policy.Policy:
     document.rapid_run = 5
     document.programmes = ((PROGRAMME_SEMBAKO, "Sembako"), (PROGRAMME_PKH, "PKH"))
     document.applications = (
-        _application(policy.KIND_PROGRAMME, records.METHOD_CARD_PIN, profiles.PROGRAMME_AID, PROGRAMME_ANSWERS),
+        _application(
+            policy.KIND_PROGRAMME, records.METHOD_CARD_PIN, profiles.PROGRAMME_AID, PROGRAMME_ANSWERS
+        ),
         _application(policy.KIND_BANK, records.METHOD_AID_PIN, profiles.NSICCS_DEBIT_AID, BANK_ANSWERS),
     )
     document.commodities = COMMODITIES
@@ -179,15 +181,15 @@ PROGRAMME_ANSWERS: dict[str, Any] = {
     "aip": bytes.fromhex("3900"),
     "tvr": bytes(5),
     "cvm_results": bytes.fromhex("010302"),
-    "iad": b"",
+    "iad": bytes.fromhex("06011203900000"),
 }
 BANK_ANSWERS: dict[str, Any] = {
     "pan_sequence": 1,
     "cid": 0x80,
     "aip": bytes.fromhex("3100"),
-    "tvr": bytes(5),
+    "tvr": bytes.fromhex("0000800000"),
     "cvm_results": bytes.fromhex("3F0000"),
-    "iad": b"",
+    "iad": bytes.fromhex("06010A03A00000"),
 }
 
 
@@ -224,7 +226,9 @@ class CardWorld:
 
     def issuer_of(self, family: Family) -> dict[str, Any]:
         """The issuer of a family's card."""
-        return self.programme_issuer if family.application_index == APPLICATION_PROGRAMME else self.bank_issuer
+        return (
+            self.programme_issuer if family.application_index == APPLICATION_PROGRAMME else self.bank_issuer
+        )
 
     def card(self, family: Family, seed: bytes) -> dict[str, Any]:
         """Personalise a family's card."""

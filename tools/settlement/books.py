@@ -4,129 +4,285 @@ import sqlite3
 import threading
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from protocol.records import GOODS_RECEIVED, REDEMPTION
 
 SETTLED = "settled"
 REFUSED = "refused"
 DISPUTED = "disputed"
 RECORDED = "recorded"
 
+CONFLICTS_KEPT_MAX = 16
+BUSY_TIMEOUT_S = 30.0
+
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS terminal (kid INTEGER PRIMARY KEY, sequence INTEGER NOT NULL, chain BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS terminal (
+    kid INTEGER PRIMARY KEY, certificate BLOB NOT NULL, commitment BLOB NOT NULL, sequence INTEGER NOT NULL,
+    chain BLOB NOT NULL, policy BLOB NOT NULL, frozen_from INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS booking (
-    kid INTEGER NOT NULL, sequence INTEGER NOT NULL, digest BLOB NOT NULL, record BLOB NOT NULL,
-    outcome TEXT NOT NULL, reason TEXT, amount_rupiah INTEGER NOT NULL, voided INTEGER NOT NULL DEFAULT 0,
-    PRIMARY KEY (kid, sequence));
+    kid INTEGER NOT NULL, sequence INTEGER NOT NULL, kind INTEGER NOT NULL, record BLOB NOT NULL,
+    digest BLOB NOT NULL, chain BLOB NOT NULL, outcome TEXT NOT NULL, reason TEXT, amount_rupiah INTEGER NOT NULL,
+    reference INTEGER NOT NULL, voided_by INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (kid, sequence));
+CREATE INDEX IF NOT EXISTS booking_reference ON booking (kid, reference) WHERE reference > 0;
 CREATE TABLE IF NOT EXISTS card_use (
     card_key BLOB NOT NULL, application INTEGER NOT NULL, atc INTEGER NOT NULL, kid INTEGER NOT NULL,
     sequence INTEGER NOT NULL, PRIMARY KEY (card_key, application, atc));
+CREATE TABLE IF NOT EXISTS evidence (
+    kid INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, seal BLOB NOT NULL, idempotency_key TEXT
+    NOT NULL, numbers TEXT NOT NULL, conflicts INTEGER NOT NULL, records BLOB NOT NULL, PRIMARY KEY (kid, first, seal));
+CREATE TABLE IF NOT EXISTS frame (
+    kid INTEGER NOT NULL, digest BLOB NOT NULL, octets BLOB NOT NULL, PRIMARY KEY (kid, digest));
 CREATE TABLE IF NOT EXISTS entitlement (source TEXT PRIMARY KEY, granted_rupiah INTEGER NOT NULL);
 """
+
+_BOOKING_COLUMNS = (
+    "sequence, kind, record, digest, chain, outcome, reason, amount_rupiah, reference, voided_by"
+)
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """How far a terminal's chain is booked, and under what; `frozen_from` 0: not frozen."""
+
+    kid: int
+    certificate: bytes
+    commitment: bytes
+    sequence: int
+    chain: bytes
+    policy: bytes
+    frozen_from: int = 0
 
 
 @dataclass(frozen=True)
 class Booking:
-    """What was booked for one record."""
+    """What was booked for one record; `reference`: the redemption that a void or receipt names, `voided_by`: its void."""
 
     sequence: int
+    kind: int
+    record: bytes
     digest: bytes
+    chain: bytes
     outcome: str
     reason: str | None
     amount_rupiah: int
+    reference: int = 0
+    voided_by: int = 0
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What came with booked records, or with others under the same identities (`conflicts`): kept for a reviewer."""
+
+    kid: int
+    first: int
+    last: int
+    seal: bytes
+    idempotency_key: str
+    numbers: str
+    conflicts: bool
+    records: bytes = b""
 
 
 class Books:
-    """SQLite behind one lock; `with books.transaction()` makes a request's bookings one commit."""
+    """SQLite behind one lock; `with books:` makes everything inside one durable commit, or nothing of it."""
 
     def __init__(self, path: Path | str) -> None:
         self._lock = threading.Lock()
-        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        self._db = sqlite3.connect(
+            path, timeout=BUSY_TIMEOUT_S, check_same_thread=False, isolation_level=None
+        )
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=FULL")
         self._db.executescript(_SCHEMA)
 
-    def __enter__(self) -> "Books":
+    def __enter__(self) -> Self:
         self._lock.acquire()
-        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+        except BaseException:
+            self._lock.release()
+            raise
         return self
 
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         try:
             self._db.execute("ROLLBACK" if kind else "COMMIT")
+        except sqlite3.Error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
         finally:
             self._lock.release()
 
     def close(self) -> None:
         """Close the data base."""
-        self._db.close()
+        with self._lock:
+            self._db.close()
 
-    def head(self, kid: int) -> tuple[int, bytes] | None:
-        """(sequence, chain) up to which a terminal's records are booked."""
-        row = self._db.execute("SELECT sequence, chain FROM terminal WHERE kid = ?", (kid,)).fetchone()
-        return (int(row[0]), bytes(row[1])) if row else None
+    # Terminals.
 
-    def advance(self, kid: int, sequence: int, chain: bytes) -> None:
-        """Move a terminal's head."""
+    def terminal(self, kid: int) -> Terminal | None:
+        """What is known of a terminal, None before its first record."""
+        row = self._db.execute(
+            "SELECT kid, certificate, commitment, sequence, chain, policy, frozen_from FROM terminal WHERE kid = ?",
+            (kid,),
+        ).fetchone()
+        return Terminal(*row) if row else None
+
+    def put_terminal(self, terminal: Terminal) -> None:
+        """Keep a terminal's head."""
         self._db.execute(
-            "INSERT INTO terminal VALUES (?, ?, ?) ON CONFLICT (kid) DO UPDATE SET sequence = ?, chain = ?",
-            (kid, sequence, chain, sequence, chain),
+            "INSERT OR REPLACE INTO terminal (kid, certificate, commitment, sequence, chain, policy, frozen_from)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                terminal.kid,
+                terminal.certificate,
+                terminal.commitment,
+                terminal.sequence,
+                terminal.chain,
+                terminal.policy,
+                terminal.frozen_from,
+            ),
         )
+
+    def freeze(self, kid: int, sequence: int) -> None:
+        """Book nothing more from `sequence` on: the terminal has sealed two versions of it."""
+        self._db.execute(
+            "UPDATE terminal SET frozen_from = ? WHERE kid = ? AND (frozen_from = 0 OR frozen_from > ?)",
+            (sequence, kid, sequence),
+        )
+
+    # Records.
 
     def booking(self, kid: int, sequence: int) -> Booking | None:
         """What was booked under an identity."""
         row = self._db.execute(
-            "SELECT sequence, digest, outcome, reason, amount_rupiah FROM booking WHERE kid = ? AND sequence = ?",
+            f"SELECT {_BOOKING_COLUMNS} FROM booking WHERE kid = ? AND sequence = ?",  # noqa: S608 - a constant
             (kid, sequence),
         ).fetchone()
-        return Booking(row[0], bytes(row[1]), row[2], row[3], row[4]) if row else None
+        return Booking(*row) if row else None
 
-    def book(self, kid: int, record: bytes, booking: Booking) -> None:
-        """Book a record; a second time under one identity is an error of ours and raises."""
+    def book(self, kid: int, booking: Booking) -> None:
+        """Book a record; a second time under one identity is an error of ours and raises `sqlite3.IntegrityError`."""
         self._db.execute(
-            "INSERT INTO booking (kid, sequence, digest, record, outcome, reason, amount_rupiah)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT INTO booking (kid, {_BOOKING_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
             (
                 kid,
                 booking.sequence,
+                booking.kind,
+                booking.record,
                 booking.digest,
-                record,
+                booking.chain,
                 booking.outcome,
                 booking.reason,
                 booking.amount_rupiah,
+                booking.reference,
+                booking.voided_by,
             ),
         )
 
-    def void(self, kid: int, sequence: int) -> Booking | None:
-        """Mark a settled redemption as voided; None where there is none to void."""
-        changed = self._db.execute(
-            "UPDATE booking SET voided = 1 WHERE kid = ? AND sequence = ? AND outcome = ? AND voided = 0",
-            (kid, sequence, SETTLED),
+    def goods_received(self, kid: int, sequence: int) -> bool:
+        """Whether a booked record says that the goods of a redemption were handed over."""
+        found = self._db.execute(
+            "SELECT 1 FROM booking WHERE kid = ? AND reference = ? AND kind = ?",
+            (kid, sequence, GOODS_RECEIVED),
+        ).fetchone()
+        return found is not None
+
+    def void(self, kid: int, sequence: int, voided_by: int) -> None:
+        """Net a redemption that was not voided before."""
+        self._db.execute(
+            "UPDATE booking SET voided_by = ? WHERE kid = ? AND sequence = ? AND kind = ? AND voided_by = 0",
+            (voided_by, kid, sequence, REDEMPTION),
         )
-        return self.booking(kid, sequence) if changed.rowcount else None
 
     def use_card(self, card_key: bytes, application: int, atc: int, kid: int, sequence: int) -> bool:
-        """Claim (card key, application, ATC); False when another record has it."""
-        row = self._db.execute(
-            "SELECT kid, sequence FROM card_use WHERE card_key = ? AND application = ? AND atc = ?",
-            (card_key, application, atc),
-        ).fetchone()
-        if row is not None:
-            return (int(row[0]), int(row[1])) == (kid, sequence)
-        self._db.execute("INSERT INTO card_use VALUES (?, ?, ?, ?, ?)", (card_key, application, atc, kid, sequence))
-        return True
+        """Claim (card key, application, ATC) for a record; False when another record has it."""
+        done = self._db.execute(
+            "INSERT OR IGNORE INTO card_use VALUES (?, ?, ?, ?, ?)",
+            (card_key, application, atc, kid, sequence),
+        )
+        return done.rowcount == 1
+
+    # Evidence.
+
+    def keep(self, evidence: Evidence, frames: dict[bytes, bytes]) -> None:
+        """Keep what proves a segment; of conflicting versions a bounded number per terminal, the first ones."""
+        if evidence.conflicts:
+            kept = self._db.execute(
+                "SELECT COUNT(*) FROM evidence WHERE kid = ? AND conflicts = 1", (evidence.kid,)
+            ).fetchone()[0]
+            if kept >= CONFLICTS_KEPT_MAX:
+                return
+        self._db.execute(
+            "INSERT OR IGNORE INTO evidence VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                evidence.kid,
+                evidence.first,
+                evidence.last,
+                evidence.seal,
+                evidence.idempotency_key,
+                evidence.numbers,
+                evidence.conflicts,
+                evidence.records,
+            ),
+        )
+        self._db.executemany(
+            "INSERT OR IGNORE INTO frame VALUES (?, ?, ?)",
+            [(evidence.kid, digest, octets) for digest, octets in frames.items()],
+        )
+
+    def evidence(self, kid: int) -> list[Evidence]:
+        """All evidence of a terminal."""
+        rows = self._db.execute(
+            "SELECT kid, first, last, seal, idempotency_key, numbers, conflicts, records FROM evidence"
+            " WHERE kid = ? ORDER BY first, conflicts",
+            (kid,),
+        )
+        return [
+            Evidence(row[0], row[1], row[2], row[3], row[4], row[5], bool(row[6]), row[7]) for row in rows
+        ]
+
+    def frames(self, kid: int) -> list[bytes]:
+        """All raw frames of a terminal."""
+        return [
+            row[0]
+            for row in self._db.execute("SELECT octets FROM frame WHERE kid = ? ORDER BY rowid", (kid,))
+        ]
+
+    # Sums.
 
     def hold(self, source: str, granted_rupiah: int) -> None:
-        """Money held for a grant."""
+        """Money held for grants."""
         self._db.execute("INSERT OR REPLACE INTO entitlement VALUES (?, ?)", (source, granted_rupiah))
 
     def totals(self) -> dict[str, int]:
-        """Sums in rupiah and the number of records; settled is net of voids."""
+        """Sums in rupiah and the number of records: settled + refused + disputed = redeemed - voided."""
         sums = {
-            "granted_rupiah": self._db.execute("SELECT COALESCE(SUM(granted_rupiah), 0) FROM entitlement").fetchone()[0],
-            "records": self._db.execute("SELECT COUNT(*) FROM booking").fetchone()[0],
+            "granted_rupiah": _one(
+                self._db.execute("SELECT COALESCE(SUM(granted_rupiah), 0) FROM entitlement")
+            ),
+            "redeemed_rupiah": 0,
+            "voided_rupiah": 0,
+            "settled_rupiah": 0,
+            "refused_rupiah": 0,
+            "disputed_rupiah": 0,
+            "records": _one(self._db.execute("SELECT COUNT(*) FROM booking")),
         }
-        for outcome in (SETTLED, REFUSED, DISPUTED):
-            sums[f"{outcome}_rupiah"] = self._db.execute(
-                "SELECT COALESCE(SUM(amount_rupiah), 0) FROM booking WHERE outcome = ? AND voided = 0", (outcome,)
-            ).fetchone()[0]
-        sums["redeemed_rupiah"] = sums["settled_rupiah"] + sums["refused_rupiah"] + sums["disputed_rupiah"]
+        groups = self._db.execute(
+            "SELECT outcome, voided_by > 0, SUM(amount_rupiah) FROM booking WHERE kind = ? GROUP BY 1, 2",
+            (REDEMPTION,),
+        )
+        for outcome, is_voided, amount_rupiah in groups:
+            sums["redeemed_rupiah"] += amount_rupiah
+            sums["voided_rupiah" if is_voided else f"{outcome}_rupiah"] += amount_rupiah
         return sums
+
+
+def _one(cursor: sqlite3.Cursor) -> int:
+    """The number that a query gives."""
+    return int(cursor.fetchone()[0])

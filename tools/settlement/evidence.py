@@ -11,18 +11,26 @@ from tools.authority.signing import CURVE_ORDER
 
 
 class EvidenceError(Exception):
-    """The evidence does not prove what it should; `code` is the contract's word for it."""
+    """The evidence does not prove what it should; `code` is the contract's word for it.
 
-    def __init__(self, code: str, reason: str) -> None:
+    `expected_first`: with "gap", the sequence that is wanted.
+    """
+
+    def __init__(self, code: str, reason: str, expected_first: int | None = None) -> None:
         super().__init__(f"{code}: {reason}")
         self.code = code
+        self.expected_first = expected_first
 
 
 def verify(key: bytes, message: bytes, signature: bytes) -> bool:
     """Whether `signature` (r ‖ s, low-s) by `key` (x ‖ y) stands for `message`."""
     r = int.from_bytes(signature[:32], "big")
     s = int.from_bytes(signature[32:], "big")
-    if len(signature) != 64 or not 0 < r < CURVE_ORDER or not 0 < s <= CURVE_ORDER // 2:
+    if (
+        len(signature) != certificates.SIGNATURE_OCTETS
+        or not 0 < r < CURVE_ORDER
+        or not 0 < s <= CURVE_ORDER // 2
+    ):
         return False
     try:
         public = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), b"\x04" + key)
@@ -52,7 +60,11 @@ def chain_start(certificate: certificates.TerminalCertificate, un_key_commitment
 
 
 def sealed_chain(
-    certificate: certificates.TerminalCertificate, before: bytes, first: int, records: list[bytes], seal: bytes
+    certificate: certificates.TerminalCertificate,
+    before: bytes,
+    first: int,
+    records: tuple[bytes, ...],
+    seal: bytes,
 ) -> list[bytes]:
     """The chain value after each record; raises `EvidenceError` unless the last one is what the seal signs."""
     values = []

@@ -1,173 +1,243 @@
 """What the sandbox does with a request: segments in, one answer for each record out; HTTP is `app`'s business."""
 
 import hashlib
-from dataclasses import dataclass
+import json
+from dataclasses import replace
 from typing import Any
 
-from protocol import records
+from protocol import certificates, records
+from protocol.certificates import TerminalCertificate
 from protocol.errors import ProtocolError
+from protocol.policy import Policy
 from protocol.records import Record
 from tools.settlement import books as bookkeeping
 from tools.settlement import evidence
-from tools.settlement.books import Booking, Books
-from tools.settlement.cryptogram import Issuer
+from tools.settlement.books import Booking, Books, Evidence, Terminal
+from tools.settlement.cryptogram import Issuer, Transaction
 from tools.settlement.evidence import EvidenceError
-
-
-class RequestError(Exception):
-    """The request as a whole is not of the contract; `field` says where."""
-
-    def __init__(self, field: str, reason: str) -> None:
-        super().__init__(f"{field}: {reason}")
-        self.field = field
-
-
-@dataclass(frozen=True)
-class Segment:
-    """Records `first` .. of one terminal, with what proves them."""
-
-    kid: int
-    certificate: bytes
-    un_key_commitment: bytes
-    first: int
-    records: list[bytes]
-    seal: bytes
-    unpredictable_numbers: dict[int, bytes]
-
-
-def parse(body: Any) -> list[Segment]:
-    """The segments of a request body; raises `RequestError` naming the field."""
-    if not isinstance(body, dict) or not isinstance(body.get("segments"), list):
-        raise RequestError("segments", "missing")
-    return [_segment(place, item) for place, item in enumerate(body["segments"])]
-
-
-def _segment(place: int, item: Any) -> Segment:
-    """One segment."""
-    at = f"segments[{place}]"
-    try:
-        numbers = {int(key): bytes.fromhex(value) for key, value in item["unpredictable_numbers"].items()}
-        segment = Segment(
-            kid=int(item["kid"], 16),
-            certificate=bytes.fromhex(item["certificate"]),
-            un_key_commitment=bytes.fromhex(item["un_key_commitment"]),
-            first=int(item["first"]),
-            records=[bytes.fromhex(record) for record in item["records"]],
-            seal=bytes.fromhex(item["seal"]),
-            unpredictable_numbers=numbers,
-        )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise RequestError(at, f"{type(error).__name__}: {error}") from error
-    if not segment.records or segment.first < 1:
-        raise RequestError(at, "no records, or a sequence below 1")
-    return segment
+from tools.settlement.request import Segment
 
 
 class Settlement:
-    """Books segments under an authority key and an issuer."""
+    """Books segments under an authority's key, the policies that it signed, and an issuer's cards.
 
-    def __init__(self, books: Books, authority_key: bytes, issuer: Issuer) -> None:
+    `policies`: by digest; which one is in force for a terminal, its adoption records say.
+    """
+
+    def __init__(
+        self, books: Books, authority_key: bytes, policies: dict[bytes, Policy], issuer: Issuer
+    ) -> None:
         self._books = books
         self._authority_key = authority_key
+        self._policies = policies
         self._issuer = issuer
 
-    def settle(self, segments: list[Segment]) -> dict[str, Any]:
-        """Book what is new, answer what is known; one commit for the request."""
+    def settle(self, segments: list[Segment], idempotency_key: str = "") -> dict[str, Any]:
+        """Book what is new, answer what is known; one durable commit for the request."""
         with self._books:
-            return {"results": [self._settle(segment) for segment in segments]}
+            return {"results": [self._settle(segment, idempotency_key) for segment in segments]}
 
-    def _settle(self, segment: Segment) -> dict[str, Any]:
-        """One segment's answer."""
-        answer: dict[str, Any] = {"kid": f"{segment.kid:08x}", "error": None, "expected_first": None, "records": []}
+    def _settle(self, segment: Segment, idempotency_key: str) -> dict[str, Any]:
+        """One segment's answer; with an error, nothing of the segment was booked."""
+        answer: dict[str, Any] = {
+            "kid": f"{segment.kid:08x}",
+            "error": None,
+            "expected_first": None,
+            "records": [],
+        }
         try:
-            certificate = evidence.certified(segment.certificate, self._authority_key)
-            if certificate.kid != segment.kid:
-                raise EvidenceError("certificate", "of another kid")
-            answer["records"] = [_answer(booking) for booking in self._book(segment, certificate)]
-        except _Gap as gap:
-            answer["error"] = "gap"
-            answer["expected_first"] = gap.expected_first
+            answer["records"] = [answer_of(booking) for booking in self._book(segment, idempotency_key)]
         except EvidenceError as error:
             answer["error"] = error.code
+            answer["expected_first"] = error.expected_first
         return answer
 
-    def _book(self, segment: Segment, certificate: Any) -> list[Booking]:
-        """The bookings of all records of a segment, new ones made after the whole segment is proved."""
-        head = self._books.head(segment.kid)
-        sequence, chain = head or (0, evidence.chain_start(certificate, segment.un_key_commitment))
-        if segment.first > sequence + 1:
-            raise _Gap(sequence + 1)
-        known = segment.records[: sequence + 1 - segment.first]
+    def _book(self, segment: Segment, idempotency_key: str) -> list[Booking]:
+        """The bookings of all records of a segment; new ones are made after the whole segment is proved."""
+        certificate = self._certificate(segment)
+        terminal = self._terminal(segment, certificate)
+        if segment.first > terminal.sequence + 1:
+            raise EvidenceError("gap", "records are missing before the segment", terminal.sequence + 1)
+        known = segment.records[: terminal.sequence + 1 - segment.first]
+        bookings = [self._known(segment, place, certificate, idempotency_key) for place in range(len(known))]
         fresh = segment.records[len(known) :]
-        bookings = [self._known(segment, place, record) for place, record in enumerate(known)]
         if not fresh:
             return bookings
-        values = evidence.sealed_chain(certificate, chain, sequence + 1, fresh, segment.seal)
-        for place, record in enumerate(fresh):
-            bookings.append(self._book_one(segment, sequence + 1 + place, record))
-        self._books.advance(segment.kid, sequence + len(fresh), values[-1])
+        first = terminal.sequence + 1
+        if terminal.frozen_from:
+            raise EvidenceError("conflict", f"frozen, record {terminal.frozen_from} was sealed twice")
+        chains = evidence.sealed_chain(certificate, terminal.chain, first, fresh, segment.seal)
+        decoded = _decode(first, fresh)
+        policies = self._policies_of(terminal, first, decoded)
+        for place, record in enumerate(decoded):
+            booking = Booking(
+                sequence=first + place,
+                kind=record.kind,
+                record=fresh[place],
+                digest=hashlib.sha256(fresh[place]).digest(),
+                chain=chains[place],
+                outcome=bookkeeping.RECORDED,
+                reason=None,
+                amount_rupiah=0,
+                reference=getattr(record, "reference_sequence", 0),
+            )
+            bookings.append(self._decide(segment, booking, record, policies[place], first))
+        self._books.put_terminal(
+            replace(
+                terminal,
+                sequence=segment.last,
+                chain=chains[-1],
+                policy=policies[-1].digest if policies[-1] else b"",
+            )
+        )
+        self._keep(segment, idempotency_key, conflicts=False)
         return bookings
 
-    def _known(self, segment: Segment, place: int, record: bytes) -> Booking:
+    # What proves a segment.
+
+    def _certificate(self, segment: Segment) -> TerminalCertificate:
+        """The terminal's certificate; a kid has one for life."""
+        certificate = evidence.certified(segment.certificate, self._authority_key)
+        if certificate.kid != segment.kid:
+            raise EvidenceError("certificate", "of another kid")
+        return certificate
+
+    def _terminal(self, segment: Segment, certificate: TerminalCertificate) -> Terminal:
+        """The terminal as the books have it, or as it starts."""
+        terminal = self._books.terminal(segment.kid)
+        if terminal is None:
+            start = evidence.chain_start(certificate, segment.un_key_commitment)
+            return Terminal(segment.kid, segment.certificate, segment.un_key_commitment, 0, start, b"")
+        body, _ = certificates.split_signature(segment.certificate, "terminal certificate")
+        booked, _ = certificates.split_signature(terminal.certificate, "terminal certificate")
+        if (body, segment.un_key_commitment) != (booked, terminal.commitment):
+            raise EvidenceError("certificate", "other keys than those of the booked records")
+        return terminal
+
+    def _known(
+        self, segment: Segment, place: int, certificate: TerminalCertificate, idempotency_key: str
+    ) -> Booking:
         """A record that was booked before: the same answer, unless its octets are others."""
-        booking = self._books.booking(segment.kid, segment.first + place)
-        if booking is None or booking.digest != hashlib.sha256(record).digest():
-            raise EvidenceError("conflict", f"record {segment.first + place} was booked with another digest")
+        sequence = segment.first + place
+        booking = self._books.booking(segment.kid, sequence)
+        assert booking is not None, "the head is behind all bookings"
+        if booking.digest == hashlib.sha256(segment.records[place]).digest():
+            return booking
+        # Only a sealed version is a fork; anything else would let nonsense freeze a terminal.
+        before = self._books.booking(segment.kid, segment.first - 1)
+        start = evidence.chain_start(certificate, segment.un_key_commitment)
+        evidence.sealed_chain(
+            certificate, before.chain if before else start, segment.first, segment.records, segment.seal
+        )
+        self._books.freeze(segment.kid, sequence)
+        self._keep(segment, idempotency_key, conflicts=True)
+        raise EvidenceError("conflict", f"record {sequence} was booked with another digest")
+
+    def _policies_of(self, terminal: Terminal, first: int, decoded: list[Record]) -> list[Policy | None]:
+        """The policy in force at each record, which the terminal's own adoptions name."""
+        held = self._policies.get(terminal.policy)
+        found = []
+        for place, record in enumerate(decoded):
+            if record.kind == records.ADOPTION and record.subject == records.SUBJECT_POLICY:
+                held = self._policies.get(record.digest)
+                if held is None:
+                    raise EvidenceError("policy", f"record {first + place} adopts a policy not held here")
+            if held is None and record.kind in (records.REDEMPTION, records.VOID):
+                raise EvidenceError("policy", f"record {first + place} comes before any policy")
+            found.append(held)
+        return found
+
+    def _keep(self, segment: Segment, idempotency_key: str, conflicts: bool) -> None:
+        """Seal, Unpredictable Numbers and raw frames for whoever reviews this later."""
+        numbers = {
+            str(sequence): segment.unpredictable_numbers[sequence].hex()
+            for sequence in sorted(segment.unpredictable_numbers)
+        }
+        self._books.keep(
+            Evidence(
+                kid=segment.kid,
+                first=segment.first,
+                last=segment.last,
+                seal=segment.seal,
+                idempotency_key=idempotency_key,
+                numbers=json.dumps(numbers),
+                conflicts=conflicts,
+                records=b"".join(bytes((len(r),)) + r for r in segment.records) if conflicts else b"",
+            ),
+            {hashlib.sha256(octets).digest(): octets for octets in segment.frames},
+        )
+
+    # Decisions.
+
+    def _decide(
+        self, segment: Segment, booking: Booking, record: Record, policy: Policy | None, first: int
+    ) -> Booking:
+        """Book one record that the seal proves; `first` is the first new record of this segment."""
+        number = segment.unpredictable_numbers.get(booking.sequence)
+        if policy is not None and record.kind == records.REDEMPTION:
+            outcome, reason = self._decide_redemption(segment.kid, booking, record, policy, number)
+            booking = replace(booking, outcome=outcome, reason=reason, amount_rupiah=record.amount_rupiah)
+        elif policy is not None and record.kind == records.VOID:
+            reason = self._objects_to_void(segment.kid, record, policy, number)
+            if reason:
+                booking = replace(booking, outcome=bookkeeping.DISPUTED, reason=reason)
+            else:
+                self._books.void(segment.kid, record.reference_sequence, booking.sequence)
+                if record.reference_sequence < first:
+                    booking = replace(booking, reason="paid before the void: the bank claims it back")
+        self._books.book(segment.kid, booking)
         return booking
 
-    def _book_one(self, segment: Segment, sequence: int, octets: bytes) -> Booking:
-        """Decide and book one record."""
-        try:
-            record = records.decode(octets)
-        except ProtocolError as error:
-            raise EvidenceError("record", f"record {sequence}: {error}") from error
-        outcome, reason, amount_rupiah = self._decide(segment, sequence, record)
-        booking = Booking(sequence, hashlib.sha256(octets).digest(), outcome, reason, amount_rupiah)
-        self._books.book(segment.kid, octets, booking)
-        return booking
-
-    def _decide(self, segment: Segment, sequence: int, record: Record) -> tuple[str, str | None, int]:
-        """(outcome, reason, amount) of a record that the seal proves."""
-        if record.kind == records.VOID:
-            return self._decide_void(segment, sequence, record)
-        if record.kind != records.REDEMPTION or record.proof is None:
-            return bookkeeping.RECORDED, None, 0
-        number = segment.unpredictable_numbers.get(sequence)
-        if number is None:
-            return bookkeeping.REFUSED, "unpredictable number missing", record.amount_rupiah
-        reason = self._issuer.refuses(record.card_key, record.proof, record.amount_rupiah, record.tender, number)
-        if reason:
-            return bookkeeping.REFUSED, reason, record.amount_rupiah
+    def _decide_redemption(
+        self, kid: int, booking: Booking, record: Record, policy: Policy, number: bytes | None
+    ) -> tuple[str, str | None]:
+        """(outcome, reason) of a redemption."""
         proof = record.proof
-        if not self._books.use_card(record.card_key, proof.application_index, proof.atc, segment.kid, sequence):
-            return bookkeeping.DISPUTED, "this ATC of the card was settled before", record.amount_rupiah
-        return bookkeeping.SETTLED, None, record.amount_rupiah
-
-    def _decide_void(self, segment: Segment, sequence: int, record: Record) -> tuple[str, str | None, int]:
-        """A void nets the redemption it refers to, if its own card proof holds."""
-        number = segment.unpredictable_numbers.get(sequence)
-        reason = "unpredictable number missing"
-        if number is not None and record.proof is not None:
-            # The second tap is a zero-amount GENERATE AC, of the tender goods.
-            reason = self._issuer.refuses(record.card_key, record.proof, 0, records.TENDER_GOODS, number) or ""
+        assert proof is not None, "no redemption decodes without a proof"
+        if number is None:
+            return bookkeeping.REFUSED, "unpredictable number missing"
+        transaction = Transaction(record.amount_rupiah, record.tender, number)
+        reason = self._issuer.refuses(policy, record.card_key, proof, transaction, declined=False)
         if reason:
-            return bookkeeping.DISPUTED, reason, 0
-        voided = self._books.void(segment.kid, record.reference_sequence)
-        if voided is None:
-            return bookkeeping.DISPUTED, "nothing to void", 0
-        return bookkeeping.RECORDED, None, 0
+            return bookkeeping.REFUSED, reason
+        if not self._books.use_card(
+            record.card_key, proof.application_index, proof.atc, kid, booking.sequence
+        ):
+            return bookkeeping.DISPUTED, "this ATC of the card was settled before"
+        return bookkeeping.SETTLED, None
+
+    def _objects_to_void(self, kid: int, record: Record, policy: Policy, number: bytes | None) -> str | None:
+        """Why a void nets nothing, or None. Its proof is an AAC over no amount, from the card that was debited."""
+        booked = self._books.booking(kid, record.reference_sequence)
+        if booked is None or booked.kind != records.REDEMPTION:
+            return "no redemption of that number"
+        redemption = records.decode(booked.record)
+        for field in ("card_key", "programme", "period", "amount_rupiah"):
+            if getattr(redemption, field) != getattr(record, field):
+                return f"{field} is not the redemption's"
+        if booked.voided_by:
+            return "voided before"
+        if self._books.goods_received(kid, record.reference_sequence):
+            return "the goods were received"
+        if number is None or record.proof is None:
+            return "unpredictable number missing"
+        transaction = Transaction(0, records.TENDER_GOODS, number)
+        return self._issuer.refuses(policy, record.card_key, record.proof, transaction, declined=True)
 
 
-class _Gap(Exception):
-    """Records are missing before the segment."""
+def _decode(first: int, octets: tuple[bytes, ...]) -> list[Record]:
+    """Canonical records; nothing of a segment is booked unless all of it reads."""
+    decoded = []
+    for place, one in enumerate(octets):
+        try:
+            decoded.append(records.decode(one))
+        except ProtocolError as error:
+            raise EvidenceError("record", f"record {first + place}: {error}") from error
+    return decoded
 
-    def __init__(self, expected_first: int) -> None:
-        super().__init__(f"expected record {expected_first}")
-        self.expected_first = expected_first
 
-
-def _answer(booking: Booking) -> dict[str, Any]:
-    """One record's answer as the contract has it."""
+def answer_of(booking: Booking) -> dict[str, Any]:
+    """One booked record as the contract has it."""
     return {
         "sequence": booking.sequence,
         "digest": booking.digest.hex(),
