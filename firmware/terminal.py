@@ -8,11 +8,14 @@ from firmware.card.errors import CardError
 from firmware.card_refusals import refusal_of
 from firmware.crypto.constant_time import equal
 from firmware.crypto.hmac_sha256 import hmac_sha256
-from firmware.ledger import document_area
+from firmware.ledger import document_area, slots
 from firmware.refusals import Refusal
 from protocol import acknowledgement, civil_date, records
 
 OPERATOR_VERIFIER_OCTETS = 16
+# Events about cards that are not authentic: at most so many in that time.
+EVIDENCE_MAX = 8
+EVIDENCE_WINDOW_MS = 3_600_000
 JOURNAL_NEARLY_FULL_SECTORS = 32
 NO_LINK_NOTICE_S = 24 * 3600
 LEASE_NOTICE_S = 3 * 24 * 3600
@@ -76,6 +79,8 @@ class Terminal:
         self._clock = clock
         self._after_commit = after_commit
         self._tap = None
+        self.refusal_counts = {}
+        self._evidence_ms = []
         self.terminal_id = "%08X" % ledger.kid
 
     @property
@@ -98,7 +103,7 @@ class Terminal:
             event = self._ledger.record(
                 records.EVENT, code=records.EVENT_OPERATOR_LOGIN, operator=number, detail=b""
             )
-            self._ledger.commit(event, 0xFFFF)
+            self._ledger.commit(event, slots.NO_INDEX)
             self._after_commit()
         return number != 0
 
@@ -163,7 +168,11 @@ class Terminal:
     async def identify(self, programme: int) -> CardView:
         """Authenticate the card and tell what its family may still take in `programme`."""
         self._forget()
-        tap = await self._authorizer.identify()
+        try:
+            tap = await self._authorizer.identify()
+        except Refusal as refusal:
+            self._note(refusal)
+            raise
         self._tap = tap
         ledger = self._ledger
         view = CardView()
@@ -183,12 +192,34 @@ class Terminal:
         if tap is None:
             raise Refusal(refusals.CARD_REMOVED)
         order = Order(programme, tender, amount_rupiah, tuple([tuple(item) for item in items]))
-        sequence = await self._authorizer.redeem(tap, order, pin or b"")
+        try:
+            sequence = await self._authorizer.redeem(tap, order, pin or b"")
+        except Refusal as refusal:
+            self._note(refusal)
+            raise
         # From here on the sale stands; the card's own closing is a courtesy that nothing waits for.
         self._tap = None
         asyncio.create_task(self._close(tap))
         self._after_commit()
         return self._receipt(self._ledger.records_from(sequence, 1)[0])
+
+    def _note(self, refusal: Refusal) -> None:
+        """Count every refusal; a card that is not authentic is evidence and becomes an event in the chain, but only so
+        often: whoever holds false cards must not be able to fill the journal."""
+        number = refusal.number
+        self.refusal_counts[number] = self.refusal_counts.get(number, 0) + 1
+        if number != refusals.CARD_NOT_AUTHENTIC:
+            return
+        now_ms = self._clock.ticks_ms()
+        recent = [at for at in self._evidence_ms if self._clock.ticks_diff(now_ms, at) < EVIDENCE_WINDOW_MS]
+        if len(recent) < EVIDENCE_MAX and not self._ledger.journal.is_full():
+            recent.append(now_ms)
+            detail = refusal.detail.to_bytes(2, "big")
+            event = self._ledger.record(
+                records.EVENT, code=records.EVENT_CARD_NOT_AUTHENTIC, operator=0, detail=detail
+            )
+            self._ledger.commit(event, slots.NO_INDEX)
+        self._evidence_ms = recent
 
     async def _close(self, tap: Tap) -> None:
         """Second GENERATE AC where the card wants one, then the field goes off."""

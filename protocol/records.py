@@ -56,6 +56,7 @@ EVENT_PIN_LOCKED = 3
 EVENT_OPERATOR_LOGIN = 4
 EVENT_UN_ATTEMPTS_SPENT = 5
 EVENT_ACKNOWLEDGEMENT_AHEAD = 6
+EVENT_CARD_NOT_AUTHENTIC = 7
 
 # A field is (name, struct code, least, most); least and most are checked for numbers only.
 HEAD = (
@@ -118,7 +119,11 @@ LAYOUTS = {
         ),
         (),
     ),
-    ENROL: ("enrol", (("card_key", "8s", 0, 0), ("application_index", "B", 0, 15), ("verifier", "16s", 0, 0)), ()),
+    ENROL: (
+        "enrol",
+        (("card_key", "8s", 0, 0), ("application_index", "B", 0, 15), ("verifier", "16s", 0, 0)),
+        (),
+    ),
     ADOPTION: (
         "adoption",
         (
@@ -193,13 +198,13 @@ class Record(Block):
     operator: int
     detail: bytes
     proof: "CardProof | None"
-    items: tuple
+    items: tuple[tuple[int, int, int], ...]
 
 
 class _Run:
     """A run of fixed fields: what is needed to read, write and check them without looking at each."""
 
-    def __init__(self, fields: tuple) -> None:
+    def __init__(self, fields: tuple[tuple[str, str, int, int], ...]) -> None:
         self.fields = fields
         self.names = tuple([field[0] for field in fields])
         self.form = ">" + "".join([field[1] for field in fields])
@@ -232,7 +237,7 @@ def _octets_of(code: str) -> int:
     return _FIXED_WIDTHS[code] if code in _FIXED_WIDTHS else int(code[:-1])
 
 
-def _check(fields: tuple, values: tuple, base: int) -> None:
+def _check(fields: tuple[tuple[str, str, int, int], ...], values: tuple, base: int) -> None:  # type: ignore[type-arg]
     """Range and length of every fixed field; the error names the field and its offset."""
     offset = base
     for i in range(len(fields)):
@@ -276,7 +281,7 @@ def encode_proof(proof: CardProof) -> bytes:
     return _pack(_PROOF_RUN, proof, 0) + proof.iad
 
 
-def _encode_items(items: tuple, base: int) -> bytes:
+def _encode_items(items: tuple[tuple[int, int, int], ...], base: int) -> bytes:
     """Items behind their count octet."""
     if len(items) > ITEMS_MAX:
         raise OutOfRange("items", base, "more than %d" % ITEMS_MAX)
@@ -329,12 +334,14 @@ def _unpack(run: _Run, data: bytes, offset: int, into: Block) -> int:
     return end
 
 
-def _truncation(fields: tuple, data: bytes, offset: int) -> Truncated:
+def _truncation(fields: tuple[tuple[str, str, int, int], ...], data: bytes, offset: int) -> Truncated:
     """The error that names the first fixed field which `data` does not hold whole."""
     for field in fields:
         width = _octets_of(field[1])
         if offset + width > len(data):
-            return Truncated(field[0], offset, "needs %d octets, %d left" % (width, max(0, len(data) - offset)))
+            return Truncated(
+                field[0], offset, "needs %d octets, %d left" % (width, max(0, len(data) - offset))
+            )
         offset += width
     return Truncated("record", offset, "too short")
 
