@@ -23,16 +23,17 @@ DISPUTED = 3
 
 class Acknowledgement:
     """`sealed_through` with the first 16 octets of that chain value, `reclaim_through`, `gaps` as tuples
-    (first, count, literal: resend in codec 0), and `states` from sequence `states_first` on."""
+    (first, count, literal: resend in codec 0), and `states` from sequence `states_first` on.
+    """
 
     epoch: int
     time_s: int
     sealed_through: int
     chain_digest: bytes
     reclaim_through: int
-    gaps: tuple
+    gaps: tuple[tuple[int, int, bool], ...]
     states_first: int
-    states: tuple
+    states: tuple[int, ...]
     counter: int
 
 

@@ -16,4 +16,8 @@ def unbound(hmac_sha256, roster_key: bytes, card_key: bytes, pin: bytes) -> byte
 
 def bound(hmac_sha256, binding: bytes, card_key: bytes, application_index: int, pin: bytes) -> bytes:  # type: ignore[no-untyped-def]
     """The verifier that a terminal makes at first use: `binding` is SHA-256 of the card's certificate (tag 9F46)."""
-    return bytes(hmac_sha256(binding, b"aid pin" + card_key + bytes((application_index,)) + bytes(pin))[:VERIFIER_OCTETS])
+    return bytes(
+        hmac_sha256(binding, b"aid pin" + card_key + bytes((application_index,)) + bytes(pin))[
+            :VERIFIER_OCTETS
+        ]
+    )

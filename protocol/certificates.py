@@ -33,7 +33,13 @@ class EpochCertificate:
     acknowledgement_key: bytes
 
 
-_TERMINAL = (("kid", 4), ("storage", 1), ("issued_s", 4), ("seal_key", KEY_OCTETS), ("agreement_key", KEY_OCTETS))
+_TERMINAL = (
+    ("kid", 4),
+    ("storage", 1),
+    ("issued_s", 4),
+    ("seal_key", KEY_OCTETS),
+    ("agreement_key", KEY_OCTETS),
+)
 _EPOCH = (
     ("gateway_key_id", 4),
     ("epoch", 2),
@@ -43,7 +49,7 @@ _EPOCH = (
 )
 
 
-def _encode(fields: tuple, source: object) -> bytes:
+def _encode(fields: tuple[tuple[str, int], ...], source: object) -> bytes:
     """Version, then the fields in order."""
     out = Writer()
     out.number("version", VERSION, 1)
@@ -55,7 +61,7 @@ def _encode(fields: tuple, source: object) -> bytes:
     return bytes(out.data)
 
 
-def _decode(fields: tuple, into: object, data: bytes, unit: str) -> None:
+def _decode(fields: tuple[tuple[str, int], ...], into: object, data: bytes, unit: str) -> None:
     """The fields in order into `into`; nothing may be left."""
     source = Reader(data)
     if source.number("version", 1) != VERSION:
@@ -107,7 +113,7 @@ def epoch_message(body: bytes) -> bytes:
     return domains.EPOCH_CERTIFICATE + body
 
 
-def split_signature(data: bytes, unit: str) -> tuple:
+def split_signature(data: bytes, unit: str) -> tuple[bytes, bytes]:
     """(body, signature) of a signed unit: the last 64 octets are the signature."""
     if len(data) <= SIGNATURE_OCTETS:
         raise Truncated(unit, len(data), "shorter than its signature")

@@ -3,7 +3,7 @@
 SECONDS_PER_DAY = 86400
 
 
-def from_days(days: int) -> tuple:
+def from_days(days: int) -> tuple[int, int, int]:
     """(year, month, day) of a count of days since 1970-01-01, proleptic Gregorian, 1970 to 2106."""
     # Count from 1 March 0000, so that the leap day ends the year and months have a fixed pattern.
     days += 719468
@@ -26,7 +26,7 @@ def to_days(year: int, month: int, day: int) -> int:
     return era * 146097 + year_of_era * 365 + year_of_era // 4 - year_of_era // 100 + day_of_year - 719468
 
 
-def local_date(time_s: int, utc_offset_minutes: int) -> tuple:
+def local_date(time_s: int, utc_offset_minutes: int) -> tuple[int, int, int]:
     """(year, month, day) at a place east of UTC by `utc_offset_minutes`."""
     return from_days((time_s + utc_offset_minutes * 60) // SECONDS_PER_DAY)
 

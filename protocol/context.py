@@ -35,11 +35,13 @@ class RosterView:
 class Context:
     """One roster, one policy, and the grants in force by programme; a pure function of the journal before a frame."""
 
-    def __init__(self, roster: RosterView, policy: Policy, grants: dict) -> None:
+    def __init__(self, roster: RosterView, policy: Policy, grants: dict[int, Grant]) -> None:
         self.roster = roster
         self.policy = policy
         self.grants = grants
-        self.digest = digest(roster.digest, policy.digest, [grants[number].digest for number in sorted(grants)])
+        self.digest = digest(
+            roster.digest, policy.digest, [grants[number].digest for number in sorted(grants)]
+        )
 
     def grant(self, programme: int) -> "Grant | None":
         """The grant in force for a programme."""
@@ -50,7 +52,7 @@ class Context:
         return self.grants[min(self.grants)] if self.grants else None
 
 
-def digest(roster_digest: bytes, policy_digest: bytes, grant_digests: list) -> bytes:
+def digest(roster_digest: bytes, policy_digest: bytes, grant_digests: list[bytes]) -> bytes:
     """The 32 octets that stand for a context in the salt; grants in the order of their programme numbers."""
     return hashlib.sha256(
         domains.CONTEXT

@@ -4,53 +4,78 @@ Pushing a symbol of frequency f out of total t multiplies the number by about t/
 content and nothing per symbol. Frames are small and both interpreters have big integers, so no renormalisation is
 needed. Written here because no library offers it on MicroPython and the record protocol is ours to define.
 
-`Encoder` and `Decoder` have the same methods: each takes the value to encode (ignored when decoding) and returns the
-value, so one model function describes both directions and they cannot drift apart. Both can keep the `steps` they
-took, (low, frequency, total): octets and steps determine each other, so a decoder's steps can be held against those of
-an encoder that is given the decoded values.
+One `Coder` serves both directions: each method takes the value to encode (ignored when decoding) and returns the value,
+so that one model function describes both and they cannot drift apart. It can keep the `steps` it took, (low, frequency,
+total): octets and steps determine each other, so a decoder's steps can be held against those of an encoder that is
+given the decoded values.
 """
 
 from protocol.errors import NotCanonical, OutOfRange
 
 
-class Encoder:
-    """Collects steps, then folds them, last first, into the octets that `Decoder` reads first to last."""
+class Coder:
+    """Encodes without `data`: collects steps, then folds them, last first. Decodes `data`, first step first."""
 
-    encoding = True
+    def __init__(self, data: "bytes | None" = None, keep_steps: bool = True) -> None:
+        self.encoding = data is None
+        self.steps: list[tuple[int, int, int]] = []
+        self._keeps_steps = keep_steps
+        if data and data[0] == 0:
+            raise NotCanonical("coded records", 0, "leading zero octet")
+        self._state = int.from_bytes(data, "big") if data else 0
 
-    def __init__(self) -> None:
-        self.steps = []
-
-    def choice(self, field: str, value: int, table: tuple) -> int:
+    def choice(
+        self, field: str, value: int, table: tuple[tuple[tuple[int, int, int], ...], bytes, int, int]
+    ) -> int:
         """One symbol of a `table` made by `cumulate`."""
-        steps = table[0]
-        if value < 0 or value >= len(steps):
-            raise OutOfRange(field, -1, "symbol not in the table")
-        self.steps.append(steps[value])
+        steps, symbols, shift, slots = table
+        if self.encoding:
+            if not 0 <= value < len(steps):
+                raise OutOfRange(field, -1, "symbol not in the table")
+            self.steps.append(steps[value])
+            return value
+        state = self._state
+        slot = state & slots
+        value = symbols[slot]
+        step = steps[value]
+        self._state = (state >> shift) * step[1] + slot - step[0]
+        if self._keeps_steps:
+            self.steps.append(step)
         return value
 
     def uniform(self, field: str, value: int, size: int) -> int:
         """A number in 0..size-1, all alike."""
-        if value < 0 or value >= size:
+        if not self.encoding:
+            self._state, value = divmod(self._state, size)
+        elif not 0 <= value < size:
             raise OutOfRange(field, -1, "not in 0..%d" % (size - 1))
-        self.steps.append((value, 1, size))
+        if self._keeps_steps:
+            self.steps.append((value, 1, size))
         return value
 
     def bits(self, field: str, value: int, width: int) -> int:
         """A number of `width` bits, all alike: like `uniform`, but cheaper."""
-        if value < 0 or value >> width:
+        size = 1 << width
+        if not self.encoding:
+            state = self._state
+            value = state & size - 1
+            self._state = state >> width
+        elif not 0 <= value < size:
             raise OutOfRange(field, -1, "not in %d bits" % width)
-        self.steps.append((value, 1, 1 << width))
+        if self._keeps_steps:
+            self.steps.append((value, 1, size))
         return value
 
     def octets(self, field: str, value: bytes, length: int) -> bytes:
         """Exactly `length` octets without any expectation."""
-        if len(value) != length:
-            raise OutOfRange(field, -1, "has %d octets, not %d" % (len(value), length))
-        self.steps.append((int.from_bytes(value, "big"), 1, 1 << (8 * length)))
-        return value
+        number = 0
+        if self.encoding:
+            if len(value) != length:
+                raise OutOfRange(field, -1, "has %d octets, not %d" % (len(value), length))
+            number = int.from_bytes(value, "big")
+        return self.bits(field, number, 8 * length).to_bytes(length, "big")
 
-    def finish(self, taken: int = -1) -> bytes:
+    def encoded(self, taken: int = -1) -> bytes:
         """The octets of the first `taken` steps (-1: all): the number, big-endian, without leading zero octets."""
         steps = self.steps
         state = 0
@@ -65,61 +90,17 @@ class Encoder:
                 state = above * total + low + rest
         return state.to_bytes((len("%x" % state) + 1) // 2, "big") if state else b""
 
-
-class Decoder:
-    """Reads back what `Encoder` wrote; the number must come out as zero, else the octets were not its output."""
-
-    encoding = False
-
-    def __init__(self, data: bytes, keep_steps: bool = False) -> None:
-        if data and data[0] == 0:
-            raise NotCanonical("coded records", 0, "leading zero octet")
-        self._state = int.from_bytes(data, "big")
-        self.steps = [] if keep_steps else None
-
-    def choice(self, field: str, value: int, table: tuple) -> int:
-        """The next symbol of `table`."""
-        steps, symbols, shift, slots = table
-        state = self._state
-        slot = state & slots
-        value = symbols[slot]
-        step = steps[value]
-        if self.steps is not None:
-            self.steps.append(step)
-        self._state = (state >> shift) * step[1] + slot - step[0]
-        return value
-
-    def uniform(self, field: str, value: int, size: int) -> int:
-        """The next number in 0..size-1."""
-        self._state, value = divmod(self._state, size)
-        if self.steps is not None:
-            self.steps.append((value, 1, size))
-        return value
-
-    def bits(self, field: str, value: int, width: int) -> int:
-        """The next number of `width` bits."""
-        state = self._state
-        size = 1 << width
-        value = state & size - 1
-        self._state = state >> width
-        if self.steps is not None:
-            self.steps.append((value, 1, size))
-        return value
-
-    def octets(self, field: str, value: bytes, length: int) -> bytes:
-        """The next `length` octets."""
-        return self.bits(field, 0, 8 * length).to_bytes(length, "big")
-
-    def finish(self) -> None:
-        """Refuse octets that hold more than was decoded."""
+    def end(self) -> None:
+        """Refuse octets that hold more than was decoded: the number must come out as zero."""
         if self._state:
             raise NotCanonical("coded records", 0, "more information than records")
 
 
-def cumulate(frequencies: tuple) -> tuple:
+def cumulate(frequencies: tuple[int, ...]) -> tuple[tuple[tuple[int, int, int], ...], bytes, int, int]:
     """The table that `choice` takes, of up to 256 symbols 0.. with these frequencies: (steps by symbol, symbols by slot,
     bits of the total, total - 1). A symbol of frequency 0 never occurs. The total must be a power of two, since
-    dividing a big integer by it is then a shift."""
+    dividing a big integer by it is then a shift.
+    """
     total = sum(frequencies)
     shift = 0
     while total >> shift > 1:
@@ -138,9 +119,10 @@ def cumulate(frequencies: tuple) -> tuple:
     return tuple(steps), bytes(symbols), shift, total - 1
 
 
-def scaled(weights: list, total: int) -> tuple:
+def scaled(weights: list[int], total: int) -> tuple[int, ...]:
     """Whole frequencies that sum to `total` (more than twice the number of weights) in proportion to `weights`, each at
-    least 1; the heaviest takes what rounding leaves."""
+    least 1; the heaviest takes what rounding leaves.
+    """
     everything = sum(weights)
     room = total - len(weights)
     frequencies = [1 + weight * room // everything for weight in weights]

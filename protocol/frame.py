@@ -97,10 +97,11 @@ def read_header(frame: bytes) -> Header:
 
 
 def encode_records(
-    kid: int, first: int, batch: list, seal: bytes, codec: int, context: object, cipher: LinkCipher
+    kid: int, first: int, batch: list[bytes], seal: bytes, codec: int, context: object, cipher: LinkCipher
 ) -> bytes:
     """A records frame. `batch`: canonical records from sequence `first`; `seal`: the last one's seal or b"" (unsealed);
-    `context`: the codec's context, None for codec 0."""
+    `context`: the codec's context, None for codec 0.
+    """
     if seal and len(seal) != SEAL_OCTETS:
         raise OutOfRange("seal", -1, "has not %d octets" % SEAL_OCTETS)
     if first < 1 or first + len(batch) - 1 > SEQUENCE_MAX:
@@ -118,7 +119,7 @@ def encode_records(
 
 def context_digest(codec: int, context: object) -> bytes:
     """What the salt binds beside the octets: the context of codec 1, nothing for literal records."""
-    return NO_CONTEXT_DIGEST if codec == codecs.LITERAL else context.digest  # type: ignore[attr-defined,no-any-return]
+    return NO_CONTEXT_DIGEST if codec == codecs.LITERAL else context.digest  # type: ignore[attr-defined]
 
 
 def _close(head: bytes, digest: bytes, plaintext: bytes, cipher: LinkCipher) -> bytes:
@@ -131,11 +132,11 @@ class OpenedRecords:
     """A records frame whose tag was right: `records` (canonical octets), `seal` (64 octets or b"")."""
 
     header: Header
-    records: list
+    records: list[bytes]
     seal: bytes
 
 
-def open_records(frame: bytes, contexts: list, cipher: LinkCipher) -> OpenedRecords:
+def open_records(frame: bytes, contexts: list, cipher: LinkCipher) -> OpenedRecords:  # type: ignore[type-arg]
     """Decrypt and decode a records frame with the held context whose salt fits.
 
     Raises `AuthenticationFailed` (tag, or codec 0's salt), `UnknownContext` (tag good, no context fits) or what the
@@ -170,7 +171,9 @@ def _open(frame: bytes, end: int, cipher: LinkCipher) -> bytes:
     return cipher.decrypt(nonce, bytes(frame[HEADER_OCTETS:end]), nonce)
 
 
-def encode_counter(frame_class: int, kind: int, kid: int, counter: int, body: bytes, cipher: LinkCipher) -> bytes:
+def encode_counter(
+    frame_class: int, kind: int, kid: int, counter: int, body: bytes, cipher: LinkCipher
+) -> bytes:
     """A counter frame of class up or down: `kind` says what `body` is; a counter is never used twice under a key."""
     if frame_class not in (CLASS_UP, CLASS_DOWN):
         raise UnknownVersion("class", 0, "not a counter frame")
@@ -185,7 +188,7 @@ def _counter_head(frame_class: int, kind: int, kid: int, counter: int) -> bytes:
     return bytes((frame_class << 6 | kind,)) + number("kid", kid, 4) + number("counter", counter, 4)
 
 
-def open_counter(frame: bytes, cipher: LinkCipher) -> tuple:
+def open_counter(frame: bytes, cipher: LinkCipher) -> tuple[Header, bytes]:
     """(header, body) of a counter frame; raises `AuthenticationFailed`."""
     header = read_header(frame)
     if header.frame_class not in (CLASS_UP, CLASS_DOWN):
@@ -202,7 +205,7 @@ def encode_clear(kind: int, kid: int, counter: int, body: bytes) -> bytes:
     return head + bytes(4) + body
 
 
-def open_clear(frame: bytes) -> tuple:
+def open_clear(frame: bytes) -> tuple[Header, bytes]:
     """(header, body) of a clear frame; the caller verifies the signature that ends the body."""
     header = read_header(frame)
     if header.frame_class != CLASS_CLEAR:

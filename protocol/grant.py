@@ -7,7 +7,7 @@ the default amount; the others stand as exceptions by roster index, entropy-code
 import hashlib
 
 from protocol import domains
-from protocol.entropy import Decoder, Encoder, cumulate
+from protocol.entropy import Coder, cumulate
 from protocol.errors import NotCanonical, OutOfRange, UnknownVersion
 from protocol.octets import Reader, Writer, fixed, number
 from protocol.roster import ENTRIES_MAX
@@ -38,7 +38,7 @@ class Grant:
     expiry_s: int
     hold: int
     default_rupiah: int
-    exceptions: tuple
+    exceptions: tuple[tuple[int, int], ...]
     kid: int
     digest: bytes
 
@@ -76,10 +76,10 @@ def encode(grant: Grant) -> bytes:
     out.number("default", _units("default", grant.default_rupiah), 2)
     if len(grant.exceptions) > EXCEPTIONS_MAX:
         raise OutOfRange("exceptions", HEAD_OCTETS, "more than %d" % EXCEPTIONS_MAX)
-    coder = Encoder()
+    coder = Coder()
     coder.uniform("exceptions", len(grant.exceptions), EXCEPTIONS_MAX + 1)
     _code_exceptions(coder, grant.exceptions, len(grant.exceptions), grant.default_rupiah)
-    return bytes(out.data) + coder.finish()
+    return bytes(out.data) + coder.encoded()
 
 
 def decode(data: bytes, kid: int, roster_digest: bytes, policy_digest: bytes) -> Grant:
@@ -94,16 +94,18 @@ def decode(data: bytes, kid: int, roster_digest: bytes, policy_digest: bytes) ->
     grant.expiry_s = source.number("expiry", 4)
     grant.hold = source.number("hold", 4)
     grant.default_rupiah = UNIT_RUPIAH * source.number("default", 2, 0, AMOUNT_UNITS_MAX)
-    coder = Decoder(bytes(data[HEAD_OCTETS:]))
+    coder = Coder(bytes(data[HEAD_OCTETS:]), False)
     count = coder.uniform("exceptions", 0, EXCEPTIONS_MAX + 1)
     grant.exceptions = _code_exceptions(coder, None, count, grant.default_rupiah)
-    coder.finish()
+    coder.end()
     grant.kid = kid
     grant.digest = hashlib.sha256(signed_message(kid, roster_digest, policy_digest, data)).digest()
     return grant
 
 
-def _code_exceptions(coder: "Encoder | Decoder", given: "tuple | None", count: int, default_rupiah: int) -> tuple:
+def _code_exceptions(
+    coder: Coder, given: "tuple[tuple[int, int], ...] | None", count: int, default_rupiah: int
+) -> tuple[tuple[int, int], ...]:
     """Exceptions in either direction: gap to the last index, class, and an amount where the class has none."""
     default_units = default_rupiah // UNIT_RUPIAH
     by_class = (0, 2 * default_units, 3 * default_units)
@@ -132,12 +134,12 @@ def _code_exceptions(coder: "Encoder | Decoder", given: "tuple | None", count: i
     return tuple(found)
 
 
-def _class_of(units: int, by_class: tuple) -> int:
+def _class_of(units: int, by_class: tuple[int, ...]) -> int:
     """The first class that says this amount."""
     return int(by_class.index(units)) if units in by_class else _LITERAL
 
 
-def _code_gap(coder: "Encoder | Decoder", gap: int) -> int:
+def _code_gap(coder: Coder, gap: int) -> int:
     """A gap of 0..4095 by bit length and the bits below the leading one."""
     bits = 0
     while coder.encoding and gap >> bits:
@@ -158,5 +160,3 @@ def signed_message(kid: int, roster_digest: bytes, policy_digest: bytes, body: b
         + fixed("policy digest", policy_digest, 32)
         + body
     )
-
-

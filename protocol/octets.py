@@ -5,7 +5,8 @@ from protocol.errors import OutOfRange, TrailingData, Truncated
 
 def number(field: str, value: int, length: int) -> bytes:
     """An unsigned big-endian integer of `length` octets outside of any unit (`int.to_bytes` drops high bits silently on
-    MicroPython)."""
+    MicroPython).
+    """
     if value < 0 or value >> 8 * length:
         raise OutOfRange(field, -1, "not in %d octets" % length)
     return value.to_bytes(length, "big")
@@ -29,7 +30,9 @@ class Reader:
         """The next `length` octets."""
         end = self.offset + length
         if end > len(self.data):
-            raise Truncated(field, self.offset, "needs %d octets, %d left" % (length, len(self.data) - self.offset))
+            raise Truncated(
+                field, self.offset, "needs %d octets, %d left" % (length, len(self.data) - self.offset)
+            )
         taken = bytes(self.data[self.offset : end])
         self.offset = end
         return taken

@@ -9,7 +9,7 @@ import hashlib
 from protocol import domains
 from protocol.errors import OutOfRange, UnknownVersion
 from protocol.octets import Reader, Writer
-from protocol.records import AMOUNT_RUPIAH_MAX, ITEM_FIELDS, ITEMS_MAX, METHOD_DELEGATE, METHOD_NONE
+from protocol.records import AMOUNT_RUPIAH_MAX, ITEMS_MAX, METHOD_DELEGATE, METHOD_NONE
 
 VERSION = 1
 APPLICATIONS_MAX = 8
@@ -93,7 +93,8 @@ class Application:
 
 class Policy:
     """A decoded policy. `programmes`: (number, name); `commodities`: (code, name, unit, price_rupiah);
-    `baskets`: (weight, items) as the codec expects them."""
+    `baskets`: (weight, items) as the codec expects them.
+    """
 
     number: int
     country_code: int
@@ -108,10 +109,10 @@ class Policy:
     goods_tap_above_rupiah: int
     rapid_gap_s: int
     rapid_run: int
-    programmes: tuple
-    applications: tuple
-    commodities: tuple
-    baskets: tuple
+    programmes: tuple[tuple[int, str], ...]
+    applications: tuple[Application, ...]
+    commodities: tuple[tuple[int, str, str, int], ...]
+    baskets: tuple[tuple[int, tuple[tuple[int, int, int], ...]], ...]
     digest: bytes
 
 
@@ -168,10 +169,7 @@ def _write_text(out: Writer, field: str, text: str, most: int) -> None:
 
 def _is_printable(raw: bytes) -> bool:
     """Whether all octets are printable ASCII."""
-    for octet in raw:
-        if octet < 0x20 or octet > 0x7E:
-            return False
-    return True
+    return not raw or (min(raw) >= 0x20 and max(raw) <= 0x7E)
 
 
 def _check_distinct(policy: Policy) -> None:
@@ -210,7 +208,10 @@ def decode(data: bytes) -> Policy:
         ]
     )
     policy.applications = tuple(
-        [_decode_application(source, i, policy) for i in range(source.number("applications", 1, 1, APPLICATIONS_MAX))]
+        [
+            _decode_application(source, i, policy)
+            for i in range(source.number("applications", 1, 1, APPLICATIONS_MAX))
+        ]
     )
     policy.commodities = tuple(
         [
@@ -259,17 +260,18 @@ def _decode_application(source: Reader, index: int, policy: Policy) -> Applicati
     return application
 
 
-def _decode_items(source: Reader) -> tuple:
+def _decode_items(source: Reader) -> tuple[tuple[int, int, int], ...]:
     """The items of one basket."""
     return tuple(
         [
-            tuple([source.number("basket " + field[0], width, field[2], field[3]) for field, width in _ITEM_WIDTHS])
+            (
+                source.number("basket commodity", 1, 1),
+                source.number("basket quantity", 2, 1),
+                source.number("basket price", 4, 0, AMOUNT_RUPIAH_MAX),
+            )
             for _ in range(source.number("basket items", 1, 0, ITEMS_MAX))
         ]
     )
-
-
-_ITEM_WIDTHS = tuple([(ITEM_FIELDS[i], (1, 2, 4)[i]) for i in range(3)])
 
 
 def digest(data: bytes) -> bytes:

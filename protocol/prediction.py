@@ -7,99 +7,22 @@ encode, or the record being built when decoding (see `entropy`).
 
 from protocol import civil_date, prediction_proof, prediction_values, records
 from protocol import prediction_tables as likely
-from protocol.entropy import Decoder, Encoder
+from protocol.entropy import Coder
 from protocol.errors import NotCanonical, OutOfRange
+from protocol.prediction_plans import PLANS, Plan
 from protocol.prediction_proof import ProofModel
 from protocol.records import CardProof, Record
-
-
-class _Plan:
-    """What a kind of record consists of, for the model.
-
-    `names` are usually as expected, `read` gives their values; `sent` are sent each time: (name, octets), or 0 octets
-    for a number.
-    """
-
-    def __init__(self, parts: str, names: tuple, read: object, sent: tuple = ()) -> None:
-        self.has_card = "card" in parts
-        self.has_reference = "reference" in parts
-        self.has_programme = "programme" in parts
-        self.has_proof = "proof" in parts
-        self.names = names
-        self.read = read
-        self.sent = sent
-        self.width = len(names) + (len(prediction_proof.FIELDS) if self.has_proof else 0)
-
-
-_PLANS = {
-    records.REDEMPTION: _Plan(
-        "card programme proof",
-        ("time_trust", "tender", "period", "lease", "method", "flags", "reason"),
-        lambda r: (r.time_trust, r.tender, r.period, r.lease, r.method, r.flags, r.reason),
-    ),
-    records.VOID: _Plan(
-        "card reference programme proof",
-        ("time_trust", "period", "reason"),
-        lambda r: (r.time_trust, r.period, r.reason),
-    ),
-    records.GOODS_RECEIVED: _Plan(
-        "card reference proof", ("time_trust", "method"), lambda r: (r.time_trust, r.method)
-    ),
-    records.RETURN: _Plan(
-        "card programme",
-        ("time_trust", "period", "lease"),
-        lambda r: (r.time_trust, r.period, r.lease),
-        (("amount_rupiah", 0),),
-    ),
-    records.PERIOD_CLOSE: _Plan(
-        "programme",
-        ("time_trust", "period"),
-        lambda r: (r.time_trust, r.period),
-        (
-            ("redeemed_count", 0),
-            ("redeemed_rupiah", 0),
-            ("voided_count", 0),
-            ("voided_rupiah", 0),
-            ("returned_count", 0),
-            ("returned_rupiah", 0),
-        ),
-    ),
-    records.ENROL: _Plan(
-        "card",
-        ("time_trust", "application_index"),
-        lambda r: (r.time_trust, r.application_index),
-        (("verifier", 16),),
-    ),
-    records.ADOPTION: _Plan(
-        "", ("time_trust",), lambda r: (r.time_trust,), (("subject", 0), ("number", 0), ("digest", 32))
-    ),
-    records.STOCK_RECEIVED: _Plan("", ("time_trust",), lambda r: (r.time_trust,), (("supplier", 0),)),
-    records.EVENT: _Plan(
-        "", ("time_trust", "operator"), lambda r: (r.time_trust, r.operator), (("code", 0),)
-    ),
-}
-
-
-class _Seen:
-    """What a later record of the frame may refer to: the card, and of a redemption its amount and ATC."""
-
-    def __init__(self, card_key: bytes, index: int, place: int, programme: int) -> None:
-        self.card_key = card_key
-        self.index = index
-        self.place = place
-        self.programme = programme
-        self.amount_rupiah = 0
-        self.atc = -1
 
 
 class Model:
     """What codec 1 expects next; one object per frame, since compression starts afresh in each frame."""
 
-    def __init__(self, coder: "Encoder | Decoder", context: object, first: int) -> None:
+    def __init__(self, coder: Coder, context: object, first: int) -> None:
         self._coder = coder
         self._encoding = coder.encoding
         self._tables = tables = likely.tables_of(context)
-        self._proofs = ProofModel(coder, tables)
+        self._roster = context.roster  # type: ignore[attr-defined]
+        self._proofs = ProofModel(coder, tables, self._roster)
         self._first = first
         self._kind = 0
         # By kind: the kind that followed it last.
@@ -107,7 +30,7 @@ class Model:
         self._time_s = -1
         self._trust = records.TRUST_KEPT
         self._programme = tables.programme
-        self._tenders = {}
+        self._tenders: dict[int, int] = {}
         self._operator = 0
         self._goods_method = 0
         # The last card: its index on the roster (-1: not on it), which of the entry's cards, and what is likely next.
@@ -116,13 +39,14 @@ class Model:
         self._cards = likely.CARD_FIRST
         # By kind: the fields that departed last, and whether they did so twice in a row.
         self._usual = [(0, True)] * 10
-        self._seen = []
+        # Records so far that have a card: (record, its card's index, its card's place), for those that refer to them.
+        self._seen: list[tuple[Record, int, int] | None] = []
 
     def record(self, given: "Record | None") -> Record:
         """Code one record; `given` is None when decoding. Returns the record."""
         out = given if given is not None else Record()
         kind = self._record_kind(out)
-        plan = _PLANS[kind]
+        plan = PLANS[kind]
         self._time(out)
         seen = self._reference(out) if plan.has_reference else None
         if plan.has_card:
@@ -136,19 +60,8 @@ class Model:
         self._parts(out, kind, seen)
         if plan.has_proof:
             self._proof(out, kind, departures, application, seen)
-        self._remember(out, kind, plan)
+        self._seen.append((out, self._index, self._place) if plan.has_card else None)
         return out
-
-    def _remember(self, out: Record, kind: int, plan: _Plan) -> None:
-        """Keep what later records of the frame may refer to."""
-        if not plan.has_card:
-            self._seen.append(None)
-            return
-        seen = _Seen(out.card_key, self._index, self._place, self._programme)
-        if kind == records.REDEMPTION:
-            seen.amount_rupiah = out.amount_rupiah
-            seen.atc = out.proof.atc
-        self._seen.append(seen)
 
     # What nobody can predict: kind, time, card.
 
@@ -176,7 +89,13 @@ class Model:
             place = 0
             if self._encoding:
                 gap = out.time_s - before_s
-                place = likely.BACKWARDS if gap < 0 else likely.GAP_OF_SIXTEENTH[gap >> 4] if gap < 256 else _range(gap)
+                place = (
+                    likely.BACKWARDS
+                    if gap < 0
+                    else likely.GAP_OF_SIXTEENTH[gap >> 4]
+                    if gap < 256
+                    else _range(gap)
+                )
             place = coder.choice("time_s", place, likely.GAP_WEIGHTS)
             if place == likely.BACKWARDS:
                 time_s = coder.bits("time_s", out.time_s if self._encoding else 0, 32)
@@ -206,20 +125,20 @@ class Model:
             second = likely.OPEN_S + coder.uniform("time_s", second, likely.OPEN_SECONDS)
         return start_s + day * civil_date.SECONDS_PER_DAY + second
 
-    def _card(self, out: Record, seen: "_Seen | None") -> None:
+    def _card(self, out: Record, seen: "tuple[Record, int, int] | None") -> None:
         """The card: that of the record referred to, near the last one, anywhere on the roster, or not on it."""
         coder = self._coder
         encoding = self._encoding
         card_key = out.card_key if encoding else b""
         if seen is not None and not coder.choice(
-            "card_key", 1 if encoding and card_key != seen.card_key else 0, likely.LIKELY
+            "card_key", 1 if encoding and card_key != seen[0].card_key else 0, likely.LIKELY
         ):
-            self._index = seen.index
-            self._place = seen.place
+            self._index = seen[1]
+            self._place = seen[2]
             if not encoding:
-                out.card_key = seen.card_key
+                out.card_key = seen[0].card_key
             return
-        roster = self._tables.roster
+        roster = self._roster
         last = self._index
         index = 0
         how = likely.FAR
@@ -251,14 +170,16 @@ class Model:
         """An index of the roster, said as a distance from the last one or as it is."""
         if how == likely.NEAR:
             base = last - likely.NEAR_BEFORE
-            index = base + self._coder.bits("card_key", index - base if self._encoding else 0, likely.NEAR_BITS)
+            index = base + self._coder.bits(
+                "card_key", index - base if self._encoding else 0, likely.NEAR_BITS
+            )
         elif count:
             index = self._coder.uniform("card_key", index, count)
         if index < 0 or index >= count:
             raise OutOfRange("card_key", -1, "beyond the roster")
         return index
 
-    def _reference(self, out: Record) -> "_Seen | None":
+    def _reference(self, out: Record) -> "tuple[Record, int, int] | None":
         """The sequence referred to, as a distance back; returns what is known of it where this frame holds it."""
         coder = self._coder
         own = self._first + len(self._seen)
@@ -277,11 +198,12 @@ class Model:
 
     # What is usually as expected.
 
-    def _record_programme(self, out: Record, seen: "_Seen | None") -> None:
+    def _record_programme(self, out: Record, seen: "tuple[Record, int, int] | None") -> None:
         """The programme: the last one's (or that of the record referred to), or another."""
         coder = self._coder
         tables = self._tables
-        programme = seen.programme if seen else self._programme
+        # A goods-received record has no programme of its own.
+        programme = getattr(seen[0], "programme", self._programme) if seen else self._programme
         actual = out.programme if self._encoding else programme
         table = likely.RATHER if programme == tables.programme else likely.EVEN
         if coder.choice("programme", 1 if actual != programme else 0, table):
@@ -293,19 +215,22 @@ class Model:
         if not self._encoding:
             out.programme = programme
 
-    def _fields(self, out: Record, kind: int, plan: _Plan, application: int) -> int:
+    def _fields(self, out: Record, kind: int, plan: Plan, application: int) -> int:
         """The predicted fields of the record; returns which fields of the proof depart from what is expected."""
         expected = self._expected(kind, application)
         names = plan.names
         mask = 0
-        actual = ()
+        actual: tuple[int, ...] = ()
         if self._encoding:
             actual = plan.read(out)  # type: ignore[operator]
             mask = _differences(actual, expected)
             if plan.has_proof and out.proof is not None:
                 said = prediction_proof.read(out.proof)
                 answer = self._proofs.expected(said[0], out.time_s, kind == records.REDEMPTION)
-                mask |= _differences(said, (application,) + answer) << len(names)
+                departing = _differences(said, answer)
+                if said[0] != application:
+                    departing |= 1
+                mask |= departing << len(names)
         mask = self._departures(kind, mask, plan.width)
         if mask:
             values = list(expected)
@@ -319,7 +244,7 @@ class Model:
                 setattr(out, names[i], expected[i])
         return mask >> len(names)
 
-    def _expected(self, kind: int, application: int) -> tuple:
+    def _expected(self, kind: int, application: int) -> tuple[int, ...]:
         """What is expected of the names in the kind's plan."""
         trust = self._trust
         tables = self._tables
@@ -345,7 +270,7 @@ class Model:
             return (trust, self._operator)
         return (trust,)
 
-    def _changed(self, out: Record, kind: int, values: tuple) -> None:
+    def _changed(self, out: Record, kind: int, values: tuple[int, ...]) -> None:
         """Expect from now on what this record says otherwise than expected."""
         self._trust = values[0]
         if kind == records.REDEMPTION:
@@ -392,22 +317,26 @@ class Model:
 
     # The rest of a record.
 
-    def _sent(self, out: Record, sent: tuple) -> None:
+    def _sent(self, out: Record, sent: tuple[tuple[str, int], ...]) -> None:
         """Fields without expectation."""
         coder = self._coder
         for name, width in sent:
-            value = getattr(out, name) if self._encoding else b"" if width else 0
-            value = coder.octets(name, value, width) if width else prediction_values.number(coder, name, value)
+            given = getattr(out, name) if self._encoding else None
+            value: object
+            if width:
+                value = coder.octets(name, given or b"", width)
+            else:
+                value = prediction_values.number(coder, name, given or 0)
             if not self._encoding:
                 setattr(out, name, value)
 
-    def _parts(self, out: Record, kind: int, seen: "_Seen | None") -> None:
+    def _parts(self, out: Record, kind: int, seen: "tuple[Record, int, int] | None") -> None:
         """Basket, amount, items, detail."""
         coder = self._coder
         if kind == records.REDEMPTION:
             due = self._tables.due_rupiah(self._programme, self._index)
             total = 0
-            items = ()
+            items: tuple[tuple[int, int, int], ...] = ()
             if out.tender != records.TENDER_CASH:
                 items, total = self._basket(out.items if self._encoding else (), due)
             amount = prediction_values.amount(coder, out.amount_rupiah if self._encoding else 0, total, due)
@@ -415,8 +344,10 @@ class Model:
                 out.items = items
                 out.amount_rupiah = amount
         elif kind == records.VOID:
-            likely_amount = seen.amount_rupiah if seen else 0
-            amount = prediction_values.amount(coder, out.amount_rupiah if self._encoding else 0, likely_amount, 0)
+            likely_amount = getattr(seen[0], "amount_rupiah", 0) if seen else 0
+            amount = prediction_values.amount(
+                coder, out.amount_rupiah if self._encoding else 0, likely_amount, 0
+            )
             if not self._encoding:
                 out.amount_rupiah = amount
         elif kind == records.STOCK_RECEIVED:
@@ -428,7 +359,9 @@ class Model:
             if not self._encoding:
                 out.detail = detail
 
-    def _basket(self, items: tuple, due_rupiah: int) -> tuple:
+    def _basket(
+        self, items: tuple[tuple[int, int, int], ...], due_rupiah: int
+    ) -> tuple[tuple[tuple[int, int, int], ...], int]:
         """(items, their total): a basket of the policy, or chosen items."""
         tables = self._tables
         place = tables.basket_of.get(items, 0) if self._encoding else 0
@@ -438,7 +371,9 @@ class Model:
         items = prediction_values.items(self._coder, items, tables)
         return items, likely.total_rupiah(items)
 
-    def _proof(self, out: Record, kind: int, mask: int, application: int, seen: "_Seen | None") -> None:
+    def _proof(
+        self, out: Record, kind: int, mask: int, application: int, seen: "tuple[Record, int, int] | None"
+    ) -> None:
         """The card proof: the fields in `mask` depart from what is expected, then ATC and AC."""
         proofs = self._proofs
         is_redemption = kind == records.REDEMPTION
@@ -448,7 +383,7 @@ class Model:
             if not self._encoding:
                 out.proof = None
             return
-        proof = out.proof if self._encoding else CardProof()
+        proof = (out.proof if self._encoding else None) or CardProof()
         if mask:
             actual = prediction_proof.read(proof) if self._encoding else ()
             values = proofs.departing(mask, actual, application, out.time_s, is_redemption)
@@ -458,8 +393,9 @@ class Model:
         else:
             proofs.application = application
             if not self._encoding:
-                values = (application,) + proofs.expected(application, out.time_s, is_redemption)
-        proofs.cryptogram(proof, seen.atc if seen else -1)
+                values = proofs.expected(application, out.time_s, is_redemption)
+        tap = getattr(seen[0], "proof", None) if seen else None
+        proofs.cryptogram(proof, tap.atc if tap is not None else -1)
         if not self._encoding:
             for i in range(len(prediction_proof.FIELDS)):
                 setattr(proof, prediction_proof.FIELDS[i], values[i])
@@ -474,7 +410,7 @@ def _range(gap: int) -> int:
     return place
 
 
-def _differences(actual: tuple, expected: tuple) -> int:
+def _differences(actual: tuple[object, ...], expected: tuple[object, ...]) -> int:
     """Bit i is set where the i-th values differ."""
     if actual == expected:
         return 0

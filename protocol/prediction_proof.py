@@ -2,14 +2,15 @@
 
 from protocol import civil_date, prediction_values, records
 from protocol import prediction_tables as likely
-from protocol.entropy import Decoder, Encoder
+from protocol.context import RosterView
+from protocol.entropy import Coder
 from protocol.prediction_tables import TYPICAL_FIELDS, Tables
 from protocol.records import CardProof
 
 FIELDS = ("application_index", "transaction_date", "un_attempt") + TYPICAL_FIELDS
 
 
-def read(proof: CardProof) -> tuple:
+def read(proof: CardProof) -> tuple:  # type: ignore[type-arg]
     """The values of `FIELDS`."""
     return (
         proof.application_index,
@@ -27,13 +28,15 @@ def read(proof: CardProof) -> tuple:
 class ProofModel:
     """The card proofs of one frame so far."""
 
-    def __init__(self, coder: "Encoder | Decoder", tables: Tables) -> None:
+    def __init__(self, coder: Coder, tables: Tables, roster: RosterView) -> None:
         self._coder = coder
         self._tables = tables
+        self._roster = roster
         # The application used last.
         self.application = 0
-        self._answers = {}
-        self._changing = {}
+        self._answers: dict[int, tuple] = {}  # type: ignore[type-arg]
+        self._expected: dict[int, tuple] = {}  # type: ignore[type-arg]
+        self._changing: dict[tuple[str, int], tuple[int, ...]] = {}
         self._atcs = likely.ATC_FIRST
         # The local day that was last asked for: its start and end, and its date.
         self._day_start_s = 0
@@ -43,30 +46,41 @@ class ProofModel:
     def expected_application(self, index: int, place: int) -> int:
         """The first application of the policy that the card has; the one used last where the roster does not know."""
         if index >= 0:
-            applications = self._tables.roster.applications(index, place)
+            applications = self._roster.applications(index, place)
             for i in range(len(self._tables.methods)):
                 if applications >> i & 1:
                     return i
         return self.application
 
-    def expected(self, application: int, time_s: int, is_redemption: bool) -> tuple:
-        """The values of `FIELDS` behind the first that a card of `application` is expected to give."""
+    def expected(self, application: int, time_s: int, is_redemption: bool) -> tuple:  # type: ignore[type-arg]
+        """The values of `FIELDS` that a card of `application` is expected to give."""
         if not self._day_start_s <= time_s < self._day_end_s:
+            self._expected = {}
             offset_minutes = self._tables.utc_offset_minutes
             into_day = (time_s + 60 * offset_minutes) % civil_date.SECONDS_PER_DAY
             self._day_start_s = time_s - into_day
             self._day_end_s = self._day_start_s + civil_date.SECONDS_PER_DAY
             self._date = civil_date.transaction_date(time_s, offset_minutes)
-        answer = self._answers.get((is_redemption, application))
-        return (self._date, 0) + (answer or self._tables.typical_answer(application, is_redemption))
+        key = application << 1 | is_redemption
+        values = self._expected.get(key)
+        if values is None:
+            answer = self._answers.get(key) or self._tables.typical_answer(application, is_redemption)
+            self._expected[key] = values = (application, self._date, 0) + answer
+        return values
 
-    def departing(self, mask: int, actual: tuple, application: int, time_s: int, is_redemption: bool) -> tuple:
+    def departing(
+        self,
+        mask: int,
+        actual: tuple,  # type: ignore[type-arg]
+        application: int,
+        time_s: int,
+        is_redemption: bool,
+    ) -> tuple:  # type: ignore[type-arg]
         """The values of `FIELDS` where those in `mask` depart from what is expected; `actual` is () when decoding."""
         if mask & 1:
             application = prediction_values.number(self._coder, FIELDS[0], actual[0] if actual else 0)
         self.application = application
-        values = [application]
-        values.extend(self.expected(application, time_s, is_redemption))
+        values = list(self.expected(application, time_s, is_redemption))
         for i in range(1, len(FIELDS)):
             if mask >> i & 1:
                 given = actual[i] if actual else None
@@ -76,15 +90,19 @@ class ProofModel:
                     values[i] = self._like(FIELDS[i], given or b"", values[i])
         return tuple(values)
 
-    def remember(self, values: tuple, is_redemption: bool) -> None:
+    def remember(self, values: tuple, is_redemption: bool) -> None:  # type: ignore[type-arg]
         """Expect the answer in `values` of the next card that has this application."""
-        self._answers[(is_redemption, values[0])] = values[3:]
+        key = values[0] << 1 | is_redemption
+        self._answers[key] = values[3:]
+        self._expected.pop(key, None)
 
     def _like(self, field: str, value: bytes, expected: bytes) -> bytes:
         """Octets that resemble `expected`. Where those octets change that changed last time, they alone are sent."""
         coder = self._coder
         length = len(expected)
-        if field == "iad" and coder.choice(field, 1 if coder.encoding and len(value) != length else 0, likely.RATHER):
+        if field == "iad" and coder.choice(
+            field, 1 if coder.encoding and len(value) != length else 0, likely.RATHER
+        ):
             length = coder.uniform(field, len(value), records.IAD_OCTETS_MAX + 1)
             return coder.octets(field, value, length)
         known = self._changing.get((field, self.application), ())
@@ -104,7 +122,8 @@ class ProofModel:
 
     def cryptogram(self, proof: CardProof, before: int) -> None:
         """ATC and AC of `proof`: the ATC counted on from the same card's tap `before` (-1: none in this frame), else
-        by range. Both go as one number, since each step of the coder costs time."""
+        by range. Both go as one number, since each step of the coder costs time.
+        """
         coder = self._coder
         encoding = coder.encoding
         atc = proof.atc if encoding else 0

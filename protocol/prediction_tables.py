@@ -3,7 +3,7 @@
 Every weight here is normative: changing one changes the octets and needs a new codec number.
 """
 
-from protocol import civil_date, records
+from protocol import civil_date
 from protocol.entropy import cumulate, scaled
 
 # As expected, or not: by how sure the expectation is.
@@ -101,10 +101,12 @@ TYPICAL_FIELDS = ("pan_sequence", "cid", "aip", "tvr", "cvm_results", "iad")
 
 
 class Tables:
-    """What the model derives once from a context: months, programmes, prices, baskets and what cards usually answer."""
+    """What the model derives once from a context: months, programmes, prices, baskets and what cards usually answer.
+
+    It keeps no roster: a gateway holds many contexts, and rosters are large.
+    """
 
     def __init__(self, context: object) -> None:
-        self.roster = context.roster  # type: ignore[attr-defined]
         self.grants = context.grants  # type: ignore[attr-defined]
         policy = context.policy  # type: ignore[attr-defined]
         first = context.first_grant()  # type: ignore[attr-defined]
@@ -114,10 +116,13 @@ class Tables:
         self.other_programme = cumulate(scaled([8] * len(self.programmes) + [1], PROGRAMME_TOTAL))
         self.utc_offset_minutes = policy.utc_offset_minutes
         # Where the grant's month starts, in local time.
-        self.start_s = civil_date.period_start_s(first.period) - 60 * policy.utc_offset_minutes if first else 0
+        self.start_s = (
+            civil_date.period_start_s(first.period) - 60 * policy.utc_offset_minutes if first else 0
+        )
         self.methods = [application.method for application in policy.applications]
         self.typical = [
-            tuple([getattr(application, name) for name in TYPICAL_FIELDS]) for application in policy.applications
+            tuple([getattr(application, name) for name in TYPICAL_FIELDS])
+            for application in policy.applications
         ]
         self.commodities = [entry[0] for entry in policy.commodities]
         self.prices = {}
@@ -130,9 +135,9 @@ class Tables:
         for place in range(len(self.baskets) - 1, 0, -1):
             self.basket_of[self.baskets[place]] = place
         self._weights = [basket[0] for basket in policy.baskets]
-        self._basket_tables = {}
+        self._basket_tables: dict[int, tuple[tuple[tuple[int, int, int], ...], bytes, int, int]] = {}
 
-    def period_and_lease(self, programme: int) -> tuple:
+    def period_and_lease(self, programme: int) -> tuple[int, int]:
         """What the grant in force for a programme makes expected."""
         grant = self.grants.get(programme)
         return (grant.period, grant.number) if grant else (24000, 0)
@@ -142,7 +147,7 @@ class Tables:
         grant = self.grants.get(programme)
         return int(grant.amount_rupiah(index)) if grant and index >= 0 else 0
 
-    def basket_table(self, due_rupiah: int) -> tuple:
+    def basket_table(self, due_rupiah: int) -> tuple[tuple[tuple[int, int, int], ...], bytes, int, int]:
         """The likelihood of chosen items (symbol 0) and of each basket for a family that is due `due_rupiah`."""
         table = self._basket_tables.get(due_rupiah)
         if table is None:
@@ -155,7 +160,7 @@ class Tables:
                 self._basket_tables[due_rupiah] = table
         return table
 
-    def typical_answer(self, application: int, is_redemption: bool) -> tuple:
+    def typical_answer(self, application: int, is_redemption: bool) -> tuple[object, ...]:
         """`TYPICAL_FIELDS` of a policy application (the first one's for an unknown application)."""
         typical = self.typical[application if application < len(self.typical) else 0]
         # A second tap decides nothing: it asks for an AAC, whose CID is 0.
@@ -171,7 +176,7 @@ def tables_of(context: object) -> Tables:
     return tables
 
 
-def total_rupiah(items: tuple) -> int:
+def total_rupiah(items: tuple[tuple[int, int, int], ...]) -> int:
     """What items cost: price per unit times hundredths of the unit, each rounded down to a rupiah."""
     total = 0
     for _, quantity_hundredths, price_rupiah in items:

@@ -258,6 +258,7 @@ def _pack(run: _Run, source: object, base: int) -> bytes:
     """Fixed fields of `source` as octets."""
     values = tuple([getattr(source, name) for name in run.names])
     try:
+        # lumbung: fits - read back below
         out = struct.pack(run.form, *values)
     except _PACK_ERRORS:
         out = b""
@@ -290,6 +291,7 @@ def _encode_items(items: tuple[tuple[int, int, int], ...], base: int) -> bytes:
         commodity, quantity, price = item
         if not (0 < commodity <= 0xFF and 0 < quantity <= 0xFFFF and 0 <= price <= AMOUNT_RUPIAH_MAX):
             _check(ITEM_FIELDS, item, base + len(out))
+        # lumbung: fits - checked just above
         out.extend(struct.pack(_ITEM_FORMAT, commodity, quantity, price))
     return bytes(out)
 

@@ -33,7 +33,8 @@ _EMPTY_CARD = bytes(CARD_OCTETS)
 
 class Card:
     """One card of a family: `card_key` (8), `applications` (bit i: policy application i), `verifier` of the aid PIN
-    (16) and `bound_application`: 255 while the verifier is unbound, else the application whose certificate keys it."""
+    (16) and `bound_application`: 255 while the verifier is unbound, else the application whose certificate keys it.
+    """
 
     card_key: bytes
     applications: int
@@ -48,7 +49,7 @@ class Entry:
     hamlet: int
     slot: int
     delegate: int
-    cards: tuple
+    cards: tuple[Card, ...]
 
 
 class Header:
@@ -116,7 +117,7 @@ def decode_entry(data: bytes) -> Entry:
     source.number("reserved", 1, 0, 0)
     entry.delegate = _delegate(source.number("delegate", 2))
     source.number("reserved", 2, 0, 0)
-    cards = []
+    cards: list[Card] = []
     for at in CARD_AT:
         if bytes(data[at : at + CARD_OCTETS]) != _EMPTY_CARD:
             if at != CARD_AT[len(cards)]:
@@ -158,12 +159,12 @@ def _delegate(index: int) -> int:
     return index
 
 
-def encode(number: int, entries: list) -> bytes:
+def encode(number: int, entries: list[Entry]) -> bytes:
     """A whole roster: header and entries."""
     return encode_header(number, len(entries)) + b"".join([encode_entry(entry) for entry in entries])
 
 
-def decode(data: bytes) -> tuple:
+def decode(data: bytes) -> tuple[Header, list[Entry]]:
     """(header, entries) of a whole roster."""
     header = decode_header(data)
     source = Reader(data, HEADER_OCTETS)
@@ -177,7 +178,7 @@ def octets(count: int) -> int:
     return HEADER_OCTETS + count * ENTRY_OCTETS
 
 
-def card_keys(entry_octets: bytes) -> list:
+def card_keys(entry_octets: bytes) -> list[bytes]:
     """The card keys in one entry's octets, without decoding the rest (used to build the index)."""
     return [bytes(entry_octets[at : at + 8]) for at in CARD_AT if any(entry_octets[at : at + 8])]
 

@@ -3,7 +3,7 @@
 from protocol.octets import Reader, Writer
 from protocol.records import SEQUENCE_MAX, TRUST_NETWORK
 
-# (name, octets, most)
+# Name, octets and most (-1: what the width holds) of each field in order.
 _FIELDS = (
     ("time_s", 4, -1),
     ("time_trust", 1, TRUST_NETWORK),

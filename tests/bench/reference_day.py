@@ -75,7 +75,9 @@ class Draw:
     def octets(self, length: int) -> bytes:
         """Up to 32 octets."""
         self._count += 1
-        return hashlib.sha256(b"lumbung reference day" + self._label + self._count.to_bytes(4, "big")).digest()[:length]
+        return hashlib.sha256(
+            b"lumbung reference day" + self._label + self._count.to_bytes(4, "big")
+        ).digest()[:length]
 
     def below(self, bound: int) -> int:
         """A number in 0..bound-1, even to within 2^-32 or better."""
@@ -104,13 +106,16 @@ class RosterInMemory(context.RosterView):
         self._index = {card[0]: i for i, cards in enumerate(entries) for card in cards}
 
     def find(self, card_key: bytes) -> int:
+        """See `RosterView`."""
         return self._index.get(card_key, -1)
 
     def card_key(self, index: int, place: int) -> bytes:
+        """See `RosterView`."""
         cards = self.entries[index]
         return cards[place][0] if place < len(cards) else b""
 
     def applications(self, index: int, place: int) -> int:
+        """See `RosterView`."""
         cards = self.entries[index]
         return cards[place][1] if place < len(cards) else 0
 
@@ -174,10 +179,11 @@ def _grants(draw: Draw, held_policy: policy.Policy, roster: RosterInMemory) -> d
     """Programme 1: food for all; programme 2: cash for every second family."""
     food = [(i, 400_000) for i in range(FAMILIES) if draw.percent(10)]
     amounts = (225_000, 375_000, 500_000, 750_000)
-    cash = []
-    for i in range(FAMILIES):
-        if draw.percent(50):
-            cash.append((i, amounts[draw.below(4)] if draw.percent(80) else 1000 * (100 + draw.below(900))))
+    cash = [
+        (i, amounts[draw.below(4)] if draw.percent(80) else 1000 * (100 + draw.below(900)))
+        for i in range(FAMILIES)
+        if draw.percent(50)
+    ]
     grants = {}
     for programme, default, exceptions in ((1, 200_000, food), (2, 0, cash)):
         out = grant.Grant()
@@ -343,7 +349,7 @@ def build(variant: str = "reference") -> Day:
     for index in _visitors(Draw("visitors"), settings.get("ordered", True)):
         time_s += _gap_s(gaps, settings.get("gaps", "busy"))
         # One stream of draws per family, so that variants differ in nothing but what they are named for.
-        sales = Draw("family %d" % index)
+        sales = Draw(f"family {index}")
         sale = _redemption(sales, held, index, time_s, settings)
         batch.append(sale)
         number = SEQUENCE_FIRST + len(batch) - 1

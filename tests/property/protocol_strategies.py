@@ -35,7 +35,9 @@ CARD_KEYS = st.one_of(st.sampled_from(ROSTER_KEYS), octets(8))
 # What real records look like, so that the codec's expectations are met and missed.
 USUAL = {
     "time_s": st.one_of(
-        uint(4), st.integers(reference_day.OPENING_S, reference_day.OPENING_S + 90000), st.just(reference_day.OPENING_S)
+        uint(4),
+        st.integers(reference_day.OPENING_S, reference_day.OPENING_S + 90000),
+        st.just(reference_day.OPENING_S),
     ),
     "programme": st.one_of(st.sampled_from([1, 1, 2]), uint(1, 1)),
     "period": st.one_of(st.just(reference_day.PERIOD), uint(2, 24000, 36000)),
@@ -45,7 +47,8 @@ USUAL = {
     ),
     "card_key": CARD_KEYS,
     "reference_sequence": st.one_of(
-        st.integers(reference_day.SEQUENCE_FIRST - 3, reference_day.SEQUENCE_FIRST + 9), uint(3, 1, records.SEQUENCE_MAX)
+        st.integers(reference_day.SEQUENCE_FIRST - 3, reference_day.SEQUENCE_FIRST + 9),
+        uint(3, 1, records.SEQUENCE_MAX),
     ),
 }
 
@@ -60,7 +63,9 @@ def proofs(draw: st.DrawFn, time_s: int) -> CardProof:
     if draw(st.booleans()):
         known = CONTEXT.policy.applications[draw(st.integers(0, 1))]
         proof.application_index = known.application_index
-        for name in draw(st.sets(st.sampled_from(["pan_sequence", "cid", "aip", "tvr", "cvm_results", "iad"]))):
+        for name in draw(
+            st.sets(st.sampled_from(["pan_sequence", "cid", "aip", "tvr", "cvm_results", "iad"]))
+        ):
             setattr(proof, name, getattr(known, name))
         proof.un_attempt = draw(st.integers(0, 1))
     return proof
@@ -112,7 +117,8 @@ def canonical(draw: st.DrawFn) -> bytes:
 @st.composite
 def batches(draw: st.DrawFn, most: int = 12) -> list[bytes]:
     """Records of one frame: drawn ones, ones of the reference day, small changes of the one before; an adoption ends
-    it."""
+    it.
+    """
     batch: list[bytes] = []
     for _ in range(draw(st.integers(1, most))):
         if batch and batch[-1][0] == records.ADOPTION:
