@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gateway.contexts import HeldContext
 from gateway.terminals import TerminalView
 from gateway.verdicts import ChainRecord, Fault, Judgement, Outcome, SealedRun, Verdict
 from gateway.waiting import WaitingFrame
@@ -55,9 +54,9 @@ def _open_records(raw: bytes, header: Header, view: TerminalView) -> WaitingFram
         raise OutOfRange("count", 8, "runs past the last sequence")
     seal_at = len(raw) - frame.SEAL_OCTETS if header.sealed else len(raw)
     batch = WaitingFrame(0, header.first, header.count, None, bytes(raw[seal_at:]), seal_at)
-    contexts: list[HeldContext] = view.history.held
+    contexts: list[object] = list(view.history.held)
     if view.waiting:
-        contexts = contexts + view.history.prospects(view.waiting.adoptions())
+        contexts += view.history.prospects(view.waiting.adoptions())
     try:
         batch.records = frame.open_records(raw, contexts, view.keys.up).records
     except UnknownContext:

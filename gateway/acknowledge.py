@@ -1,0 +1,85 @@
+"""Builds the frames that go down: signed acknowledgements and grants, encrypted under the current epoch's keys."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from gateway import signatures
+from gateway.keys import GatewayCipher
+from gateway.store.interface import Reader, RecordState, TerminalRow
+from protocol import acknowledgement, frame
+
+_OVERHEAD_OCTETS = frame.HEADER_OCTETS + frame.TAG_OCTETS + acknowledgement.SIGNATURE_OCTETS
+_STATES_PER_OCTET = 4
+_TOLD = {
+    RecordState.PENDING: acknowledgement.PENDING,
+    RecordState.SETTLED: acknowledgement.SETTLED,
+    RecordState.REFUSED: acknowledgement.REFUSED,
+    RecordState.DISPUTED: acknowledgement.DISPUTED,
+    # Booked without money: for the terminal that is as final as settled.
+    RecordState.RECORDED: acknowledgement.SETTLED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """The gateway's acknowledgement key under its certified epoch."""
+
+    epoch: int
+    key: ec.EllipticCurvePrivateKey
+
+
+def room_for_states(octets_max: int, gaps: int) -> int:
+    """How many settlement states fit beside `gaps` gaps in a frame of `octets_max`."""
+    octets = octets_max - _OVERHEAD_OCTETS - acknowledgement.octets(gaps, 0)
+    return max(0, min(acknowledgement.STATES_MAX, octets * _STATES_PER_OCTET))
+
+
+def build(
+    reader: Reader,
+    terminal: TerminalRow,
+    signer: Signer,
+    cipher: GatewayCipher,
+    counter: int,
+    time_s: int,
+    states_first: int,
+    octets_max: int,
+) -> tuple[bytes, int]:
+    """(frame, sequence behind the last state told) of one acknowledgement.
+
+    The window of states starts at `states_first` and takes what room there is up to what settlement has answered.
+    """
+    body = acknowledgement.Acknowledgement()
+    body.epoch = signer.epoch
+    body.time_s = time_s
+    body.sealed_through = terminal.sealed_through
+    body.chain_digest = (terminal.chain or bytes(acknowledgement.DIGEST_OCTETS))[
+        : acknowledgement.DIGEST_OCTETS
+    ]
+    body.reclaim_through = min(terminal.booked_through, terminal.sealed_through)
+    body.gaps = tuple(tuple(gap) for gap in json.loads(terminal.gaps)[: acknowledgement.GAPS_MAX])
+    room = room_for_states(octets_max, len(body.gaps))
+    last = min(terminal.booked_through, states_first + room - 1)
+    rows = reader.records(terminal.kid, states_first, last) if last >= states_first else []
+    body.states_first = states_first if rows else 0
+    body.states = tuple(_TOLD[row.state] for row in rows)
+    encoded = acknowledgement.encode(body)
+    message = acknowledgement.signed_message(terminal.kid, counter, encoded)
+    signed = encoded + signatures.sign(signer.key, message)
+    octets = frame.encode_counter(
+        frame.CLASS_DOWN, frame.DOWN_ACKNOWLEDGEMENT, terminal.kid, counter, signed, cipher
+    )
+    return octets, states_first + len(rows)
+
+
+def build_grant(kid: int, signed_grant: bytes, cipher: GatewayCipher, counter: int) -> bytes:
+    """A grant on its way down; the authority signed it, the gateway only carries it."""
+    return frame.encode_counter(frame.CLASS_DOWN, frame.DOWN_GRANT, kid, counter, signed_grant, cipher)
+
+
+def build_epoch(kid: int, certificate: bytes, counter: int) -> bytes:
+    """An epoch certificate in clear: a terminal needs it to read anything else."""
+    return frame.encode_clear(frame.CLEAR_EPOCH_CERTIFICATE, kid, counter, certificate)

@@ -1,0 +1,290 @@
+"""The acknowledger thread: tells terminals where they stand, each at most so often, and carries grants to them."""
+
+from __future__ import annotations
+
+import heapq
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from concurrent.futures import CancelledError
+from dataclasses import dataclass
+
+import structlog
+
+from gateway import acknowledge, keys, signatures
+from gateway.acknowledge import Signer
+from gateway.batch import Contact
+from gateway.config import Acknowledge
+from gateway.documents import Document, Kind
+from gateway.down_counter import DownCounter
+from gateway.errors import GatewayError
+from gateway.keys import GatewayCipher, GatewayKey, KeyRing
+from gateway.store.interface import Reader, TerminalRow
+from gateway.writer import RESTORED
+from protocol import certificates, records
+
+_LOG = structlog.get_logger("acknowledger")
+_IDLE_S = 0.5
+_STATES_RECALLED = 255
+"""Sealed records whose state is told anew to a terminal that this process has not told anything yet."""
+_TERMINALS_MAX = 50_000
+
+
+@dataclass(slots=True)
+class _Told:
+    """What this process has told one terminal: `cursor` is the next record whose state is to be told."""
+
+    cursor: int
+    due_s: float = 0.0
+    epoch: int = 0
+    counter: int = 0
+    unconfirmed_from: int = 0
+    grant_due_s: float = 0.0
+    heard_epoch: int | None = None
+    cipher: GatewayCipher | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Epoch:
+    """The epoch certificate in force."""
+
+    number: int
+    issued_s: int
+    octets: bytes
+    key: GatewayKey
+    is_first: bool
+
+
+class Acknowledger:
+    """`send` hands a frame to the channel; `is_ready` tells whether it would take one."""
+
+    def __init__(
+        self,
+        reader: Reader,
+        ring: KeyRing,
+        counter: DownCounter,
+        config: Acknowledge,
+        send: Callable[[int, bytes], bool],
+        is_ready: Callable[[], bool],
+        clock_s: Callable[[], int] = lambda: int(time.time()),
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._reader = reader
+        self._ring = ring
+        self._counter = counter
+        self._config = config
+        self._send = send
+        self._is_ready = is_ready
+        self._clock_s = clock_s
+        self._monotonic = monotonic
+        self._changed = threading.Condition()
+        self._news: list[tuple[int, Contact | None, int]] = []
+        self._told: OrderedDict[int, _Told] = OrderedDict()
+        self._due: list[tuple[float, int]] = []
+        self._dirty: set[int] = set()
+        self._tokens = float(config.per_second_max)
+        self._filled_s = monotonic()
+        self._epoch: _Epoch | None = None
+        self._epoch_stale = True
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="acknowledger", daemon=True)
+        self.sent = 0
+        self.last_error = ""
+
+    # What other threads call.
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 10.0) -> None:
+        """End; what is owed then is asked for again by the terminals."""
+        self._stopping.set()
+        with self._changed:
+            self._changed.notify()
+        if self._thread.ident is not None:
+            self._thread.join(timeout_s)
+
+    @property
+    def is_alive(self) -> bool:
+        """Tell whether the thread runs."""
+        return self._thread.is_alive()
+
+    def contacts(self, contacts: Mapping[int, Contact]) -> None:
+        """These terminals were heard, and what they sent is committed."""
+        self._note([(kid, contact, 0) for kid, contact in contacts.items()])
+
+    def settled(self, lowest: Mapping[int, int]) -> None:
+        """Settlement has answered: kid -> lowest sequence whose state changed."""
+        self._note([(kid, None, sequence) for kid, sequence in lowest.items()])
+
+    def published(self, kids: list[int]) -> None:
+        """Documents have come in; `kids` have a new grant."""
+        self._epoch_stale = True
+        self._note([(kid, None, 0) for kid in kids])
+
+    def _note(self, news: list[tuple[int, Contact | None, int]]) -> None:
+        with self._changed:
+            self._news += news
+            self._changed.notify()
+
+    # The thread.
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            with self._changed:
+                if not self._news:
+                    self._changed.wait(self._pause_s())
+                news, self._news = self._news, []
+            try:
+                for kid, contact, settled_from in news:
+                    self._take(kid, contact, settled_from)
+                self._answer()
+            except (GatewayError, CancelledError, TimeoutError) as failure:
+                self.last_error = str(failure) or type(failure).__name__
+                _LOG.error("cannot acknowledge", error=self.last_error)
+                self._stopping.wait(_IDLE_S)
+
+    def _pause_s(self) -> float:
+        if not self._due:
+            return _IDLE_S
+        return min(_IDLE_S, max(0.005, self._due[0][0] - self._monotonic()))
+
+    def _take(self, kid: int, contact: Contact | None, settled_from: int) -> None:
+        """One piece of news: rewind what is to be told, and put the terminal in line."""
+        told = self._told_of(kid)
+        if told is None:
+            return
+        if settled_from:
+            told.cursor = min(told.cursor, settled_from)
+        elif contact is None:
+            told.grant_due_s = 0.0
+        elif contact.report is not None:
+            told.grant_due_s = min(told.grant_due_s, self._monotonic())
+            self._hear(told, (contact.report.echo_epoch, contact.report.echo_counter))
+        elif contact.repeated_from:
+            told.cursor = min(told.cursor, contact.repeated_from)
+        self._line_up(kid, told)
+
+    def _hear(self, told: _Told, echo: tuple[int, int]) -> None:
+        """The last acknowledgement that the terminal has applied: if it is not our last, tell again what it missed."""
+        if echo != (told.epoch, told.counter) and told.unconfirmed_from:
+            told.cursor = min(told.cursor, told.unconfirmed_from)
+        told.unconfirmed_from = 0
+        told.heard_epoch = echo[0]
+
+    def _told_of(self, kid: int) -> _Told | None:
+        told = self._told.get(kid)
+        if told is None:
+            row = self._reader.terminal(kid)
+            if row is None:
+                return None
+            told = self._told[kid] = _Told(max(1, row.sealed_through - _STATES_RECALLED + 1))
+            if len(self._told) > _TERMINALS_MAX:
+                self._told.popitem(last=False)
+        return told
+
+    def _line_up(self, kid: int, told: _Told) -> None:
+        if kid not in self._dirty:
+            self._dirty.add(kid)
+            heapq.heappush(self._due, (max(told.due_s, self._monotonic()), kid))
+
+    def _answer(self) -> None:
+        """Send to everybody whose turn has come, as fast as is allowed."""
+        now_s = self._monotonic()
+        rate = self._config.per_second_max
+        self._tokens = min(float(rate), self._tokens + (now_s - self._filled_s) * rate)
+        self._filled_s = now_s
+        if not self._due or not self._is_ready() or self._reader.value(RESTORED):
+            return
+        epoch = self._current_epoch()
+        if epoch is None:
+            return
+        while self._due and self._due[0][0] <= now_s and self._tokens >= 1:
+            _, kid = heapq.heappop(self._due)
+            self._dirty.discard(kid)
+            told = self._told_of(kid)
+            row = self._reader.terminal(kid)
+            if told is not None and row is not None and not row.revoked:
+                self._tokens -= 1
+                self._tell(row, told, epoch)
+        self.last_error = ""
+
+    def _tell(self, row: TerminalRow, told: _Told, epoch: _Epoch) -> None:
+        """One acknowledgement, and what else the terminal should have."""
+        now_s = self._monotonic()
+        if told.cipher is None or told.epoch != epoch.number:
+            agreement = certificates.decode_terminal(
+                row.certificate[: -signatures.SIGNATURE_OCTETS]
+            ).agreement_key
+            told.cipher = keys.down(epoch.key, row.kid, agreement, epoch.number)
+            told.epoch = epoch.number
+        if now_s >= told.grant_due_s:
+            told.grant_due_s = now_s + self._config.grant_interval_s
+            self._carry(row, told, told.cipher, epoch)
+        counter = self._counter.take()
+        signer = Signer(epoch.number, epoch.key.acknowledgement)
+        first = told.cursor
+        octets, told.cursor = acknowledge.build(
+            self._reader, row, signer, told.cipher, counter, self._clock_s(), first, self._config.octets_max
+        )
+        told.due_s = now_s + self._config.interval_ms / 1000
+        if not self._send(row.kid, octets):
+            told.cursor = first
+            self._line_up(row.kid, told)
+            return
+        self.sent += 1
+        told.counter = counter
+        if told.cursor > first:
+            told.unconfirmed_from = min(told.unconfirmed_from or first, first)
+        if told.cursor <= row.booked_through:
+            self._line_up(row.kid, told)
+
+    def _carry(self, row: TerminalRow, told: _Told, cipher: GatewayCipher, epoch: _Epoch) -> None:
+        """Send what the terminal has not adopted yet: the epoch certificate, and grants that fit its roster."""
+        if told.heard_epoch is not None and told.heard_epoch < epoch.number and not epoch.is_first:
+            self._send(row.kid, acknowledge.build_epoch(row.kid, epoch.octets, self._counter.take()))
+        for grant in self._owed_grants(row.kid):
+            self._send(row.kid, acknowledge.build_grant(row.kid, grant.octets, cipher, self._counter.take()))
+
+    def _owed_grants(self, kid: int) -> list[Document]:
+        granted = self._reader.documents(Kind.GRANT, kid)
+        if not granted:
+            return []
+        adopted: set[bytes] = set()
+        in_force = {records.SUBJECT_ROSTER: b"", records.SUBJECT_POLICY: b""}
+        for octets in self._reader.adoptions(kid):
+            record = records.decode(octets)
+            adopted.add(record.digest)
+            in_force[record.subject] = record.digest
+        newest: dict[int, Document] = {}
+        for grant in granted:
+            held = newest.get(grant.programme)
+            if held is None or grant.number > held.number:
+                newest[grant.programme] = grant
+        return [
+            grant
+            for grant in newest.values()
+            if grant.digest not in adopted
+            and in_force[records.SUBJECT_ROSTER] in (b"", grant.roster_digest)
+            and in_force[records.SUBJECT_POLICY] in (b"", grant.policy_digest)
+        ]
+
+    def _current_epoch(self) -> _Epoch | None:
+        """The greatest epoch that the authority has certified, if our clock is not before it."""
+        if self._epoch_stale:
+            self._epoch_stale = False
+            published = self._reader.documents(Kind.EPOCH)
+            self._epoch = None
+            if published:
+                newest = max(published, key=lambda document: document.number)
+                certificate = certificates.decode_epoch(newest.body)
+                key = self._ring.get(certificate.gateway_key_id)
+                is_first = len(published) == 1
+                self._epoch = _Epoch(newest.number, certificate.issued_s, newest.octets, key, is_first)
+        if self._epoch is not None and self._clock_s() < self._epoch.issued_s:
+            # A signed time that is wrong would move the terminals' clocks.
+            self.last_error = "the clock stands before the epoch certificate; set it"
+            return None
+        return self._epoch

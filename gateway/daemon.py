@@ -1,0 +1,218 @@
+"""The daemon: puts channel, writer, acknowledger and forwarder together, watches them, and stops them in order."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+
+from gateway import keys, publish, spool
+from gateway.acknowledger import Acknowledger
+from gateway.batch import Contact
+from gateway.channels.channel import Received
+from gateway.channels.mqtt import MqttChannel
+from gateway.config import Config
+from gateway.down_counter import DownCounter
+from gateway.errors import GatewayError
+from gateway.forwarder import Forwarder
+from gateway.publish import Publication, Publisher
+from gateway.settlement import SettlementClient
+from gateway.spool import Spooled
+from gateway.store.interface import Changes, Reader
+from gateway.store.sqlite import SqliteReader, SqliteStore
+from gateway.systemd import Notifier, from_process
+from gateway.verdicts import Outcome
+from gateway.writer import RESTORED, Writer
+
+_LOG = structlog.get_logger("daemon")
+HEALTH_FILE = "health.json"
+_TURN_S = 0.2
+_HEALTH_S = 2.0
+_STALLED_S = 20.0
+_COMMIT_TIMEOUT_S = 30.0
+_REJUDGED_MAX = 10_000
+
+
+class Part(Protocol):
+    """A thread of the daemon."""
+
+    @property
+    def is_alive(self) -> bool:
+        """Tell whether it runs."""
+
+    def start(self) -> None:
+        """Begin."""
+
+
+class Daemon:
+    """Built in `__init__`, which refuses what cannot work; run by `run` until `stop` is called or a part dies."""
+
+    def __init__(self, config: Config, notifier: Notifier | None = None) -> None:
+        self._config = config
+        self._notifier = notifier or from_process()
+        self._ring = keys.load(config.keys)
+        self._authority = publish.authority_key(Path(config.files.authority_public_key))
+        self._store = SqliteStore.create(config.data)
+        self._readers: list[SqliteReader] = []
+        self._reader = self._new_reader()
+        self.writer = Writer(self._store, self._ring, config.ingest, self._on_batch)
+        self.channel = MqttChannel(config.mqtt, self.writer.deliver)
+        counter = DownCounter(self._new_reader(), self.writer)
+        self.acknowledger = Acknowledger(
+            self._new_reader(),
+            self._ring,
+            counter,
+            config.acknowledge,
+            self.channel.send,
+            lambda: self.channel.is_ready,
+        )
+        self.forwarder: Forwarder | None = None
+        if config.settlement.url:
+            client = SettlementClient(config.settlement)
+            self.forwarder = Forwarder(
+                self._new_reader(),
+                self.writer,
+                self._ring,
+                client,
+                config.settlement,
+                self.acknowledger.settled,
+            )
+        self._stopping = threading.Event()
+
+    def _new_reader(self) -> SqliteReader:
+        reader = SqliteReader.open(self._config.data)
+        self._readers.append(reader)
+        return reader
+
+    def _on_batch(self, contacts: dict[int, Contact]) -> None:
+        self.acknowledger.contacts(contacts)
+
+    def stop(self) -> None:
+        """End `run`; may be called from a signal handler."""
+        self._stopping.set()
+
+    def run(self) -> int:
+        """Work until stopped; returns the exit status."""
+        parts: list[Part] = [self.writer, self.acknowledger, self.channel]
+        if self.forwarder:
+            parts.append(self.forwarder)
+        for part in parts:
+            part.start()
+        self._notifier.send("READY=1")
+        _LOG.info("started", data=str(self._config.data))
+        died = ""
+        health_due_s = 0.0
+        while not self._stopping.wait(_TURN_S):
+            died = next((type(part).__name__ for part in parts if not part.is_alive), "")
+            if died:
+                _LOG.critical("a part has died", part=died)
+                break
+            self._work_spool()
+            if time.monotonic() - self.writer.progress_s < _STALLED_S:
+                self._notifier.send("WATCHDOG=1")
+            if time.monotonic() >= health_due_s:
+                health_due_s = time.monotonic() + _HEALTH_S
+                self._write_health(is_running=True)
+        self._close()
+        return 1 if died else 0
+
+    def _close(self) -> None:
+        """Stop in the order in which nothing committed goes unacknowledged: writer first, then the channel."""
+        self._notifier.send("STOPPING=1")
+        if self.forwarder:
+            self.forwarder.stop()
+        self.writer.stop()
+        self.acknowledger.stop()
+        self.channel.stop()
+        self._write_health(is_running=False)
+        for reader in self._readers:
+            reader.close()
+        self._store.close()
+        _LOG.info("stopped")
+
+    # Orders from the command line.
+
+    def _work_spool(self) -> None:
+        for spooled in spool.waiting(self._config.data):
+            try:
+                told = self._obey(spooled)
+            except GatewayError as error:
+                _LOG.warning("order refused", order=spooled.order.value, error=str(error))
+                told = {"error": str(error), "exit_status": error.exit_status}
+            spool.answer(spooled, told)
+
+    def _obey(self, spooled: Spooled) -> dict[str, object]:
+        publisher = Publisher(self._reader, self._authority, self._ring, time.time_ns() // 1_000_000)
+        publication = publisher.check(spooled.order, spooled.octets, spooled.kid)
+        self.writer.submit(publication.changes, publication.forget).result(_COMMIT_TIMEOUT_S)
+        self._announce(publication)
+        _LOG.info("order obeyed", order=spooled.order.value, **publication.told)
+        return publication.told
+
+    def _announce(self, publication: Publication) -> None:
+        self.acknowledger.published(publication.granted)
+        if publication.registered:
+            again = rejudge(self._reader, self.writer, publication.registered)
+            _LOG.info("frames judged again", kid=f"{publication.registered:08x}", frames=again)
+
+    # Health.
+
+    def _write_health(self, *, is_running: bool) -> None:
+        path = self._config.data / HEALTH_FILE
+        beside = path.with_suffix(".part")
+        beside.write_text(json.dumps(self.health(is_running=is_running)), "utf-8")
+        beside.replace(path)
+
+    def health(self, *, is_running: bool) -> dict[str, object]:
+        """What `status` says about the running process."""
+        forwarder = self.forwarder
+        return {
+            "running": is_running,
+            "time_ms": time.time_ns() // 1_000_000,
+            "broker": {
+                "ready": is_running and self.channel.is_ready,
+                "generation": self.channel.generation,
+                "stale_receipts": self.channel.stale_receipts,
+                "error": self.channel.last_error,
+            },
+            "writer": {
+                "queued": self.writer.queued,
+                "batches": self.writer.batches,
+                "error": self.writer.last_error,
+            },
+            "acknowledgements": {
+                "sent": self.acknowledger.sent,
+                "error": self.acknowledger.last_error,
+                "stopped_because_restored": bool(self._reader.value(RESTORED)),
+            },
+            "settlement": {
+                "configured": forwarder is not None,
+                "last_success_ms": forwarder.last_success_ms if forwarder else 0,
+                "error": forwarder.last_error if forwarder else "",
+            },
+        }
+
+
+def rejudge(reader: Reader, writer: Writer, kid: int) -> int:
+    """Judge the frames again that came before the terminal's certificate did; returns how many."""
+    rows = [
+        row for row in reader.evidence(kid, _REJUDGED_MAX) if row.outcome == Outcome.UNKNOWN_TERMINAL.value
+    ]
+    for row in reversed(rows):
+        writer.deliver(Received(row.octets, ""))
+    # Behind the frames in the queue: if the process ends in between, they are only judged twice.
+    writer.submit(Changes(evidence_dropped=[row.evidence_id for row in rows]))
+    return len(rows)
+
+
+def run(config: Config) -> int:
+    """Run a daemon until SIGTERM or SIGINT; returns the exit status."""
+    daemon = Daemon(config)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: daemon.stop())
+    return daemon.run()

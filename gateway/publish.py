@@ -1,0 +1,155 @@
+"""Takes in what the authority has signed, and what the operator decides about a terminal: checked, then as changes."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from gateway import documents, signatures
+from gateway.documents import Document, Kind
+from gateway.errors import DocumentError, GatewayError, UnknownTerminalError
+from gateway.keys import KeyRing
+from gateway.store.interface import Changes, Reader, TerminalRow
+from gateway.writer import RESTORED
+from protocol import certificates
+
+_KID_OCTETS = 4
+_ROSTERS_TRIED = 512
+_POLICIES_TRIED = 16
+
+
+class Order(enum.StrEnum):
+    """What can be asked of the gateway from outside."""
+
+    POLICY = "policy"
+    ROSTER = "roster"
+    GRANT = "grant"
+    EPOCH = "epoch"
+    REGISTER = "register"
+    REVOKE = "revoke"
+    RESUME = "resume"
+
+
+@dataclass(slots=True)
+class Publication:
+    """Checked changes; `forget` as `Writer.submit` takes it; `granted` have a new grant; `told` is for the operator."""
+
+    changes: Changes
+    told: dict[str, object]
+    forget: list[int] | None = field(default_factory=list)
+    granted: list[int] = field(default_factory=list)
+    registered: int = 0
+
+
+def authority_key(path: Path) -> ec.EllipticCurvePublicKey:
+    """The authority's public key from its file."""
+    try:
+        octets = path.read_bytes()
+    except OSError as failure:
+        raise GatewayError(file=path, reason=failure.strerror) from failure
+    return signatures.load_public(octets)
+
+
+class Publisher:
+    """Checks one order against the authority's key and what the store holds."""
+
+    def __init__(
+        self, reader: Reader, authority: ec.EllipticCurvePublicKey, ring: KeyRing, now_ms: int
+    ) -> None:
+        self._reader = reader
+        self._authority = authority
+        self._ring = ring
+        self._now_ms = now_ms
+
+    def check(self, order: Order, octets: bytes, kid: int = 0) -> Publication:
+        """The changes that an order makes; raises a `GatewayError` that says why not."""
+        if order is Order.POLICY:
+            return self._document(documents.read_policy(self._authority, octets))
+        if order is Order.ROSTER:
+            return self._document(documents.read_roster(self._authority, octets))
+        if order is Order.GRANT:
+            return self._grant(octets, kid)
+        if order is Order.EPOCH:
+            return self._epoch(octets)
+        if order is Order.REGISTER:
+            return self._register(octets)
+        terminal = self._terminal(kid)
+        if order is Order.REVOKE:
+            changes = Changes(revoked=[kid], counters={"terminals_revoked": 1})
+            return Publication(changes, {"kid": f"{kid:08x}", "revoked": True}, [kid])
+        changes = Changes(stopped=[(kid, "")])
+        return Publication(changes, {"kid": f"{kid:08x}", "was": terminal.settlement_error})
+
+    def _terminal(self, kid: int) -> TerminalRow:
+        terminal = self._reader.terminal(kid)
+        if terminal is None:
+            raise UnknownTerminalError(kid=f"{kid:08x}")
+        return terminal
+
+    def _document(self, document: Document) -> Publication:
+        told: dict[str, object] = {
+            "kind": document.kind.value,
+            "number": document.number,
+            "digest": document.digest.hex(),
+        }
+        # Frames that wait for this document can be read once every view is made anew.
+        return Publication(Changes(documents=[document]), told, None)
+
+    def _grant(self, octets: bytes, kid: int) -> Publication:
+        self._terminal(kid)
+        policies = [document.digest for document in self._reader.documents(Kind.POLICY)[:_POLICIES_TRIED]]
+        rosters = [document.digest for document in self._reader.documents(Kind.ROSTER)[:_ROSTERS_TRIED]]
+        under = [(roster, policy) for roster in rosters for policy in policies]
+        document = documents.read_grant(self._authority, octets, kid, under)
+        publication = self._document(document)
+        publication.told |= {"kid": f"{kid:08x}", "programme": document.programme}
+        publication.forget = [kid]
+        publication.granted = [kid]
+        return publication
+
+    def _epoch(self, octets: bytes) -> Publication:
+        document, certificate = documents.read_epoch(self._authority, octets)
+        key = self._ring.get(certificate.gateway_key_id)
+        ours = key.request[_KID_OCTETS:]
+        if certificate.agreement_key + certificate.acknowledgement_key != ours:
+            raise DocumentError(
+                kind=document.kind.value, field="agreement_key", reason="not of this gateway's keys"
+            )
+        held = max((known.number for known in self._reader.documents(Kind.EPOCH)), default=-1)
+        if document.number < held:
+            raise DocumentError(kind=document.kind.value, field="epoch", number=document.number, held=held)
+        publication = self._document(document)
+        if document.number > held:
+            # A new epoch is how the authority says that a restored database may be trusted again.
+            publication.changes.values[RESTORED] = 0
+        publication.forget = []
+        return publication
+
+    def _register(self, octets: bytes) -> Publication:
+        document, certificate = documents.read_terminal(self._authority, octets)
+        kid = certificate.kid
+        known = self._reader.terminal(kid)
+        told: dict[str, object] = {"kid": f"{kid:08x}", "storage": certificate.storage}
+        if known is not None:
+            if known.certificate != octets:
+                raise DocumentError(
+                    kind=document.kind.value,
+                    field="kid",
+                    kid=f"{kid:08x}",
+                    reason="another one is registered",
+                )
+            return Publication(Changes(), told | {"already": True})
+        row = TerminalRow(kid, octets, self._first_key_id(), self._now_ms)
+        changes = Changes(terminals=[row], counters={"terminals_registered": 1})
+        return Publication(changes, told, [kid], registered=kid)
+
+    def _first_key_id(self) -> int:
+        """The gateway key that a terminal's lasting link keys come from: the one certified when it is registered."""
+        epochs = self._reader.documents(Kind.EPOCH)
+        if not epochs:
+            return self._ring.only.key_id
+        newest = max(epochs, key=lambda document: document.number)
+        return certificates.decode_epoch(newest.body).gateway_key_id

@@ -1,0 +1,112 @@
+"""What `status`, `records` and `evidence` say, as plain values; the command line turns them into tables or JSON."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from gateway.daemon import HEALTH_FILE
+from gateway.decode import record_values
+from gateway.store.interface import EvidenceRow, Reader, RecordRow, TerminalRow
+from gateway.store.lock import WriterLock
+from gateway.store.sqlite import LOCK_NAME
+from protocol import records, status
+from protocol.errors import ProtocolError
+
+_HEALTH_OLD_MS = 10_000
+
+
+def overview(reader: Reader, data: Path) -> dict[str, Any]:
+    """Everything about the gateway at a glance."""
+    return {
+        "health": health(data),
+        "totals": asdict(reader.totals(None)),
+        "outbox_runs": reader.outbox_count(),
+        "requests": [asdict(request) for request in reader.open_requests()],
+        "terminals": [_terminal(reader, row) for row in reader.terminals()],
+        "conflicts": [
+            {"kid": f"{row.kid:08x}", "sequence": row.sequence, "received_ms": row.received_ms}
+            for row in reader.conflicts(None)
+        ],
+        "counters": reader.counters(),
+    }
+
+
+def health(data: Path) -> dict[str, Any]:
+    """What the running daemon last said about itself; `running` is whether there is one."""
+    try:
+        told: dict[str, Any] = json.loads((data / HEALTH_FILE).read_text("utf-8"))
+    except (OSError, ValueError):
+        told = {}
+    told["running"] = bool(told.get("running")) and WriterLock.is_held(data / LOCK_NAME)
+    told["stale"] = time.time_ns() // 1_000_000 - told.get("time_ms", 0) > _HEALTH_OLD_MS
+    return told
+
+
+def _terminal(reader: Reader, row: TerminalRow) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "kid": f"{row.kid:08x}",
+        "state": _state(row),
+        "sealed_through": row.sealed_through,
+        "booked_through": row.booked_through,
+        "frozen_from": row.frozen_from,
+        "gaps": json.loads(row.gaps),
+        "waiting_frames": len(reader.waiting(row.kid)),
+        "settlement_error": row.settlement_error,
+        "last_seen_ms": row.last_seen_ms,
+        "report": None,
+        "totals": asdict(reader.totals(row.kid)),
+    }
+    try:
+        told["report"] = vars(status.decode(row.status)) if row.status else None
+    except ProtocolError:
+        told["report"] = None
+    return told
+
+
+def _state(row: TerminalRow) -> str:
+    if row.revoked:
+        return "revoked"
+    if row.frozen_from:
+        return "frozen"
+    return "stopped" if row.settlement_error else "active"
+
+
+def record(row: RecordRow) -> dict[str, Any]:
+    """One sealed record for a list."""
+    return {
+        "kid": f"{row.kid:08x}",
+        "sequence": row.sequence,
+        "kind": records.name(row.kind),
+        "time_s": row.time_s,
+        "amount_rupiah": row.amount_rupiah,
+        "state": row.state.name.lower(),
+        "reason": row.reason,
+        "repeats_card_use": row.repeats_card_use,
+        "has_seal": bool(row.seal),
+    }
+
+
+def record_in_full(row: RecordRow) -> dict[str, Any]:
+    """One sealed record with every field and its octets."""
+    return record(row) | {
+        "fields": record_values(row.octets),
+        "octets": row.octets.hex(),
+        "chain": row.chain.hex(),
+    }
+
+
+def evidence(row: EvidenceRow) -> dict[str, Any]:
+    """One refused frame for a list."""
+    return {
+        "id": row.evidence_id,
+        "kid": f"{row.kid:08x}",
+        "outcome": row.outcome,
+        "fault": asdict(row.fault) if row.fault else None,
+        "received_ms": row.received_ms,
+        "channel": row.channel,
+        "octets": len(row.octets),
+    }

@@ -1,0 +1,181 @@
+"""The settlement service as the gateway calls it: segments of a chain with all evidence, answers per record."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+
+from gateway import config as configuration
+from gateway import keys, signatures
+from gateway.config import Settlement
+from gateway.errors import SettlementRefusedError, SettlementUnavailableError
+from gateway.keys import KeyRing
+from gateway.store.interface import Reader, RecordRow, RecordState, TerminalRow
+from protocol import certificates, chain, records, unpredictable_number
+
+# The service itself is fine, but not for us or not now: these are ours to mend or to wait for.
+_RETRIED_4XX = (401, 403, 404, 408, 425, 429)
+_CLIENT_ERROR = range(400, 500)
+_OK = 200
+_STATES = {
+    "settled": RecordState.SETTLED,
+    "refused": RecordState.REFUSED,
+    "disputed": RecordState.DISPUTED,
+    "recorded": RecordState.RECORDED,
+}
+_REASON_MAX = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Records `first` to `last` of one terminal, all kinds, ending at a seal; `rows` are the records."""
+
+    terminal: TerminalRow
+    rows: list[RecordRow]
+    content: dict[str, Any]
+
+    @property
+    def kid(self) -> int:
+        """Whose records they are."""
+        return self.terminal.kid
+
+    @property
+    def first(self) -> int:
+        """Sequence of the first record."""
+        return self.rows[0].sequence
+
+    @property
+    def last(self) -> int:
+        """Sequence of the last record, which is sealed."""
+        return self.rows[-1].sequence
+
+
+def segment(reader: Reader, ring: KeyRing, kid: int, first: int, last: int) -> Segment:
+    """The evidence for a range: certificate, chain, records, seal, unpredictable numbers, frames as received."""
+    terminal = reader.terminal(kid)
+    assert terminal is not None
+    rows = reader.records(kid, first, last)
+    assert len(rows) == last - first + 1, "sealed records have no holes"
+    certificate = certificates.decode_terminal(terminal.certificate[: -signatures.SIGNATURE_OCTETS])
+    un_key = keys.lasting(ring.get(terminal.gateway_key_id), kid, certificate.agreement_key).un_key
+    if first > 1:
+        before = reader.chain(kid, first - 1, first - 1)[0].chain
+    else:
+        before = chain.start(kid, certificate.seal_key, certificate.agreement_key, un_key)
+    frames = reader.frames(sorted({row.frame_id for row in rows}))
+    content = {
+        "kid": f"{kid:08x}",
+        "certificate": terminal.certificate.hex(),
+        "un_key_commitment": hashlib.sha256(un_key).hexdigest(),
+        "first": first,
+        "chain_before": before.hex(),
+        "records": [row.octets.hex() for row in rows],
+        "seal": rows[-1].seal.hex(),
+        "unpredictable_numbers": _unpredictable_numbers(un_key, rows),
+        "frames": [frame.octets.hex() for frame in frames],
+    }
+    return Segment(terminal, rows, content)
+
+
+def _unpredictable_numbers(un_key: bytes, rows: list[RecordRow]) -> dict[str, str]:
+    """UN of every record with a card proof, which is never sent but follows from sequence and attempt."""
+    block = keys.aes_block(un_key)
+    found = {}
+    for row in rows:
+        if row.card_use is not None:
+            proof = records.decode(row.octets).proof
+            assert proof is not None
+            found[str(row.sequence)] = unpredictable_number.derive(
+                block, row.sequence, proof.un_attempt
+            ).hex()
+    return found
+
+
+def idempotency_key(segments: Sequence[Segment]) -> str:
+    """SHA-256 over kid (4), first (4), last (4) and the chain value at last (32) of every segment, in order."""
+    digest = hashlib.sha256()
+    for part in segments:
+        for number in (part.kid, part.first, part.last):
+            digest.update(number.to_bytes(4, "big"))
+        digest.update(part.rows[-1].chain)
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class RecordAnswer:
+    """What the service says about one record: `digest` is of the octets that it booked."""
+
+    sequence: int
+    digest: bytes
+    state: RecordState
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentAnswer:
+    """What the service says about one segment: an `error` ("gap", "seal", ...) or an answer per record."""
+
+    kid: int
+    error: str
+    expected_first: int
+    records: list[RecordAnswer]
+
+
+class SettlementClient:
+    """One connection to the service."""
+
+    def __init__(self, config: Settlement, transport: httpx2.BaseTransport | None = None) -> None:
+        token = configuration.secret(config.token, config.token_file)
+        self._client = httpx2.Client(
+            base_url=config.url,
+            timeout=config.timeout_s,
+            headers={"Authorization": f"Bearer {token}"} if token else {},
+            transport=transport,
+        )
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
+    def settle(self, segments: Sequence[Segment], key: str) -> list[SegmentAnswer]:
+        """Hand segments over.
+
+        Raises `SettlementUnavailableError` where a later attempt may succeed, `SettlementRefusedError` where none will.
+        """
+        body = {"segments": [part.content for part in segments]}
+        try:
+            response = self._client.post("/v1/settlements", json=body, headers={"Idempotency-Key": key})
+        except httpx2.HTTPError as failure:
+            raise SettlementUnavailableError(reason=f"{type(failure).__name__}: {failure}") from failure
+        status = response.status_code
+        if status in _CLIENT_ERROR and status not in _RETRIED_4XX:
+            raise SettlementRefusedError(status=status, said=response.text[:_REASON_MAX])
+        if status != _OK:
+            raise SettlementUnavailableError(status=status)
+        try:
+            return [_read_segment(result) for result in response.json()["results"]]
+        except (ValueError, KeyError, TypeError) as failure:
+            raise SettlementUnavailableError(
+                reason="its answer cannot be read", error=repr(failure)
+            ) from failure
+
+
+def _read_segment(result: dict[str, Any]) -> SegmentAnswer:
+    error = result["error"] or ""
+    if not isinstance(error, str):
+        raise TypeError("error is no text")
+    answers = [] if error else [_read_record(record) for record in result["records"]]
+    return SegmentAnswer(int(result["kid"], 16), error, int(result.get("expected_first") or 0), answers)
+
+
+def _read_record(record: dict[str, Any]) -> RecordAnswer:
+    # An outcome that is not known, such as "conflict", stops the terminal: see the forwarder.
+    state = _STATES.get(record["outcome"], RecordState.PENDING)
+    reason = str(record["reason"] or "")[:_REASON_MAX]
+    if state is RecordState.PENDING:
+        reason = f"{record['outcome']}: {reason}"
+    return RecordAnswer(int(record["sequence"]), bytes.fromhex(record["digest"]), state, reason)

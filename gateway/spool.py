@@ -1,0 +1,76 @@
+"""How commands reach a running gateway: one file per order in a spool directory, one file back with what came of it.
+
+Only the gateway writes to its database, so a command never does while one runs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gateway.errors import DaemonSilentError
+from gateway.publish import Order
+
+FOLDER = "spool"
+_ORDER_SUFFIX = ".order"
+_ANSWER_SUFFIX = ".answer"
+_POLL_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Spooled:
+    """An order that waits: `path` is its file."""
+
+    path: Path
+    order: Order
+    octets: bytes
+    kid: int
+
+
+def put(data: Path, order: Order, octets: bytes, kid: int, now_ns: int) -> Path:
+    """Leave an order for the running gateway; whole or not at all."""
+    folder = data / FOLDER
+    folder.mkdir(mode=0o700, exist_ok=True)
+    path = folder / f"{now_ns:020d}-{os.getpid()}{_ORDER_SUFFIX}"
+    text = json.dumps({"order": order.value, "kid": kid, "octets": octets.hex()})
+    beside = path.with_suffix(".part")
+    beside.write_text(text, "utf-8")
+    beside.rename(path)
+    return path
+
+
+def wait(path: Path, timeout_s: float, sleep: Callable[[float], None] = time.sleep) -> dict[str, Any]:
+    """What came of an order; raises `DaemonSilentError`."""
+    answer = path.with_suffix(_ANSWER_SUFFIX)
+    for _ in range(int(timeout_s / _POLL_S) + 1):
+        if answer.exists():
+            told: dict[str, Any] = json.loads(answer.read_text("utf-8"))
+            answer.unlink()
+            return told
+        sleep(_POLL_S)
+    raise DaemonSilentError(order=path.name, seconds=timeout_s)
+
+
+def waiting(data: Path) -> list[Spooled]:
+    """Orders in the order in which they were given."""
+    found = []
+    for path in sorted((data / FOLDER).glob(f"*{_ORDER_SUFFIX}")):
+        content = json.loads(path.read_text("utf-8"))
+        found.append(
+            Spooled(path, Order(content["order"]), bytes.fromhex(content["octets"]), int(content["kid"]))
+        )
+    return found
+
+
+def answer(spooled: Spooled, told: dict[str, object]) -> None:
+    """Say what came of an order, and take it out of the spool."""
+    path = spooled.path.with_suffix(_ANSWER_SUFFIX)
+    beside = path.with_suffix(".part")
+    beside.write_text(json.dumps(told), "utf-8")
+    beside.rename(path)
+    spooled.path.unlink()

@@ -1,0 +1,95 @@
+"""Tables for people: rich ones on a terminal, plain columns elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+_WIDE = 200
+
+
+def console() -> Console:
+    """Standard output; wide enough for whole rows where it is no terminal."""
+    plain = Console()
+    return plain if plain.is_terminal else Console(width=_WIDE, no_color=True)
+
+
+def show(title: str, names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """One table."""
+    table = Table(title=title, title_justify="left")
+    for name in names:
+        table.add_column(name, justify="right" if name.endswith(("Rp", "#")) else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*[str(value) for value in row])
+    console().print(table)
+
+
+def rupiah(amount: int) -> str:
+    """Indonesian digits: 1.250.000."""
+    return f"{amount:,}".replace(",", ".")
+
+
+def moment(time_ms: int) -> str:
+    """A time of this machine, or a dash for never."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(time_ms / 1000)) if time_ms else "-"
+
+
+def status(told: dict[str, Any]) -> None:
+    """The overview of `status`."""
+    health = told["health"]
+    broker, settlement = health.get("broker", {}), health.get("settlement", {})
+    acknowledgements = health.get("acknowledgements", {})
+    out = console()
+    out.print(f"gateway    {'running' if health['running'] else 'not running'}")
+    out.print(f"broker     {'ready' if broker.get('ready') else 'not ready'}  {broker.get('error', '')}")
+    out.print(
+        f"settlement last success {moment(settlement.get('last_success_ms', 0))}  {settlement.get('error', '')}"
+    )
+    if acknowledgements.get("stopped_because_restored"):
+        out.print(
+            "acknowledging is STOPPED: this database is older than what terminals heard; publish a new epoch"
+        )
+    totals = told["totals"]
+    money = [
+        f"{name} Rp {rupiah(totals[name + '_rupiah'])}"
+        for name in ("settled", "pending", "refused", "disputed")
+    ]
+    out.print(f"records    {totals['records']}, outbox {told['outbox_runs']} runs; {', '.join(money)}")
+    show(
+        "terminals",
+        (
+            "kid",
+            "state",
+            "sealed #",
+            "booked #",
+            "waiting #",
+            "settled Rp",
+            "pending Rp",
+            "last seen",
+            "gaps",
+        ),
+        (
+            (
+                row["kid"],
+                row["state"],
+                row["sealed_through"],
+                row["booked_through"],
+                row["waiting_frames"],
+                rupiah(row["totals"]["settled_rupiah"]),
+                rupiah(row["totals"]["pending_rupiah"]),
+                moment(row["last_seen_ms"]),
+                ", ".join(
+                    f"{first}+{count}{'L' if literal else ''}" for first, count, literal in row["gaps"]
+                ),
+            )
+            for row in told["terminals"]
+        ),
+    )
+    if told["conflicts"]:
+        rows = [(row["kid"], row["sequence"], moment(row["received_ms"])) for row in told["conflicts"]]
+        show("conflicts", ("kid", "from record", "proved"), rows)
+    show("counters", ("name", "count #"), told["counters"].items())
