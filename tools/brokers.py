@@ -217,11 +217,11 @@ class AmqttBroker:
             await asyncio.wait_for(broker.shutdown(), STOP_TIMEOUT_S)
 
 
-def best_broker() -> Broker:
-    """Return a Mosquitto where there is one, else the embedded stand-in."""
+def best_broker(port: int) -> Broker:
+    """Return a Mosquitto where there is one, else the embedded stand-in; not started, on `port` when it is."""
     if "mosquitto" in checkout.missing():
-        return AmqttBroker()
-    return MosquittoBroker(MosquittoBroker.PERSISTENT)
+        return AmqttBroker(port=port)
+    return MosquittoBroker(MosquittoBroker.PERSISTENT, port=port)
 
 
 def free_port() -> int:

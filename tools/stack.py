@@ -42,7 +42,7 @@ class Stack:
         self.seed = seed
         self.families = district.make_families(seed)
         self.cards = district.make_card_world(seed)
-        self.broker: Broker = brokers.best_broker()
+        self.broker: Broker = brokers.best_broker(brokers.free_port())
         self.settlement_port = brokers.free_port()
         self.granted_rupiah = 0
         self._children: dict[str, subprocess.Popen[bytes]] = {}
@@ -68,7 +68,7 @@ class Stack:
         token.write_text(secrets.token_urlsafe(32))
         (folder / "gateway.toml").write_text(self._gateway_config())
         self.gateway_command("init")
-        epoch = self._authority.epoch((folder / "gateway.req").read_bytes(), 1, self._now_s)
+        epoch = self._authority.epoch((folder / "gateway" / "gateway.req").read_bytes(), 1, self._now_s)
         (folder / "epoch.cert").write_bytes(epoch)
         for kind, name in (("epoch", "epoch.cert"), ("policy", "policy.bin"), ("roster", "roster.bin")):
             self.gateway_command("publish", kind, str(folder / name))
@@ -139,7 +139,7 @@ class Stack:
         path.write_bytes(certificate)
         self.gateway_command("register", str(path))
         for grant_path in sorted(self.folder.glob(f"grant-{kid:08x}-*.bin")):
-            self.gateway_command("publish", "grant", "--kid", f"{kid:08x}", str(grant_path))
+            self.gateway_command("publish", "grant", str(grant_path))
         return terminal
 
     def power_cut(self, kid: int) -> VirtualTerminal:
