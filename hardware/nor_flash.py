@@ -1,9 +1,12 @@
 """A serial NOR flash chip of the W25Q64 class, and a partition of it in the shape of `esp32.Partition`.
 
 What the model holds true to: programming only clears bits and wraps inside its 256-octet page; only a whole 4 KiB sector
-erases, to FF; every operation costs time and wear; power can fail inside any of them. The octets live in a store:
-`MemoryStore` (only what is not FF takes room) or `FileStore` (an image file that outlives the process).
+erases, to FF; every operation costs time and wear; power can fail inside any of them, and what `nor_faults` plans can go
+wrong. The octets live in a store: `MemoryStore` (only what is not FF takes room) or `FileStore` (an image file that
+outlives the process).
 """
+
+from hardware import nor_cells, nor_faults
 
 SECTOR_BYTES = 4096
 PAGE_BYTES = 256
@@ -13,9 +16,6 @@ _ERASED_SECTOR = b"\xff" * SECTOR_BYTES
 # Typical times of the class (W25Q64JV data sheet, AC characteristics); the maximum of an erase is 400 ms.
 PAGE_PROGRAM_US = 700
 SECTOR_ERASE_US = 45000
-
-# After a torn operation this many octets at the tear hold cells that were caught half way.
-MARGINAL_BYTES = 8
 
 
 class PowerCut(BaseException):
@@ -81,19 +81,27 @@ class FileStore:
 
 
 class NorFlash:
-    """The chip. Counters are public attributes; `wear` maps a sector index to its number of erases."""
+    """The chip. Counters are public attributes; `wear` maps a sector index to its number of erases.
 
-    def __init__(self, size: int, store=None, clock=None, seed: int = 1):
+    `faults`: a `nor_faults.FaultPlan`, armed at once; without one, and until `arm` or `power_cut_after`, no operation
+    looks for faults. `seed` decides how `power_cut_after` tears cells.
+    """
+
+    def __init__(self, size: int, store=None, clock=None, seed: int = 1, faults=None):
         self.size = size
         self._store = MemoryStore() if store is None else store
         self._clock = clock
-        self._random = seed % 65536 + 1
-        self._cut_in = None
-        self._torn_bytes = 0
-        self._marginal = {}  # address -> bits that read differently from time to time
+        self._seed = seed
+        self._cells = None
+        self._due = None  # operation -> fault
+        self._operation = 0
+        self._simple_cut_at = -1
+        self.fired = []  # the faults of the plan that have happened
         self.powered = True
         self.wear = {}
         self.reset_counters()
+        if faults is not None:
+            self.arm(faults)
 
     def reset_counters(self) -> None:
         """Zero all counters but the wear, which the chip keeps for life."""
@@ -114,11 +122,8 @@ class NorFlash:
         self.reads += 1
         self.bytes_read += len(buffer)
         self._store.read_into(address, buffer)
-        if not self._marginal:
-            return
-        for place in sorted(self._marginal):  # in one order on every interpreter, so that a seed repeats
-            if address <= place < address + len(buffer):
-                buffer[place - address] ^= self._marginal[place] & self._next_random()
+        if self._cells is not None:
+            self._cells.overlay(address, buffer)
 
     def page_program(self, address: int, data) -> None:
         """Clear bits from `address` on; beyond the end of the page the chip goes on at its beginning."""
@@ -129,21 +134,14 @@ class NorFlash:
             raise ValueError("a page program takes 1 to 256 octets, not %d" % len(data))
         self.page_programs += 1
         self.bytes_programmed += len(data)
-        page = address // PAGE_BYTES * PAGE_BYTES
-        image = bytearray(PAGE_BYTES)
-        self._store.read_into(page, image)
-        cut = self._cut_now()
-        for index in range(len(data)):
-            offset = (address - page + index) % PAGE_BYTES
-            if not cut or index < self._torn_bytes:
-                image[offset] &= data[index]
-                self._marginal.pop(page + offset, None)
-            elif index < self._torn_bytes + MARGINAL_BYTES:
-                image[offset] = self._tear(page + offset, image[offset], image[offset] & data[index])
-        self._store.write(page, image)
+        if self._cells is None:
+            self._program_whole(address, data)
+            self._spend(PAGE_PROGRAM_US)
+            return
+        fault = self._next_fault()
+        self._program_faulty(address, data, fault)
         self._spend(PAGE_PROGRAM_US)
-        if cut:
-            self._fail()
+        self._fail_if_cut(fault)
 
     def sector_erase(self, index: int) -> None:
         """Set the 4 KiB of sector `index` to FF."""
@@ -152,47 +150,71 @@ class NorFlash:
             raise ValueError("no sector %d" % index)
         self.sector_erases += 1
         self.wear[index] = self.wear.get(index, 0) + 1
-        begin = index * SECTOR_BYTES
-        cut = self._cut_now()
-        image = bytearray(SECTOR_BYTES)
-        if cut:
-            self._store.read_into(begin, image)
-        for place in [place for place in self._marginal if begin <= place < begin + SECTOR_BYTES]:
-            del self._marginal[place]
-        if cut:
-            self._tear_erase(begin, image)
-        else:
+        fault = None if self._cells is None else self._next_fault()
+        if fault is None:
             self._store.erase(index)
+            if self._cells is not None:
+                self._cells.erased(index)
+        else:
+            image = bytearray(SECTOR_BYTES)
+            self._store.read_into(index * SECTOR_BYTES, image)
+            if nor_faults.is_cut(fault):
+                self._cells.tear_erase(index, image, fault[2], fault[3])
+            else:
+                size = min(fault[2], SECTOR_BYTES)
+                image[:size] = _ERASED_SECTOR[:size]
+                self._cells.erased(index, size)
+            self._store.write(index * SECTOR_BYTES, image)
         self._spend(SECTOR_ERASE_US)
-        if cut:
-            self._fail()
+        self._fail_if_cut(fault)
 
     # -- what a test can do
 
-    def power_cut_after(self, operations: int, torn_bytes: int = 0) -> None:
-        """Let `operations` more programs and erases succeed; the next is cut after `torn_bytes` octets.
-
-        The octets at the tear are left with cells between programmed and erased: each reads as old or new, and not the
-        same each time, until their sector is erased.
+    def arm(self, plan) -> None:
+        """Let the faults of a `nor_faults.FaultPlan` happen from the next operation on, which has number 0; what an
+        earlier plan had still to come is dropped, what it did to cells stays. None: no more faults.
         """
-        self._cut_in = operations
-        self._torn_bytes = torn_bytes
+        self._simple_cut_at = -1
+        self._operation = 0
+        self.fired = []
+        if plan is None:
+            self._due = {}
+            return
+        if self._cells is None:
+            self._cells = nor_cells.Cells()
+        self._cells.dice = nor_faults.Dice(plan.seed)
+        self._due = plan.by_operation()
+        for address, mask, level in plan.stuck_bits():
+            self._cells.stick(address, mask, level)
+
+    def power_cut_after(self, operations: int, torn_bytes: int = 0) -> None:
+        """Let `operations` more programs and erases succeed; the next is cut after `torn_bytes` octets, marginally."""
+        self.arm(nor_faults.FaultPlan(self._seed, [nor_faults.cut(operations, torn_bytes)]))
+        self._simple_cut_at = operations
 
     def power_on(self) -> None:
-        """Supply is back after a cut."""
+        """Supply is back after a cut. A cut of `power_cut_after` that has not come yet does not come; a plan goes on."""
         self.powered = True
-        self._cut_in = None
+        if self._simple_cut_at >= 0:
+            self._due = {}
 
     def operations(self) -> int:
         """Programs and erases so far: the moments at which power can be cut."""
         return self.page_programs + self.sector_erases
 
+    def wear_spread(self, first: int, count: int) -> tuple:
+        """(least, most, total) erases of `count` sectors from sector `first` on."""
+        erases = [self.wear.get(index, 0) for index in range(first, first + count)]
+        return min(erases), max(erases), sum(erases)
+
     def save(self, path: str) -> None:
-        """Write the image of the whole chip to a file."""
+        """Write the image of the whole chip, as it reads this time, to a file."""
         buffer = bytearray(SECTOR_BYTES)
         with open(path, "wb") as file:
             for index in range(self.size // SECTOR_BYTES):
                 self._store.read_into(index * SECTOR_BYTES, buffer)
+                if self._cells is not None:
+                    self._cells.overlay(index * SECTOR_BYTES, buffer)
                 file.write(buffer)
 
     def load(self, path: str) -> None:
@@ -205,7 +227,8 @@ class NorFlash:
                 self._store.erase(index)
                 if buffer != _ERASED_SECTOR:
                     self._store.write(index * SECTOR_BYTES, buffer)
-        self._marginal = {}
+        if self._cells is not None:
+            self._cells.forget()
 
     # -- inside
 
@@ -213,46 +236,58 @@ class NorFlash:
         if not self.powered:
             raise PowerCut
 
-    def _cut_now(self) -> bool:
-        if self._cut_in is None:
-            return False
-        self._cut_in -= 1
-        return self._cut_in < 0
+    def _next_fault(self):
+        """The fault that the plan has for this operation, or None."""
+        fault = self._due.pop(self._operation, None)
+        self._operation += 1
+        if fault is not None:
+            self.fired.append(fault)
+        return fault
 
-    def _fail(self) -> None:
-        self.powered = False
-        raise PowerCut
+    def _fail_if_cut(self, fault) -> None:
+        if fault is not None and nor_faults.is_cut(fault):
+            self.powered = False
+            raise PowerCut
 
     def _spend(self, duration_us: int) -> None:
         self.busy_us += duration_us
         if self._clock is not None:
             self._clock.spend_us(duration_us)
 
-    def _next_random(self) -> int:
-        """One octet of a repeatable series (Lehmer generator modulo 65537, small enough for 31-bit integers)."""
-        self._random = self._random * 75 % 65537
-        return self._random >> 5 & 0xFF
+    def _program_whole(self, address: int, data) -> None:
+        """A program without faults. Mostly it goes to erased octets, which then hold just what was sent."""
+        room = PAGE_BYTES - address % PAGE_BYTES
+        if len(data) > room:
+            view = memoryview(data)
+            self._program_whole(address, view[:room])
+            self._program_whole(address // PAGE_BYTES * PAGE_BYTES, view[room:])
+            return
+        image = bytearray(len(data))
+        self._store.read_into(address, image)
+        if image == _ERASED_SECTOR[: len(data)]:
+            self._store.write(address, data)
+            return
+        for index in range(len(data)):
+            image[index] &= data[index]
+        self._store.write(address, image)
 
-    def _tear(self, address: int, old: int, new: int) -> int:
-        """Leave an octet half way from `old` to `new`: some bits there, some not, some undecided."""
-        changing = old ^ new
-        undecided = changing & self._next_random()
-        if undecided:
-            self._marginal[address] = undecided
-        return old ^ (changing & self._next_random())
-
-    def _tear_erase(self, begin: int, image) -> None:
-        """An erase first programs the sector to 00, then erases it; the cut comes in either phase."""
-        in_first_phase = self._next_random() & 1
-        for offset in range(SECTOR_BYTES):
-            old, new = (image[offset], 0) if in_first_phase else (0, ERASED)
-            if offset < self._torn_bytes:
-                image[offset] = new
-            elif offset < self._torn_bytes + MARGINAL_BYTES:
-                image[offset] = self._tear(begin + offset, old, new)
-            else:
-                image[offset] = old
-        self._store.write(begin, image)
+    def _program_faulty(self, address: int, data, fault) -> None:
+        """A program on cells that may be imperfect, torn if `fault` says so."""
+        page = address // PAGE_BYTES
+        image = bytearray(PAGE_BYTES)
+        self._store.read_into(page * PAGE_BYTES, image)
+        finished = len(data) if fault is None else fault[2]
+        for index in range(len(data)):
+            offset = (address + index) % PAGE_BYTES
+            if index < finished:
+                image[offset] &= data[index]
+                self._cells.programmed(page, offset, data[index])
+            elif nor_faults.is_cut(fault):
+                new = image[offset] & data[index]
+                image[offset] = self._cells.tear_program(
+                    page, offset, image[offset], new, index - finished, fault[3]
+                )
+        self._store.write(page * PAGE_BYTES, image)
 
 
 class Partition:
