@@ -17,6 +17,7 @@ from protocol import aid_pin, card_key, civil_date, grant, policy, records, rost
 FAMILIES = 842
 HAMLETS = ("Krajan", "Ngaglik", "Sidorejo", "Tegalsari", "Wonosari", "Karanganyar", "Gondang", "Sumberejo")
 SLOTS_PER_DAY = 8
+BANK_CARD_EVERY = 3
 PROGRAMME_SEMBAKO = 1
 PROGRAMME_PKH = 2
 BIN_PROGRAMME = "636999"
@@ -72,11 +73,11 @@ def _digits(seed: bytes, label: str, index: int, count: int) -> str:
 
 
 def _luhn(digits: str) -> str:
-    """The check digit of a PAN (ISO/IEC 7812-1, Annex B)."""
+    """The check digit of a PAN (ISO/IEC 7812-1, Annex B): from the right, every other digit counts double."""
     total = 0
     for place, digit in enumerate(reversed(digits)):
-        value = int(digit) * (2 if place % 2 == 0 else 1)
-        total += value - 9 if value > 9 else value
+        tens, units = divmod(int(digit) * (1 if place % 2 else 2), 10)
+        total += tens + units
     return str(-total % 10)
 
 
@@ -84,7 +85,7 @@ def make_families(seed: bytes, count: int = FAMILIES) -> list[Family]:
     """Families by roster index; every third holds a bank's card."""
     families = []
     for index in range(count):
-        is_bank = index % 3 == 2
+        is_bank = index % BANK_CARD_EVERY == BANK_CARD_EVERY - 1
         body = (BIN_BANK if is_bank else BIN_PROGRAMME) + f"{index:03d}" + _digits(seed, "pan", index, 6)
         families.append(
             Family(

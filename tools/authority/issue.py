@@ -1,13 +1,22 @@
-"""What the authority issues: signed units (body ‖ signature) for terminals and gateways."""
+"""What the authority issues: signed units (body ‖ signature) for terminals and gateways, checked before they are signed."""
 
 from protocol import certificates, grant, policy, roster
-from tools.authority.signing import SigningKey
+from protocol.certificates import KEY_OCTETS
+from tools.authority.signing import SigningKey, is_on_curve
 
-GATEWAY_REQUEST_OCTETS = 132
+GATEWAY_REQUEST_OCTETS = 4 + 2 * KEY_OCTETS
+TERMINAL_REQUEST_OCTETS = 4 + 1 + 2 * KEY_OCTETS
+STORAGES = (certificates.STORAGE_SOFTWARE, certificates.STORAGE_ATECC608)
+
+
+class RequestRefusedError(Exception):
+    """A request or document that the authority does not sign; the message names the field."""
 
 
 class Authority:
-    """Issues under one signing key; every method returns a signed unit."""
+    """Issues under one signing key; every method returns a signed unit, or raises `RequestRefusedError` or a
+    `ProtocolError`.
+    """
 
     def __init__(self, key: SigningKey) -> None:
         self._key = key
@@ -19,6 +28,9 @@ class Authority:
 
     def terminal(self, kid: int, seal_key: bytes, agreement_key: bytes, storage: int, issued_s: int) -> bytes:
         """A terminal certificate."""
+        if storage not in STORAGES:
+            raise RequestRefusedError("storage: unknown")
+        _require_keys(seal_key, agreement_key, ("seal key", "agreement key"))
         certificate = certificates.TerminalCertificate()
         certificate.kid = kid
         certificate.storage = storage
@@ -28,16 +40,29 @@ class Authority:
         body = certificates.encode_terminal(certificate)
         return body + self._key.sign(certificates.terminal_message(body))
 
+    def terminal_request(self, request: bytes, issued_s: int) -> tuple[int, bytes]:
+        """(kid, certificate) for a terminal's request (kid 4 ‖ storage 1 ‖ seal key 64 ‖ agreement key 64)."""
+        if len(request) != TERMINAL_REQUEST_OCTETS:
+            raise RequestRefusedError(
+                f"terminal request: {len(request)} octets, not {TERMINAL_REQUEST_OCTETS}"
+            )
+        kid = int.from_bytes(request[:4], "big")
+        return kid, self.terminal(
+            kid, request[5 : 5 + KEY_OCTETS], request[5 + KEY_OCTETS :], request[4], issued_s
+        )
+
     def epoch(self, request: bytes, epoch: int, issued_s: int) -> bytes:
-        """An epoch certificate for a gateway's request (key id 4 ‖ agreement 64 ‖ acknowledgement 64)."""
+        """An epoch certificate for a gateway's request (key id 4 ‖ agreement key 64 ‖ acknowledgement key 64)."""
         if len(request) != GATEWAY_REQUEST_OCTETS:
-            raise ValueError(f"a gateway request has {GATEWAY_REQUEST_OCTETS} octets, not {len(request)}")
+            raise RequestRefusedError(f"gateway request: {len(request)} octets, not {GATEWAY_REQUEST_OCTETS}")
+        agreement_key, acknowledgement_key = request[4 : 4 + KEY_OCTETS], request[4 + KEY_OCTETS :]
+        _require_keys(agreement_key, acknowledgement_key, ("agreement key", "acknowledgement key"))
         certificate = certificates.EpochCertificate()
         certificate.gateway_key_id = int.from_bytes(request[:4], "big")
         certificate.epoch = epoch
         certificate.issued_s = issued_s
-        certificate.agreement_key = request[4:68]
-        certificate.acknowledgement_key = request[68:]
+        certificate.agreement_key = agreement_key
+        certificate.acknowledgement_key = acknowledgement_key
         body = certificates.encode_epoch(certificate)
         return body + self._key.sign(certificates.epoch_message(body))
 
@@ -47,10 +72,29 @@ class Authority:
         return body + self._key.sign(policy.signed_message(body))
 
     def roster(self, octets: bytes) -> bytes:
-        """A signed roster."""
+        """A signed roster; every entry is read first, and a card may stand in one place only."""
+        header = roster.decode_header(octets[: roster.HEADER_OCTETS])
+        if len(octets) != roster.octets(header.count):
+            raise RequestRefusedError(f"roster: {len(octets)} octets do not hold {header.count} entries")
+        seen: set[bytes] = set()
+        for index in range(header.count):
+            at = roster.octets(index)
+            for card in roster.decode_entry(octets[at : at + roster.ENTRY_OCTETS]).cards:
+                if card.card_key in seen:
+                    raise RequestRefusedError(f"roster entry {index}: its card stands elsewhere too")
+                seen.add(card.card_key)
         return octets + self._key.sign(roster.signed_message(roster.digest(octets)))
 
     def grant(self, kid: int, roster_digest: bytes, policy_digest: bytes, document: grant.Grant) -> bytes:
         """A signed grant for one terminal."""
         body = grant.encode(document)
         return body + self._key.sign(grant.signed_message(kid, roster_digest, policy_digest, body))
+
+
+def _require_keys(first: bytes, second: bytes, names: tuple[str, str]) -> None:
+    """Two different points of the curve: whoever certifies anything else helps somebody to a key he did not make."""
+    for key, name in ((first, names[0]), (second, names[1])):
+        if len(key) != KEY_OCTETS or not is_on_curve(key):
+            raise RequestRefusedError(f"{name}: not a point of P-256")
+    if first == second:
+        raise RequestRefusedError(f"{names[1]}: the same as the {names[0]}")

@@ -1,10 +1,12 @@
 """Runs the settlement sandbox: python -m tools.settlement --authority FILE --policy FILE --issuer FILE ..."""
 
 import json
+import warnings
 from pathlib import Path
 
 import click
 import uvicorn
+from cryptography.utils import CryptographyDeprecationWarning
 
 from protocol import certificates, policy
 from protocol.errors import ProtocolError
@@ -57,6 +59,8 @@ def main(
     port: int,
 ) -> None:
     """Serve until interrupted. A sandbox: it plays the bank for demo and tests and holds made-up issuer keys."""
+    # Card cryptograms are triple DES, whatever one thinks of it; pyemv calls it where it used to be.
+    warnings.simplefilter("ignore", CryptographyDeprecationWarning)
     authority_key = authority.read_bytes()
     try:
         held = load_policies(policies, authority_key)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -84,7 +85,11 @@ def make_app(settlement: Settlement, books: Books, token: str) -> Starlette:
             Route("/v1/health", _health),
             Route("/openapi.json", _description),
         ],
-        exception_handlers={ProblemError: _on_problem, RequestError: _on_request_error},
+        exception_handlers={
+            ProblemError: _on_problem,
+            RequestError: _on_request_error,
+            HTTPException: _on_http_exception,
+        },
     )
 
 
@@ -122,6 +127,12 @@ async def _on_problem(_: Request, error: Exception) -> Response:
 async def _on_request_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestError)
     return _problem(HTTPStatus.BAD_REQUEST, error.field, error.reason)
+
+
+async def _on_http_exception(_: Request, error: Exception) -> Response:
+    """A path or method that is not of the contract."""
+    assert isinstance(error, HTTPException)
+    return _problem(error.status_code, "path", error.detail)
 
 
 def _problem(status: int, field: str, reason: str) -> Response:

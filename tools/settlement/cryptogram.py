@@ -128,4 +128,4 @@ def _expected(card: IssuedCard, proof: CardProof, values: dict[int, bytes]) -> b
     icc_key = kd.derive_icc_mk_a(card.master_key, card.pan, card.pan_sequence)
     if proof.iad[_VERSION_AT] == CVN_10:
         return ac.generate_ac(icc_key, data + proof.iad[3:_CVR_END], ac.PaddingType.VISA)
-    return ac.generate_ac(kd.derive_common_sk(icc_key, atc), data + proof.iad, ac.PaddingType.EMV)
+    return ac.generate_ac(kd.derive_common_sk(icc_key, atc + bytes(6)), data + proof.iad, ac.PaddingType.EMV)
