@@ -14,7 +14,7 @@ from gateway.terminals import TerminalView
 from gateway.verdicts import ChainRecord, Fault, Judgement, Outcome, SealedRun, Verdict
 from gateway.waiting import WaitingFrame
 from protocol import chain, frame, records, status
-from protocol.errors import AuthenticationFailed, OutOfRange, ProtocolError, UnknownContext, UnknownVersion
+from protocol.errors import AuthenticationFailed, ProtocolError, UnknownContext, UnknownVersion
 from protocol.frame import Header
 
 Look = Callable[[int, int], list[ChainRecord]]
@@ -49,9 +49,6 @@ def open_frame(raw: bytes, header: Header, view: TerminalView) -> Opened:
 
 
 def _open_records(raw: bytes, header: Header, view: TerminalView) -> WaitingFrame:
-    last = header.first + header.count - 1
-    if last > records.SEQUENCE_MAX:
-        raise OutOfRange("count", 8, "runs past the last sequence")
     seal_at = len(raw) - frame.SEAL_OCTETS if header.sealed else len(raw)
     batch = WaitingFrame(0, header.first, header.count, None, bytes(raw[seal_at:]), seal_at)
     contexts: list[object] = list(view.history.held)

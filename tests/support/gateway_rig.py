@@ -1,0 +1,146 @@
+"""A gateway's inner parts around one authority, for tests: keys, documents, views, a channel that notes receipts."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field, replace
+
+from gateway import documents, ingest, loader, signatures
+from gateway.channels.channel import Receipt, Received
+from gateway.config import Ingest
+from gateway.contexts import Library
+from gateway.documents import Document
+from gateway.keys import GatewayKey, KeyRing
+from gateway.store.interface import Changes, Store, TerminalRow
+from gateway.store.memory import MemoryStore
+from gateway.terminals import TerminalView
+from gateway.verdicts import ChainRecord, Judgement
+from protocol import frame
+from tests.support.frames import Authority, Terminal, key_of
+
+KEY_ID = 0x11223344
+NOW_MS = 1_795_000_000_000
+
+
+@dataclass
+class NotingChannel:
+    """Keeps the receipts that it gets back, in order."""
+
+    name: str = "noting"
+    receipts: list[Receipt] = field(default_factory=list)
+    changed: threading.Condition = field(default_factory=threading.Condition)
+
+    def acknowledge(self, receipts: list[Receipt]) -> None:
+        """Note them."""
+        with self.changed:
+            self.receipts += receipts
+            self.changed.notify_all()
+
+    def send(self, kid: int, octets: bytes) -> bool:
+        """Swallow a downlink."""
+        return True
+
+    def wait_for(self, count: int, timeout_s: float = 20.0) -> bool:
+        """Wait until so many receipts have come."""
+        with self.changed:
+            return self.changed.wait_for(lambda: len(self.receipts) >= count, timeout_s)
+
+
+class Rig:
+    """One authority, one gateway key, a policy and a roster; terminals are made registered, with a grant."""
+
+    def __init__(
+        self, store: Store | None = None, *, settlement_delay_s: int = 0, families: int = 40
+    ) -> None:
+        self.authority = Authority()
+        self.key = GatewayKey(KEY_ID, key_of("gateway", "agreement"), key_of("gateway", "acknowledgement"))
+        self.ring = KeyRing({KEY_ID: self.key})
+        self.verifying = signatures.load_public(self.authority.public)
+        self.store: Store = MemoryStore() if store is None else store
+        self.policy = self.authority.policy(settlement_delay_s=settlement_delay_s)
+        self.roster = self.authority.roster(count=families)
+        self.policy_document = documents.read_policy(self.verifying, self.policy)
+        self.roster_document = documents.read_roster(self.verifying, self.roster)
+        self.store.apply(Changes(documents=[self.policy_document, self.roster_document]))
+
+    def certify_epoch(self, number: int = 1) -> bytes:
+        """Publish an epoch certificate for the rig's key."""
+        signed = self.authority.epoch(self.key.request, number)
+        document, _ = documents.read_epoch(self.verifying, signed)
+        self.store.apply(Changes(documents=[document]))
+        return signed
+
+    def terminal(self, kid: int = 42, *, adopted: bool = True, registered: bool = True) -> Terminal:
+        """A terminal; with `adopted` its journal starts with policy, roster and grant (records 1 to 3)."""
+        made = Terminal(kid, self.authority, self.key.request)
+        if registered:
+            self.register(made)
+        if adopted:
+            granted = made.adopt_all(self.policy, self.roster, self.authority)
+            if registered:
+                self.store.apply(Changes(documents=[self.grant_document(granted, kid)]))
+        return made
+
+    def register(self, made: Terminal) -> None:
+        """Put its certificate into the store."""
+        self.store.apply(Changes(terminals=[TerminalRow(made.kid, made.certificate, KEY_ID, NOW_MS)]))
+
+    def grant_document(self, granted: bytes, kid: int) -> Document:
+        """A signed grant as the gateway keeps it."""
+        under = [(self.roster_document.digest, self.policy_document.digest)]
+        return documents.read_grant(self.verifying, granted, kid, under)
+
+    def view(self, kid: int = 42, waiting_max: int = 64) -> TerminalView:
+        """What the gateway knows about a terminal, read from the store."""
+        library = Library(self.store.document, 16)
+        found = loader.load(self.store, library, self.ring, kid, waiting_max)
+        assert found is not None
+        return found
+
+
+class Bench:
+    """Ingest on its own: judges frames one by one for one terminal, keeps what is sealed, counts verifications."""
+
+    def __init__(self, rig: Rig, kid: int = 42, waiting_max: int = 64) -> None:
+        self.view = rig.view(kid, waiting_max)
+        self.sealed: dict[int, ChainRecord] = {}
+        self.seals: dict[int, bytes] = {}
+        self.verified = 0
+        self.next_id = 1
+
+    def look(self, first: int, last: int) -> list[ChainRecord]:
+        """What is sealed in a range."""
+        return [self.sealed[sequence] for sequence in range(first, last + 1) if sequence in self.sealed]
+
+    def verify(self, view: TerminalView, message: bytes, seal: bytes) -> bool:
+        """Verify and count."""
+        self.verified += 1
+        return signatures.verify(view.seal_key, seal, message)
+
+    def judge(self, raw: bytes) -> Judgement:
+        """One frame, committed at once."""
+        opened = ingest.open_frame(raw, frame.read_header(raw), self.view)
+        judgement = ingest.judge(opened, self.next_id, self.view, self.look, self.verify)
+        self.next_id += 1
+        for run in judgement.runs:
+            for record in run.records:
+                assert record.sequence not in self.sealed, "a record is sealed once"
+                self.sealed[record.sequence] = record
+            self.seals[run.last] = run.seal
+        self.view.recent.clear()
+        return judgement
+
+    def outcome(self, raw: bytes) -> str:
+        """The word for what became of a frame."""
+        return self.judge(raw).verdict.outcome.value
+
+
+def received(raw: bytes, channel: NotingChannel, number: int, kid: int | None = None) -> Received:
+    """A frame as the channel would deliver it."""
+    name = int.from_bytes(raw[1:5], "big") if kid is None else kid
+    return Received(raw, f"lumbung/1/up/{name:08x}", channel, (1, number))
+
+
+def small(**values: int) -> Ingest:
+    """Bounds for tests."""
+    return replace(Ingest(verify_threads=1), **values)
