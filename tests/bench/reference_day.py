@@ -52,17 +52,51 @@ BASKETS = (
     (3, tuple([(code, 2 * quantity, price) for code, quantity, price in _STANDARD])),
 )
 
-# name -> what departs from the reference day
+
+class Variant:
+    """What departs from the reference day; see the module's text."""
+
+    def __init__(
+        self,
+        ordered: bool = True,
+        choosing: int = 1,
+        memoryless_gaps: bool = False,
+        dynamic_iad: bool = False,
+        goods_received: bool = False,
+        second_tap: bool = False,
+        young_cards: bool = False,
+    ) -> None:
+        self.ordered = ordered
+        # Families in forty that choose their items.
+        self.choosing = choosing
+        self.memoryless_gaps = memoryless_gaps
+        self.dynamic_iad = dynamic_iad
+        self.goods_received = goods_received
+        self.second_tap = second_tap
+        self.young_cards = young_cards
+
+
 VARIANTS = {
-    "reference": {},
-    "free choice": {"choosing": 20},
-    "any order": {"ordered": False},
-    "memoryless gaps": {"gaps": "memoryless"},
-    "dynamic IAD": {"dynamic_iad": True},
-    "goods received": {"goods_received": "screen"},
-    "goods received by second tap": {"goods_received": "tap"},
-    "young cards": {"young_cards": True},
+    "reference": Variant(),
+    "free choice": Variant(choosing=20),
+    "any order": Variant(ordered=False),
+    "memoryless gaps": Variant(memoryless_gaps=True),
+    "dynamic IAD": Variant(dynamic_iad=True),
+    "goods received": Variant(goods_received=True),
+    "goods received by second tap": Variant(goods_received=True, second_tap=True),
+    "young cards": Variant(young_cards=True),
 }
+# The order in which reports name them: dictionaries have none on MicroPython.
+VARIANT_NAMES = (
+    "reference",
+    "free choice",
+    "any order",
+    "memoryless gaps",
+    "dynamic IAD",
+    "goods received",
+    "goods received by second tap",
+    "young cards",
+)
 
 
 class Draw:
@@ -87,7 +121,7 @@ class Draw:
         """True in `chance` of 100 cases."""
         return self.below(100) < chance
 
-    def shuffled(self, values: list) -> list:
+    def shuffled(self, values: list[int]) -> list[int]:
         """The values in drawn order (Fisher and Yates)."""
         out = list(values)
         for i in range(len(out) - 1, 0, -1):
@@ -99,7 +133,8 @@ class Draw:
 class RosterInMemory(context.RosterView):
     """A roster of (card_key, applications) pairs per entry."""
 
-    def __init__(self, entries: list) -> None:
+    def __init__(self, entries: list[list[tuple[bytes, int]]]) -> None:
+        # (card key, applications) of each card of each entry.
         self.entries = entries
         self.count = len(entries)
         self.digest = hashlib.sha256(b"".join([card[0] for cards in entries for card in cards])).digest()
@@ -123,7 +158,7 @@ class RosterInMemory(context.RosterView):
 class Day:
     """`context`, `batch` (canonical records), `redemptions` among them, `first` sequence, `kid`."""
 
-    def __init__(self, held: context.Context, batch: list) -> None:
+    def __init__(self, held: context.Context, batch: list[bytes]) -> None:
         self.context = held
         self.batch = batch
         self.redemptions = len([octets for octets in batch if octets[0] == records.REDEMPTION])
@@ -175,7 +210,7 @@ def _roster(draw: Draw) -> RosterInMemory:
     return RosterInMemory(entries)
 
 
-def _grants(draw: Draw, held_policy: policy.Policy, roster: RosterInMemory) -> dict:
+def _grants(draw: Draw, held_policy: policy.Policy, roster: RosterInMemory) -> dict[int, grant.Grant]:
     """Programme 1: food for all; programme 2: cash for every second family."""
     food = [(i, 400_000) for i in range(FAMILIES) if draw.percent(10)]
     amounts = (225_000, 375_000, 500_000, 750_000)
@@ -198,10 +233,10 @@ def _grants(draw: Draw, held_policy: policy.Policy, roster: RosterInMemory) -> d
     return grants
 
 
-def _visitors(draw: Draw, ordered: bool) -> list:
+def _visitors(draw: Draw, ordered: bool) -> list[int]:
     """Roster indices of the 300 families in the order in which they come."""
     late = FAMILIES - FAMILIES // 33
-    hamlets = [[] for _ in range(HAMLETS)]
+    hamlets: list[list[int]] = [[] for _ in range(HAMLETS)]
     for i in range(late):
         hamlets[i * HAMLETS // late].append(i)
     for i in range(late, FAMILIES):
@@ -217,9 +252,9 @@ def _visitors(draw: Draw, ordered: bool) -> list:
     return planned if ordered else draw.shuffled(planned)
 
 
-def _gap_s(draw: Draw, kind: str) -> int:
+def _gap_s(draw: Draw, memoryless: bool) -> int:
     """Seconds until the next family is done; 96 on average."""
-    if kind == "memoryless":
+    if memoryless:
         gap = 1
         while draw.below(96):
             gap += 1
@@ -232,11 +267,12 @@ def _gap_s(draw: Draw, kind: str) -> int:
     return gap
 
 
-def _chosen_items(draw: Draw, most_rupiah: int) -> tuple:
+def _chosen_items(draw: Draw, most_rupiah: int) -> tuple[tuple[int, int, int], ...]:
     """Three to five commodities in halves and wholes, at posted prices, worth at most `most_rupiah`."""
     items = []
     left = most_rupiah
-    for entry in sorted(draw.shuffled(list(COMMODITIES))[: 3 + draw.below(3)]):
+    for place in sorted(draw.shuffled(list(range(len(COMMODITIES))))[: 3 + draw.below(3)]):
+        entry = COMMODITIES[place]
         halves = min(2 * left // entry[3], 1 + draw.below(8 if entry[0] != 1 else 20))
         if halves > 0:
             items.append((entry[0], 50 * halves, entry[3]))
@@ -244,12 +280,14 @@ def _chosen_items(draw: Draw, most_rupiah: int) -> tuple:
     return tuple(items)
 
 
-def _total(items: tuple) -> int:
+def _total(items: tuple[tuple[int, int, int], ...]) -> int:
     """What a basket costs in rupiah."""
     return sum([quantity * price // 100 for _, quantity, price in items])
 
 
-def _proof(draw: Draw, held: context.Context, record: Record, applications: int, settings: dict) -> CardProof:
+def _proof(
+    draw: Draw, held: context.Context, record: Record, applications: int, variant: Variant
+) -> CardProof:
     """What the card answers."""
     index = 0 if applications & 1 else 1
     known = held.policy.applications[index]
@@ -257,22 +295,21 @@ def _proof(draw: Draw, held: context.Context, record: Record, applications: int,
     proof.application_index = index
     for name in ("pan_sequence", "cid", "aip", "tvr", "cvm_results", "iad"):
         setattr(proof, name, getattr(known, name))
-    if settings.get("dynamic_iad"):
+    if variant.dynamic_iad:
         at = 8 if index == 0 else 3
         proof.iad = known.iad[:at] + draw.octets(3) + known.iad[at + 3 :]
     if draw.percent(1):
         proof.tvr = proof.tvr[:3] + bytes((proof.tvr[3] | 0x20,)) + proof.tvr[4:]
     proof.un_attempt = 1 if draw.percent(2) else 0
     proof.transaction_date = civil_date.transaction_date(record.time_s, held.policy.utc_offset_minutes)
-    proof.atc = 1 + draw.below(300) if settings.get("young_cards") else draw.below(65536)
+    proof.atc = 1 + draw.below(300) if variant.young_cards else draw.below(65536)
     proof.ac = draw.octets(8)
     return proof
 
 
-def _redemption(draw: Draw, held: context.Context, index: int, time_s: int, settings: dict) -> Record:
+def _redemption(draw: Draw, held: context.Context, index: int, time_s: int, variant: Variant) -> Record:
     """One redemption by the family at roster `index`."""
-    roster = held.roster
-    cards = roster.entries[index]
+    cards = held.roster.entries[index]  # type: ignore[attr-defined]
     place = len(cards) - 1
     out = _stamped(records.REDEMPTION, time_s)
     cash = held.grants[2].amount_rupiah(index) > 0 and draw.percent(10)
@@ -287,7 +324,7 @@ def _redemption(draw: Draw, held: context.Context, index: int, time_s: int, sett
     if cash:
         out.amount_rupiah = due if whole else max(1000, 50_000 * (1 + draw.below(due // 50_000)))
     else:
-        choosing = draw.below(40) < settings.get("choosing", 1)
+        choosing = draw.below(40) < variant.choosing
         roll = draw.below(19)
         if not whole or choosing:
             out.items = _chosen_items(draw, due)
@@ -304,7 +341,7 @@ def _redemption(draw: Draw, held: context.Context, index: int, time_s: int, sett
         out.reason = 1 + draw.below(4)
     if draw.percent(1):
         out.method = records.METHOD_DELEGATE
-    out.proof = _proof(draw, held, out, cards[place][1], settings)
+    out.proof = _proof(draw, held, out, cards[place][1], variant)
     return out
 
 
@@ -318,23 +355,23 @@ def _stamped(kind: int, time_s: int) -> Record:
     return out
 
 
-def _goods_received(draw: Draw, held: context.Context, of: Record, sequence: int, settings: dict) -> Record:
+def _goods_received(draw: Draw, held: context.Context, of: Record, sequence: int, variant: Variant) -> Record:
     """The family has its goods: confirmed on the screen, or by a second tap of the card."""
     out = _stamped(records.GOODS_RECEIVED, of.time_s + 8 + draw.below(13))
     out.reference_sequence = sequence
     out.card_key = of.card_key
-    out.method = 1 if settings["goods_received"] == "tap" else 0
+    out.method = 1 if variant.second_tap else 0
     out.proof = None
     if out.method:
-        out.proof = _proof(draw, held, out, 1 << of.proof.application_index, settings)
+        out.proof = _proof(draw, held, out, 1 << _proof_of(of).application_index, variant)
         out.proof.cid = 0
-        out.proof.atc = of.proof.atc + 1 & 0xFFFF
+        out.proof.atc = _proof_of(of).atc + 1 & 0xFFFF
     return out
 
 
 def build(variant: str = "reference") -> Day:
     """The day in a variant of `VARIANTS`."""
-    settings = VARIANTS[variant]
+    drawn = VARIANTS[variant]
     draw = Draw("roster")
     roster = _roster(draw)
     held_policy = reference_policy()
@@ -346,21 +383,27 @@ def build(variant: str = "reference") -> Day:
     batch = [login]
     gaps = Draw("gaps")
     time_s = OPENING_S
-    for index in _visitors(Draw("visitors"), settings.get("ordered", True)):
-        time_s += _gap_s(gaps, settings.get("gaps", "busy"))
+    for index in _visitors(Draw("visitors"), drawn.ordered):
+        time_s += _gap_s(gaps, drawn.memoryless_gaps)
         # One stream of draws per family, so that variants differ in nothing but what they are named for.
         sales = Draw(f"family {index}")
-        sale = _redemption(sales, held, index, time_s, settings)
+        sale = _redemption(sales, held, index, time_s, drawn)
         batch.append(sale)
         number = SEQUENCE_FIRST + len(batch) - 1
-        if settings.get("goods_received") and sale.tender == records.TENDER_GOODS:
-            batch.append(_goods_received(sales, held, sale, number, settings))
+        if drawn.goods_received and sale.tender == records.TENDER_GOODS:
+            batch.append(_goods_received(sales, held, sale, number, drawn))
         if len(batch) in (101, 251):
-            batch.append(_void(sales, held, sale, number, settings))
+            batch.append(_void(sales, held, sale, number, drawn))
     return Day(held, [records.encode(record) for record in batch])
 
 
-def _void(draw: Draw, held: context.Context, of: Record, sequence: int, settings: dict) -> Record:
+def _proof_of(record: Record) -> CardProof:
+    """The proof of a record that has one."""
+    assert record.proof is not None
+    return record.proof
+
+
+def _void(draw: Draw, held: context.Context, of: Record, sequence: int, variant: Variant) -> Record:
     """The redemption just made is taken back, with the card."""
     out = _stamped(records.VOID, of.time_s + 30)
     out.programme = of.programme
@@ -369,6 +412,6 @@ def _void(draw: Draw, held: context.Context, of: Record, sequence: int, settings
     out.reference_sequence = sequence
     out.card_key = of.card_key
     out.reason = 2
-    out.proof = _proof(draw, held, out, 1 << of.proof.application_index, settings)
+    out.proof = _proof(draw, held, out, 1 << _proof_of(of).application_index, variant)
     out.proof.cid = 0
     return out
