@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
@@ -87,6 +88,8 @@ class Writer:
     def stop(self, timeout_s: float = 30.0) -> None:
         """Finish the batch at hand and end; what is still queued was not acknowledged and comes again."""
         self._stopping.set()
+        with contextlib.suppress(queue.Full):  # only to wake it; a full queue does that as well
+            self._queue.put_nowait(Submission(Changes()))
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
         self._verifier.close()
