@@ -130,6 +130,11 @@ class Terminal:
             age_s = max(0, ledger.now_s() - int.from_bytes(oldest.payload[2:6], "big"))
         return self._relay.state if self._relay is not None else "down", waiting, age_s
 
+    def send_now(self) -> None:
+        """The operator stands where there may be a signal: try at once."""
+        if self._relay is not None:
+            self._relay.hurry()
+
     def notices(self) -> list:
         """What operator or technician should know, by number (firmware.states)."""
         ledger = self._ledger

@@ -67,12 +67,19 @@ class Relay:
         self._jitter = jitter
         self._outbox = Outbox()
         self._wake = asyncio.Event()
+        self._hurry = asyncio.Event()
         self._sent_ms = 0
         self.state = DOWN
         self.sessions = 0
         self.failures = 0
         self.last_error = None
         self._check_in = None
+
+    def hurry(self) -> None:
+        """The operator wants to send now: the pause before the next try, and the wait for an answer, end here."""
+        self._hurry.set()
+        self._outbox.restart(self._ledger.marks.sealed_through)
+        self._wake.set()
 
     def wake(self) -> None:
         """A record was committed or a seal verified: look for work now."""
@@ -96,10 +103,14 @@ class Relay:
             pause_ms = min(2 * pause_ms, BACKOFF_MOST_MS)
 
     async def _rest(self, duration_ms: int) -> None:
-        """Wait, checking in with the supervisor every second."""
-        while duration_ms > 0:
+        """Wait, checking in with the supervisor every second; `hurry` ends it."""
+        self._hurry.clear()
+        while duration_ms > 0 and not self._hurry.is_set():
             self._check_in()
-            await asyncio.sleep_ms(min(duration_ms, 1000))
+            try:
+                await asyncio.wait_for_ms(self._hurry.wait(), min(duration_ms, 1000))
+            except asyncio.TimeoutError:
+                pass
             duration_ms -= 1000
 
     async def _session(self) -> None:

@@ -26,8 +26,9 @@ class Office:
         await self._browse(text("records"), self._terminal.receipts)
 
     async def pending(self) -> None:
-        """What has not reached the gateway, and the list of it."""
-        await self._panel.watch(screens.pending, self._pending_values, BROWSE_TIMEOUT_MS, "E")
+        """What has not reached the gateway; M tries to send it now, E shows the list of it."""
+        while await self._panel.watch(screens.pending, self._pending_values, BROWSE_TIMEOUT_MS, "EM") == "M":
+            self._terminal.send_now()
         positions = self._pending_positions()
 
         def page(first: int, count: int) -> list:

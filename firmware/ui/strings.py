@@ -94,6 +94,7 @@ _LINES = {
     "key_shop": "Struk toko",
     "key_second": "Tetap layani",
     "key_see": "Lihat",
+    "key_send": "Kirim",
     "key_more": "Lagi",
 }
 

@@ -117,6 +117,9 @@ class Terminal:
         self.card_is_known = True
         return _next(self.views)
 
+    def send_now(self):
+        self.log.append(("send_now",))
+
     async def abandon(self):
         self.card_is_known = False
 

@@ -484,6 +484,11 @@ def test_the_pending_list_holds_only_what_has_not_arrived():
     assert "No. transaksi    7A1F03C2-000020" in printed(counter.printer.documents[0])
 
 
+def test_pending_records_are_sent_at_once_when_the_operator_asks():
+    counter = office("6MMX", stored=[receipt(1, state=states.RECORDED)])
+    assert [entry for entry in counter.log if entry == ("send_now",)] == [("send_now",)] * 2
+
+
 def test_lists_may_be_empty():
     counter = office("3E#*M" + "X" + "6EE#" + "X" + "4E", stored=[])
     assert (
