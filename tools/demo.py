@@ -23,7 +23,11 @@ from tools.virtual_terminal.control import VirtualTerminal
 KID = 0x2A
 FOLDER = Path("build/demo")
 LINK_TIMEOUT_S = 60.0
+RECORDED = "TERCATAT"
+SENT = "TERKIRIM"
 PAID = "DIBAYAR"
+# The bank's policy may hold settlement back so that voids net; here just long enough to see TERKIRIM.
+SETTLEMENT_DELAY_S = 4
 
 # What five families do: goods and cash, both programmes, both kinds of card, a wrong PIN, a card lifted for the PIN.
 VISITS = (
@@ -49,13 +53,14 @@ class Demo:
 
     def __init__(self, folder: Path) -> None:
         self.console = Console(highlight=False)
-        self.stack = Stack(folder)
+        self.stack = Stack(folder, settlement_delay_s=SETTLEMENT_DELAY_S)
         self.started = time.monotonic()
         self.receipts: list[str] = []
+        self.states_seen: list[str] = []
 
     def say(self, text: str) -> None:
         """One step of the story, with the seconds since the start."""
-        self.console.print(f"[bold]{time.monotonic() - self.started:6.1f} s[/bold]  {text}")
+        self.console.print(f"[bold]{time.monotonic() - self.started:6.1f} s[/bold]  {text}", soft_wrap=True)
 
     def run(self) -> bool:
         """The whole story; whether all sums agree."""
@@ -106,36 +111,55 @@ class Demo:
         """The display as it stands."""
         self.say(text)
         rows = terminal.ask("screen")["rows"]
+        self.console.print("        ╭" + "─" * 64 + "╮")
         for line in screen.as_text(rows):
-            self.console.print("          " + line, style="white on black")
+            self.console.print(f"        │{line}│")
+        self.console.print("        ╰" + "─" * 64 + "╯")
 
     def relay(self, terminal: VirtualTerminal) -> None:
         """Broker up, gateway up; the newest record's own screen goes from TERCATAT over TERKIRIM to DIBAYAR."""
-        self.open_last_record(terminal)
-        self.show_screen(terminal, "The newest record on the terminal's own screen, still offline:")
         self.stack.broker.start()
-        self.say(f"The broker is UP on port {self.stack.broker.port}; the terminal connects by itself.")
+        self.say(f"The broker is UP on port {self.stack.broker.port}; the operator presses M, send now.")
+        self.press_send_now(terminal)
+        self.open_last_record(terminal)
+        self.show_screen(terminal, "The newest record on the terminal's own screen; there is no gateway yet:")
         self.stack.start_gateway()
-        self.say("The gateway verifies and stores, the bank settles, acknowledgements go down.")
-        seen: list[str] = []
+        self.say("The gateway starts, verifies and stores; the bank settles; acknowledgements go down.")
+        seen = [RECORDED]
+        shown = terminal.ask("screen")["rows"]
         deadline = time.monotonic() + LINK_TIMEOUT_S
-        while not seen or seen[-1] != PAID:
-            state = self.last_state(terminal)
-            if not seen or seen[-1] != state:
-                seen.append(state)
-                self.show_screen(terminal, f"The same screen now: {state}")
+        while seen[-1] != PAID:
+            rows = terminal.ask("screen")["rows"]
+            if rows != shown:
+                shown = rows
+                seen.append(self.last_state(terminal))
+                self.show_screen(terminal, f"The same screen, by itself: {seen[-1]}")
             if time.monotonic() > deadline:
                 self.say(f"Not paid within {LINK_TIMEOUT_S:.0f} s; states seen: {', '.join(seen)}")
                 return
             time.sleep(0.05)
         self.say(f"States of the newest record on the terminal: {' → '.join(seen)}")
+        self.states_seen = seen
+
+    def press_send_now(self, terminal: VirtualTerminal) -> None:
+        """Menu, "not sent yet", M."""
+        terminal.press("M")
+        terminal.wait_for_screen("choose")
+        terminal.press("6")
+        terminal.wait_for_screen("pending")
+        self.show_screen(terminal, "What waits, on the terminal's own screen:")
+        terminal.press("M")
+        terminal.press("X")
+        terminal.wait_for_screen("choose")
+        terminal.press("X")
+        terminal.wait_for_screen("idle")
 
     def open_last_record(self, terminal: VirtualTerminal) -> None:
         """The operator opens the list of records and the newest one in it."""
         terminal.press("M")
         terminal.wait_for_screen("choose")
         terminal.press("3")
-        terminal.wait_for_screen("records")
+        terminal.wait_for_screen("record_list")
         terminal.press("E")
         terminal.wait_for_screen("record")
 
@@ -165,12 +189,12 @@ class Demo:
     def print_records(self, books: dict[str, Any]) -> None:
         """Every record of the chain with its state."""
         table = Table(title=f"Records of terminal {KID:08X}")
-        for heading in ("no.", "kind", "family", "tender", "rupiah", "card's cryptogram", "state"):
-            table.add_column(heading, justify="right" if heading in ("no.", "family", "rupiah") else "left")
+        for heading in ("no.", "kind", "family", "tender", "amount", "card's cryptogram", "state"):
+            table.add_column(heading, justify="right" if heading in ("no.", "family", "amount") else "left")
         for entry in books["records"]:
             if entry["kind"] == "redemption":
                 tender = "cash" if entry["tender"] == TENDER_CASH else "goods"
-                amount = f"{entry['amount_rupiah']:,}".replace(",", ".")
+                amount = rupiah(entry["amount_rupiah"])
                 cells = (str(entry["family"]), tender, amount, entry["ac"])
             else:
                 cells = ("", "", "", "")
@@ -193,15 +217,22 @@ class Demo:
             and granted >= redeemed
             and settled == paid == status["totals"]["settled_rupiah"]
             and pending == 0
+            and self.states_seen == [RECORDED, SENT, PAID]
             and len([entry for entry in books["records"] if entry["kind"] == "redemption"]) == len(VISITS)
         )
         verdict = "they add up" if agree else "THEY DO NOT ADD UP"
-        self.console.print(
-            f"granted Rp {granted:,} ≥ redeemed Rp {redeemed:,} = settled Rp {settled:,}"
-            f" + refused Rp {totals['refused_rupiah']:,} + disputed Rp {totals['disputed_rupiah']:,}"
-            f" + pending Rp {pending:,}: {verdict} (terminal, gateway and bank)".replace(",", ".")
+        parts = (
+            f"granted {rupiah(granted)} ≥ redeemed {rupiah(redeemed)} = settled {rupiah(settled)}",
+            f" + refused {rupiah(totals['refused_rupiah'])} + disputed {rupiah(totals['disputed_rupiah'])}",
+            f" + pending {rupiah(pending)}: {verdict} (terminal, gateway and bank)",
         )
+        self.console.print("".join(parts), soft_wrap=True)
         return agree
+
+
+def rupiah(amount: int) -> str:
+    """An amount as people write it."""
+    return "Rp " + f"{amount:,}".replace(",", ".")
 
 
 @click.command()

@@ -36,7 +36,7 @@ class StackError(Exception):
 class Stack:
     """One district with its services in `folder`. Nothing runs until the `start_` methods are called."""
 
-    def __init__(self, folder: Path, seed: bytes = b"lumbung") -> None:
+    def __init__(self, folder: Path, seed: bytes = b"lumbung", settlement_delay_s: int = 0) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.seed = seed
@@ -50,7 +50,7 @@ class Stack:
         self._now_s = int(time.time())
         self._roster_key = secrets.token_bytes(32)
         self._authority = Authority(SigningKey.generate())
-        self._policy = district.make_policy()
+        self._policy = district.make_policy(settlement_delay_s=settlement_delay_s)
         self._roster = district.make_roster(self.families, self._roster_key)
 
     # Papers.
