@@ -3,9 +3,13 @@
 import hashlib
 
 from protocol import domains
-from protocol.grant import Grant
 from protocol.octets import fixed
-from protocol.policy import Policy
+
+# True for the type checker alone: nested imports cost stack, of which a device has little.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from protocol.grant import Grant
+    from protocol.policy import Policy
 
 NO_CONTEXT_DIGEST = bytes(32)
 
@@ -35,7 +39,7 @@ class RosterView:
 class Context:
     """One roster, one policy, and the grants in force by programme; a pure function of the journal before a frame."""
 
-    def __init__(self, roster: RosterView, policy: Policy, grants: dict[int, Grant]) -> None:
+    def __init__(self, roster: RosterView, policy: "Policy", grants: "dict[int, Grant]") -> None:
         self.roster = roster
         self.policy = policy
         self.grants = grants

@@ -2,10 +2,14 @@
 
 from protocol import civil_date, prediction_values, records
 from protocol import prediction_tables as likely
-from protocol.context import RosterView
 from protocol.entropy import Coder
 from protocol.prediction_tables import TYPICAL_FIELDS, Tables
 from protocol.records import CardProof
+
+# True for the type checker alone: nested imports cost stack, of which a device has little.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from protocol.context import RosterView
 
 FIELDS = ("application_index", "transaction_date", "un_attempt") + TYPICAL_FIELDS
 
@@ -28,7 +32,7 @@ def read(proof: CardProof) -> tuple:  # type: ignore[type-arg]
 class ProofModel:
     """The card proofs of one frame so far."""
 
-    def __init__(self, coder: Coder, tables: Tables, roster: RosterView) -> None:
+    def __init__(self, coder: Coder, tables: Tables, roster: "RosterView") -> None:
         self._coder = coder
         self._tables = tables
         self._roster = roster
