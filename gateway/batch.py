@@ -219,6 +219,7 @@ class _Work:
                     derived.kind,
                     derived.time_s,
                     derived.amount_rupiah,
+                    derived.reference,
                     derived.card_use,
                 )
             )

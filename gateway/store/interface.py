@@ -91,6 +91,7 @@ class RecordRow:
     kind: int
     time_s: int
     amount_rupiah: int
+    reference: int
     card_use: bytes | None
     repeats_card_use: bool = False
     state: RecordState = RecordState.PENDING
@@ -185,7 +186,10 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Records of one terminal, or of all, by state; money is redemptions minus voids."""
+    """Records of one terminal, or of all, by state.
+
+    Money is redemptions minus those voided: redeemed minus voided is the sum of the four.
+    """
 
     records: int
     settled_rupiah: int

@@ -14,6 +14,7 @@ from gateway.store.interface import (
     FrameRow,
     OutboxRow,
     RecordRow,
+    RecordState,
     RequestRow,
     TerminalRow,
     Totals,
@@ -227,8 +228,14 @@ class MemoryStore:
 
     def totals(self, kid: int | None) -> Totals:
         """Sums over records."""
-        rows = self._records.values() if kid is None else self._of(kid)
-        return total((row.kind, row.state, 1, row.amount_rupiah) for row in rows)
+        rows = list(self._records.values()) if kid is None else self._of(kid)
+        groups = []
+        for row in rows:
+            target = self._records.get((row.kid, row.reference)) if row.kind == records.VOID else None
+            groups.append(
+                (row.kind, row.state, target.state if target else RecordState.PENDING, 1, row.amount_rupiah)
+            )
+        return total(groups)
 
     def next_ids(self) -> tuple[int, int, int, int]:
         """The next free ids: frame, outbox, request, evidence."""

@@ -48,9 +48,9 @@ FROM frames WHERE kid = ? AND is_waiting = 1 ORDER BY frame_id;
 SELECT frame_id, kid, first, count, received_ms, channel, octets, is_waiting FROM frames WHERE frame_id = ?;
 
 -- add_record: A sealed record.
-INSERT INTO records (kid, sequence, frame_id, octets, chain, seal, kind, time_s, amount_rupiah, card_use,
+INSERT INTO records (kid, sequence, frame_id, octets, chain, seal, kind, time_s, amount_rupiah, reference, card_use,
     repeats_card_use, state, reason)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- adoptions: Adoption records of a terminal in the order of its chain (kind 7).
 SELECT octets FROM records WHERE kid = ? AND kind = 7 ORDER BY sequence;
@@ -59,15 +59,18 @@ SELECT octets FROM records WHERE kid = ? AND kind = 7 ORDER BY sequence;
 SELECT sequence, octets, chain, frame_id FROM records WHERE kid = ? AND sequence BETWEEN ? AND ? ORDER BY sequence;
 
 -- records: Records of a range with all columns.
-SELECT kid, sequence, frame_id, octets, chain, seal, kind, time_s, amount_rupiah, card_use, repeats_card_use, state, reason
+SELECT kid, sequence, frame_id, octets, chain, seal, kind, time_s, amount_rupiah, reference, card_use,
+    repeats_card_use, state, reason
 FROM records WHERE kid = ? AND sequence BETWEEN ? AND ? ORDER BY sequence;
 
 -- recent_records: The newest records of all terminals.
-SELECT kid, sequence, frame_id, octets, chain, seal, kind, time_s, amount_rupiah, card_use, repeats_card_use, state, reason
+SELECT kid, sequence, frame_id, octets, chain, seal, kind, time_s, amount_rupiah, reference, card_use,
+    repeats_card_use, state, reason
 FROM records ORDER BY record_id DESC LIMIT ?;
 
 -- recent_records_of: The newest records of one terminal.
-SELECT kid, sequence, frame_id, octets, chain, seal, kind, time_s, amount_rupiah, card_use, repeats_card_use, state, reason
+SELECT kid, sequence, frame_id, octets, chain, seal, kind, time_s, amount_rupiah, reference, card_use,
+    repeats_card_use, state, reason
 FROM records WHERE kid = ? ORDER BY sequence DESC LIMIT ?;
 
 -- first_use: Records of many card uses, oldest first; `(?)` stands for as many values as are asked for at once.
@@ -170,11 +173,15 @@ INSERT OR REPLACE INTO numbers (name, value) VALUES (?, ?);
 -- number: A single number.
 SELECT value FROM numbers WHERE name = ?;
 
--- totals: Records by kind and state.
-SELECT kind, state, COUNT(*), SUM(amount_rupiah) FROM records GROUP BY kind, state;
+-- totals: Records by kind, state, and state of the redemption that a void names (kind 2; the other kinds name none).
+SELECT r.kind, r.state, COALESCE(t.state, 0), COUNT(*), SUM(r.amount_rupiah)
+FROM records r LEFT JOIN records t ON r.kind = 2 AND t.kid = r.kid AND t.sequence = r.reference
+GROUP BY 1, 2, 3;
 
--- totals_of: Records of one terminal by kind and state.
-SELECT kind, state, COUNT(*), SUM(amount_rupiah) FROM records WHERE kid = ? GROUP BY kind, state;
+-- totals_of: The same for one terminal.
+SELECT r.kind, r.state, COALESCE(t.state, 0), COUNT(*), SUM(r.amount_rupiah)
+FROM records r LEFT JOIN records t ON r.kind = 2 AND t.kid = r.kid AND t.sequence = r.reference
+WHERE r.kid = ? GROUP BY 1, 2, 3;
 
 -- next_ids: The next free ids of frames, outbox, requests and evidence.
 SELECT (SELECT COALESCE(MAX(frame_id), 0) + 1 FROM frames), (SELECT COALESCE(MAX(outbox_id), 0) + 1 FROM outbox),

@@ -185,7 +185,9 @@ class SqliteReader:
     def totals(self, kid: int | None) -> Totals:
         """Sums over records."""
         rows = self._all("totals") if kid is None else self._all("totals_of", kid)
-        return total((kind, RecordState(state), count, rupiah) for kind, state, count, rupiah in rows)
+        return total(
+            (kind, RecordState(state), RecordState(target), *sums) for kind, state, target, *sums in rows
+        )
 
     def next_ids(self) -> tuple[int, int, int, int]:
         """The next free ids: frame, outbox, request, evidence."""
@@ -284,7 +286,7 @@ def _written(changes: Changes) -> list[tuple[str, list[Any]]]:
             "add_record",
             [
                 (
-                    r.kid, r.sequence, r.frame_id, r.octets, r.chain, r.seal, r.kind, r.time_s, r.amount_rupiah,
+                    r.kid, r.sequence, r.frame_id, r.octets, r.chain, r.seal, r.kind, r.time_s, r.amount_rupiah, r.reference,
                     r.card_use, r.repeats_card_use, r.state, r.reason,
                 )
                 for r in c.records
@@ -330,8 +332,8 @@ def _frame(row: Sequence[Any]) -> FrameRow:
 
 def _record(row: Sequence[Any]) -> RecordRow:
     values = list(row)
-    values[10] = bool(values[10])
-    values[11] = RecordState(values[11])
+    values[11] = bool(values[11])
+    values[12] = RecordState(values[12])
     return RecordRow(*values)
 
 

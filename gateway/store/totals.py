@@ -7,22 +7,22 @@ from collections.abc import Iterable
 from gateway.store.interface import RecordState, Totals
 from protocol import records
 
+_NO_VOID = (RecordState.REFUSED, RecordState.DISPUTED)
 
-def total(groups: Iterable[tuple[int, RecordState, int, int]]) -> Totals:
-    """Sums from (kind, state, count, rupiah) groups; a void takes back what its redemption took.
 
-    A void carries no money to book, so settlement answers it with RECORDED or SETTLED; a refused void takes nothing back.
+def total(groups: Iterable[tuple[int, RecordState, RecordState, int, int]]) -> Totals:
+    """Sums from groups of (kind, state, state of the redemption that a void names, count, rupiah).
+
+    A void takes its amount out of wherever its redemption counts; one that settlement does not accept takes nothing out.
     """
     count = 0
     rupiah = dict.fromkeys(RecordState, 0)
-    for kind, state, number, amount_rupiah in groups:
+    for kind, state, target, number, amount_rupiah in groups:
         count += number
         if kind == records.REDEMPTION:
             rupiah[state] += amount_rupiah
-        elif kind == records.VOID and state in (RecordState.SETTLED, RecordState.RECORDED):
-            rupiah[RecordState.SETTLED] -= amount_rupiah
-        elif kind == records.VOID and state is RecordState.PENDING:
-            rupiah[RecordState.PENDING] -= amount_rupiah
+        elif kind == records.VOID and state not in _NO_VOID:
+            rupiah[target] -= amount_rupiah
     return Totals(
         count,
         rupiah[RecordState.SETTLED],

@@ -42,6 +42,7 @@ CREATE TABLE records (
     kind INTEGER NOT NULL,
     time_s INTEGER NOT NULL,
     amount_rupiah INTEGER NOT NULL,
+    reference INTEGER NOT NULL,
     card_use BLOB,
     repeats_card_use INTEGER NOT NULL DEFAULT 0,
     state INTEGER NOT NULL DEFAULT 0,

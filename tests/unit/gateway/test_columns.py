@@ -34,6 +34,7 @@ def test_every_kind():
         assert derived.kind == record.kind
         assert derived.time_s == record.time_s
         assert derived.amount_rupiah == getattr(record, "amount_rupiah", 0)
+        assert derived.reference == getattr(record, "reference_sequence", 0)
         proof = getattr(record, "proof", None)
         expected = None
         if proof is not None:

@@ -50,6 +50,7 @@ def record(sequence, kid=1, kind=records.EVENT, amount=0, use=None, **values):
         kind,
         99,
         amount,
+        0,
         use,
     )
     return replace(made, **values)
@@ -133,7 +134,7 @@ def test_settlement_states_and_sums(store):
                 record(2, kind=records.REDEMPTION, amount=200),
                 record(3, kind=records.REDEMPTION, amount=30),
                 record(4, kind=records.REDEMPTION, amount=4),
-                record(5, kind=records.VOID, amount=200),
+                record(5, kind=records.VOID, amount=200, reference=2),
                 record(6, kind=records.RETURN, amount=9999),
                 record(1, kid=2, kind=records.REDEMPTION, amount=70000),
             ]
@@ -152,6 +153,11 @@ def test_settlement_states_and_sums(store):
     totals = store.totals(1)
     assert (totals.settled_rupiah, totals.refused_rupiah, totals.pending_rupiah) == (1000, 30, 4)
     assert totals.disputed_rupiah == 0
+    store.apply(Changes(states=[(1, 5, RecordState.DISPUTED, "the goods were received")]))
+    assert store.totals(1).settled_rupiah == 1200, "a void that settlement does not accept takes nothing back"
+    store.apply(Changes(states=[(1, 2, RecordState.REFUSED, ""), (1, 5, recorded, "")]))
+    totals = store.totals(1)
+    assert (totals.settled_rupiah, totals.refused_rupiah) == (1000, 30), "it comes out of where it counted"
     store.apply(Changes(states=[(1, 4, RecordState.DISPUTED, "")]))
     assert (store.totals(1).disputed_rupiah, store.totals(1).pending_rupiah) == (4, 0)
     assert store.totals(None).pending_rupiah == 70000
