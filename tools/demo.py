@@ -71,16 +71,22 @@ class Demo:
         return self.close(terminal)
 
     def prepare(self) -> VirtualTerminal:
-        """District, documents, gateway, one terminal; the broker stays down."""
+        """District, documents, gateway, one terminal; then gateway and broker go down."""
         stack = self.stack
         stack.issue_documents()
+        # The gateway's session lives at the broker from its first connection on, so that nothing is missed later.
+        stack.broker.start()
+        stack.start_gateway()
+        stack.wait_for_gateway()
+        stack.stop_service("gateway")
+        stack.broker.stop()
         terminal = stack.add_terminal(KID)
         stack.start_settlement()
         self.say(
             f"District with a roster of {len(stack.families)} families; authority, gateway and bank have their keys."
         )
         self.say(
-            f"Terminal {KID:08X} made its own keys and was certified. The broker ({stack.broker.name}) is DOWN."
+            f"Terminal {KID:08X} made its own keys and was certified. Broker ({stack.broker.name}) and gateway are DOWN."
         )
         return terminal
 

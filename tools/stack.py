@@ -173,6 +173,14 @@ class Stack:
         """Start the daemon."""
         self._start("gateway", "-m", "gateway", "--config", str(self.folder / "gateway.toml"), "run")
 
+    def wait_for_gateway(self) -> None:
+        """Until the gateway's own round trip through the broker says that it is ready."""
+        deadline = time.monotonic() + READY_TIMEOUT_S
+        while not self.gateway_status()["health"].get("broker", {}).get("ready"):
+            if time.monotonic() > deadline:
+                raise StackError(f"gateway: not ready, see {self.folder / 'gateway.log'}")
+            time.sleep(0.1)
+
     def start_settlement(self) -> None:
         """Start the bank's sandbox and wait until it answers."""
         folder = self.folder
