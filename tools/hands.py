@@ -4,9 +4,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from protocol.records import TENDER_CASH
-from tools.virtual_terminal.control import VirtualTerminal
+from tools.virtual_terminal.control import TerminalError, VirtualTerminal
 
 _TENDER_KEYS = {0: "1", TENDER_CASH: "2"}
+# A receipt takes some seconds to print.
+FINISH_TRIES = 15
+FINISH_WAIT_S = 2.0
 _RESULTS = ("granted", "refused")
 
 
@@ -108,8 +111,16 @@ class Counter:
         return terminal.shown()
 
     def finish(self) -> None:
-        """Back to the idle screen, the card handed back."""
+        """Back to the idle screen, the card handed back; keys pressed while the receipt prints are not taken, so the
+        operator presses again.
+        """
         terminal = self.terminal
         terminal.ask("remove")
-        terminal.press("E")
-        terminal.wait_for_screen("idle", 30)
+        for _ in range(FINISH_TRIES):
+            terminal.press("E")
+            try:
+                terminal.wait_for_screen("idle", FINISH_WAIT_S)
+            except TerminalError:
+                continue
+            return
+        terminal.wait_for_screen("idle", FINISH_WAIT_S)

@@ -242,6 +242,12 @@ class Stack:
                 child.kill()
                 child.wait()
 
+    def kill_service(self, name: str, number: int) -> None:
+        """End a service by a signal that it may not be able to handle."""
+        child = self._children.pop(name)
+        child.send_signal(number)
+        child.wait()
+
     def stop(self) -> None:
         """End everything that was started here."""
         for terminal in self._terminals.values():

@@ -1,0 +1,1 @@
+"""The whole system, or large parts of it, under faults."""
