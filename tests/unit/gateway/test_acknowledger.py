@@ -1,0 +1,349 @@
+"""Acknowledgements: what they say, that they fit one SMS, when they go out and when they must not."""
+
+import threading
+
+import pytest
+
+from gateway import acknowledge, documents, signatures
+from gateway.acknowledger import Acknowledger
+from gateway.batch import Contact
+from gateway.config import Acknowledge
+from gateway.down_counter import BLOCK, DownCounter
+from gateway.store.interface import Changes, RecordState
+from gateway.store.memory import MemoryStore
+from gateway.writer import DOWN_RESERVED, RESTORED, Writer
+from protocol import acknowledgement, certificates, frame, grant, status
+from tests.support.frames import START_S
+from tests.support.gateway_rig import NOW_MS, NotingChannel, Rig, received, small
+
+EPOCH = 1
+
+
+class Scene:
+    """A gateway without a broker: downlinks are caught and opened with the terminal's keys."""
+
+    def __init__(self, **settings):
+        self.store = MemoryStore()
+        self.rig = Rig(self.store)
+        self.rig.certify_epoch(EPOCH)
+        self.channel = NotingChannel()
+        self.caught = []
+        self.changed = threading.Condition()
+        self.is_up = True
+        self.clock_s = START_S
+        settings = {"interval_ms": 0} | settings
+        self.writer = Writer(
+            self.store, self.rig.ring, small(), lambda contacts: self.acknowledger.contacts(contacts),  # noqa: PLW0108 - made below
+            clock_ms=lambda: NOW_MS,
+        )  # fmt: skip
+        counter = DownCounter(self.store, self.writer)
+        self.acknowledger = Acknowledger(
+            self.store, self.rig.ring, counter, Acknowledge(**settings), self.catch, lambda: self.is_up,
+            clock_s=lambda: self.clock_s,
+        )  # fmt: skip
+        self.sent = 0
+
+    def start(self):
+        """Begin."""
+        self.writer.start()
+        self.acknowledger.start()
+
+    def stop(self):
+        """End."""
+        self.acknowledger.stop()
+        self.writer.stop()
+
+    def catch(self, kid, octets):
+        """Be the channel."""
+        with self.changed:
+            self.caught.append((kid, octets))
+            self.changed.notify_all()
+        return True
+
+    def wait_for(self, is_reached, timeout_s=20):
+        """Wait until the downlinks caught make something true."""
+        with self.changed:
+            assert self.changed.wait_for(is_reached, timeout_s), self.acknowledger.last_error
+
+    def deliver(self, *frames):
+        """Have frames committed."""
+        for raw in frames:
+            self.sent += 1
+            self.writer.deliver(received(raw, self.channel, self.sent))
+        assert self.channel.wait_for(self.sent)
+
+
+def opened(scene, terminal, octets):
+    """An acknowledgement as the terminal reads it: tag, signature, body."""
+    header, signed = frame.open_counter(octets, terminal.down(EPOCH))
+    assert header.codec == frame.DOWN_ACKNOWLEDGEMENT
+    assert header.kid == terminal.kid
+    body, signature = certificates.split_signature(signed, "acknowledgement")
+    key = signatures.load_public(scene.rig.key.request[68:])
+    message = acknowledgement.signed_message(header.kid, header.counter, body)
+    assert signatures.verify(key, signature, message)
+    told = acknowledgement.decode(body)
+    told.counter = header.counter
+    return told
+
+
+def acknowledgements(scene, terminal):
+    """All acknowledgements caught for a terminal."""
+    found = []
+    for kid, octets in list(scene.caught):
+        if kid == terminal.kid and octets[0] == frame.CLASS_DOWN << 6 | frame.DOWN_ACKNOWLEDGEMENT:
+            assert len(octets) <= 140
+            found.append(opened(scene, terminal, octets))
+    return found
+
+
+def latest(scene, terminal, name, default=None):
+    """What the last acknowledgement says; `default` where none has come."""
+    found = acknowledgements(scene, terminal)
+    return getattr(found[-1], name) if found else default
+
+
+@pytest.fixture
+def scene():
+    """Started parts."""
+    made = Scene()
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def terminal(scene):
+    """Three adoptions and forty redemptions."""
+    made = scene.rig.terminal()
+    for _ in range(40):
+        made.redeem()
+    return made
+
+
+def book(scene, through, first=1, state=RecordState.SETTLED):
+    """Settlement has answered."""
+    states = [(42, sequence, state, "") for sequence in range(first, through + 1)]
+    scene.writer.submit(Changes(states=states, booked=[(42, through)])).result(20)
+    scene.acknowledger.settled({42: first})
+
+
+def test_a_sealed_frame_is_answered_with_its_chain_digest(scene, terminal):
+    scene.deliver(terminal.frame(1, 3), terminal.frame(4, 12))
+    scene.wait_for(lambda: latest(scene, terminal, "sealed_through") == 12)
+    told = acknowledgements(scene, terminal)[-1]
+    assert (told.epoch, told.time_s) == (EPOCH, START_S)
+    assert told.chain_digest == terminal.chains[12][:16]
+    assert (told.reclaim_through, told.gaps, told.states) == (0, (), ())
+
+
+def test_gaps_are_named_with_the_codec_to_use(scene, terminal):
+    scene.deliver(terminal.frame(20, 22), terminal.frame(30, 31))
+    scene.wait_for(lambda: len(latest(scene, terminal, "gaps", ())) == 4)
+    assert acknowledgements(scene, terminal)[-1].gaps == (
+        (1, 19, False), (20, 3, True), (23, 7, False), (30, 2, True),
+    )  # fmt: skip
+
+
+def test_reclaim_follows_what_settlement_has_taken(scene, terminal):
+    scene.deliver(terminal.frame(1, 3), terminal.frame(4, 43))
+    book(scene, 10)
+    scene.wait_for(lambda: latest(scene, terminal, "reclaim_through") == 10)
+    told = acknowledgements(scene, terminal)[-1]
+    assert (told.states_first, told.states) == (1, (acknowledgement.SETTLED,) * 10)
+
+
+def test_states_rotate_until_all_are_told(scene, terminal):
+    for _ in range(300):
+        terminal.redeem()
+    scene.deliver(terminal.frame(1, 3), terminal.frame(4, 200), terminal.frame(201, 343))
+    book(scene, 343)
+
+    def all_told():
+        told = {}
+        for each in acknowledgements(scene, terminal):
+            told |= {each.states_first + place: state for place, state in enumerate(each.states)}
+        return all(told.get(sequence) == acknowledgement.SETTLED for sequence in range(1, 344))
+
+    scene.wait_for(all_told)
+
+
+def test_refused_and_disputed_are_told_apart(scene, terminal):
+    scene.deliver(terminal.frame(1, 3), terminal.frame(4, 6))
+    outcomes = [RecordState.RECORDED] * 3 + [RecordState.REFUSED, RecordState.DISPUTED, RecordState.SETTLED]
+    states = [(42, sequence, state, "") for sequence, state in enumerate(outcomes, 1)]
+    scene.writer.submit(Changes(states=states, booked=[(42, 6)])).result(20)
+    scene.acknowledger.settled({42: 1})
+    scene.wait_for(lambda: latest(scene, terminal, "states"))
+    assert acknowledgements(scene, terminal)[-1].states == (
+        acknowledgement.SETTLED, acknowledgement.SETTLED, acknowledgement.SETTLED,
+        acknowledgement.REFUSED, acknowledgement.DISPUTED, acknowledgement.SETTLED,
+    )  # fmt: skip
+
+
+def test_a_repeated_frame_is_answered_again_with_its_states(scene, terminal):
+    scene.deliver(terminal.frame(1, 3), terminal.frame(4, 12))
+    book(scene, 12)
+    scene.wait_for(lambda: sum(len(each.states) for each in acknowledgements(scene, terminal)) >= 12)
+    count = len(scene.caught)
+    scene.deliver(terminal.frame(8, 12))
+    scene.wait_for(lambda: len(scene.caught) > count)
+    assert acknowledgements(scene, terminal)[-1].states_first == 8
+
+
+def test_a_terminal_that_missed_acknowledgements_hears_their_states_again(scene, terminal):
+    scene.deliver(terminal.frame(1, 3), terminal.frame(4, 12))
+    book(scene, 12)
+    scene.wait_for(lambda: sum(len(each.states) for each in acknowledgements(scene, terminal)) >= 12)
+    count = len(scene.caught)
+    scene.deliver(terminal.report(sealed_through=3, epoch=EPOCH, counter=1))
+    scene.wait_for(lambda: len(scene.caught) > count)
+    assert acknowledgements(scene, terminal)[-1].states_first == 1
+    last = acknowledgements(scene, terminal)[-1].counter
+    count = len(scene.caught)
+    scene.deliver(terminal.report(sealed_through=12, epoch=EPOCH, counter=last))
+    scene.wait_for(lambda: len(scene.caught) > count)
+    assert acknowledgements(scene, terminal)[-1].states == (), "it has heard all of it"
+
+
+def test_counters_rise_and_are_reserved_before_use(scene, terminal):
+    scene.deliver(terminal.frame(1, 3))
+    scene.wait_for(lambda: len(scene.caught) == 1)
+    scene.deliver(terminal.frame(4, 4))
+    scene.wait_for(lambda: len(scene.caught) == 2)
+    counters = [told.counter for told in acknowledgements(scene, terminal)]
+    assert counters == sorted(set(counters))
+    assert counters[-1] < scene.store.value(DOWN_RESERVED) <= counters[0] + BLOCK
+    again = DownCounter(scene.store, scene.writer)
+    assert again.take() >= counters[0] + BLOCK, "a new process never takes a counter of the old one"
+
+
+def test_one_acknowledgement_per_interval():
+    scene = Scene(interval_ms=3_600_000)
+    terminal = scene.rig.terminal()
+    terminal.redeem()
+    other = scene.rig.terminal(43)
+    scene.start()
+    scene.deliver(terminal.frame(1, 3))
+    scene.wait_for(lambda: len(scene.caught) == 1)
+    scene.deliver(terminal.frame(4, 4), other.frame(1, 3))
+    scene.wait_for(lambda: len(scene.caught) == 2)
+    assert [kid for kid, _ in scene.caught] == [42, 43]
+    scene.stop()
+
+
+def test_nothing_is_sent_while_the_channel_is_down_and_all_of_it_after(scene, terminal):
+    scene.is_up = False
+    scene.deliver(terminal.frame(1, 3))
+    scene.deliver(terminal.frame(4, 9))
+    assert scene.caught == []
+    scene.is_up = True
+    scene.wait_for(lambda: scene.caught)
+    assert acknowledgements(scene, terminal)[0].sealed_through == 9
+
+
+def test_a_restored_gateway_stops_acknowledging_until_a_new_epoch(scene, terminal):
+    scene.deliver(terminal.frame(1, 3))
+    scene.wait_for(lambda: scene.caught)
+    count = len(scene.caught)
+    scene.deliver(terminal.report(epoch=EPOCH, counter=scene.store.value(DOWN_RESERVED)))
+    scene.deliver(terminal.frame(4, 9))
+    assert scene.store.value(RESTORED) == 1
+    assert scene.store.terminal(42).sealed_through == 9, "records are still taken"
+    assert len(scene.caught) == count
+    scene.writer.submit(Changes(values={RESTORED: 0})).result(20)
+    scene.wait_for(lambda: len(scene.caught) > count)
+
+
+def test_a_clock_before_the_certificate_signs_nothing(scene, terminal):
+    scene.clock_s = 1000
+    scene.acknowledger.published([])
+    scene.deliver(terminal.frame(1, 3))
+    assert scene.caught == []
+    scene.clock_s = START_S
+    scene.wait_for(lambda: scene.caught)
+
+
+def test_a_frozen_terminal_hears_its_mark_but_no_further(scene, terminal):
+    scene.deliver(terminal.frame(1, 3), terminal.frame(4, 8))
+    twin = terminal.fork(5)
+    for _ in range(3):
+        twin.redeem()
+    scene.deliver(twin.frame(6, 8), terminal.frame(9, 12))
+    count = len(scene.caught)
+    scene.deliver(terminal.frame(9, 12))
+    scene.wait_for(lambda: len(scene.caught) > count)
+    assert acknowledgements(scene, terminal)[-1].sealed_through == 8
+
+
+def test_a_grant_that_is_not_adopted_is_carried_down(scene):
+    terminal = scene.rig.terminal()
+    under = (scene.rig.roster_document.digest, scene.rig.policy_document.digest)
+    second = scene.rig.authority.grant(42, *under, number=2)
+    scene.deliver(terminal.frame(1, 3))
+    scene.wait_for(lambda: scene.caught)
+    assert len(scene.caught) == len(acknowledgements(scene, terminal)), "the first grant is adopted already"
+    scene.writer.submit(Changes(documents=[scene.rig.grant_document(second, 42)])).result(20)
+    scene.acknowledger.published([42])
+    kind = frame.CLASS_DOWN << 6 | frame.DOWN_GRANT
+    scene.wait_for(lambda: any(octets[0] == kind for _, octets in scene.caught))
+    octets = next(octets for _, octets in scene.caught if octets[0] == kind)
+    _, body = frame.open_counter(octets, terminal.down(EPOCH))
+    assert body == second
+    assert grant.decode(body[:-64], 42, *under).number == 2
+
+
+def test_a_grant_for_another_roster_is_held_back(scene):
+    terminal = scene.rig.terminal()
+    scene.deliver(terminal.frame(1, 3))
+    roster = scene.rig.authority.roster("other", number=2)
+    other = documents.read_roster(scene.rig.verifying, roster)
+    under = (other.digest, scene.rig.policy_document.digest)
+    signed = scene.rig.authority.grant(42, *under, number=3)
+    granted = documents.read_grant(scene.rig.verifying, signed, 42, [under])
+    scene.writer.submit(Changes(documents=[other, granted])).result(20)
+    count = len(scene.caught)
+    scene.acknowledger.published([42])
+    scene.wait_for(lambda: len(scene.caught) > count)
+    assert all(octets[0] == frame.CLASS_DOWN << 6 | frame.DOWN_ACKNOWLEDGEMENT for _, octets in scene.caught)
+
+
+def test_a_new_epoch_certificate_goes_down_in_clear_to_whoever_lags(scene, terminal):
+    scene.deliver(terminal.frame(1, 3))
+    scene.wait_for(lambda: scene.caught)
+    heard = acknowledgements(scene, terminal)[-1].counter
+    certificate = scene.rig.certify_epoch(2)
+    scene.acknowledger.published([])
+    scene.deliver(terminal.report(epoch=1, counter=heard))
+    scene.wait_for(lambda: len(scene.caught) == 3)
+    octets = scene.caught[1][1]
+    assert frame.open_clear(octets)[1] == certificate
+    with pytest.raises(frame.AuthenticationFailed):
+        frame.open_counter(scene.caught[-1][1], terminal.down(1))
+    frame.open_counter(scene.caught[-1][1], terminal.down(2))
+    assert not scene.store.value(RESTORED)
+
+
+@pytest.mark.parametrize("gaps", range(5))
+def test_every_mix_of_gaps_and_states_fits_one_sms(gaps):
+    room = acknowledge.room_for_states(140, gaps)
+    octets = frame.HEADER_OCTETS + frame.TAG_OCTETS + 64 + acknowledgement.octets(gaps, room)
+    assert octets <= 140
+    assert frame.HEADER_OCTETS + frame.TAG_OCTETS + 64 + acknowledgement.octets(gaps, room + 1) > 140
+    assert acknowledge.room_for_states(5000, gaps) == acknowledgement.STATES_MAX
+
+
+def test_a_terminal_that_nothing_is_known_of_is_not_answered(scene):
+    scene.acknowledger.contacts({999: Contact(report=status.Status())})
+    terminal = scene.rig.terminal()
+    scene.deliver(terminal.frame(1, 3))
+    scene.wait_for(lambda: scene.caught)
+    assert {kid for kid, _ in scene.caught} == {42}
+
+
+def test_a_head_that_was_never_sealed_is_acknowledged_as_nothing(scene):
+    terminal = scene.rig.terminal(adopted=False)
+    scene.deliver(terminal.report())
+    scene.wait_for(lambda: scene.caught)
+    told = acknowledgements(scene, terminal)[-1]
+    assert (told.sealed_through, told.reclaim_through) == (0, 0)
