@@ -60,10 +60,17 @@ def waiting(data: Path) -> list[Spooled]:
     """Orders in the order in which they were given."""
     found = []
     for path in sorted((data / FOLDER).glob(f"*{_ORDER_SUFFIX}")):
-        content = json.loads(path.read_text("utf-8"))
-        found.append(
-            Spooled(path, Order(content["order"]), bytes.fromhex(content["octets"]), int(content["kid"]))
-        )
+        try:
+            content = json.loads(path.read_text("utf-8"))
+            order, octets, kid = (
+                Order(content["order"]),
+                bytes.fromhex(content["octets"]),
+                int(content["kid"]),
+            )
+        except (ValueError, KeyError, TypeError):
+            path.rename(path.with_suffix(".unreadable"))
+            continue
+        found.append(Spooled(path, order, octets, kid))
     return found
 
 

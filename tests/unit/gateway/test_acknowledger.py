@@ -181,29 +181,36 @@ def test_refused_and_disputed_are_told_apart(scene, terminal):
     )  # fmt: skip
 
 
-def test_a_repeated_frame_is_answered_again_with_its_states(scene, terminal):
+def told_twelve(scene, terminal):
+    """Seal and book twelve records, wait until all their states are told; returns the last counter."""
     scene.deliver(terminal.frame(1, 3), terminal.frame(4, 12))
     book(scene, 12)
     scene.wait_for(lambda: sum(len(each.states) for each in acknowledgements(scene, terminal)) >= 12)
-    count = len(scene.caught)
+    return latest(scene, terminal, "counter")
+
+
+def told_since(scene, terminal, counter):
+    """Where the windows of states told after a counter start, 0 for none."""
+    return [each.states_first for each in acknowledgements(scene, terminal) if each.counter > counter]
+
+
+def test_a_repeated_frame_is_answered_again_with_its_states(scene, terminal):
+    counter = told_twelve(scene, terminal)
     scene.deliver(terminal.frame(8, 12))
-    scene.wait_for(lambda: len(scene.caught) > count)
-    assert acknowledgements(scene, terminal)[-1].states_first == 8
+    scene.wait_for(lambda: 8 in told_since(scene, terminal, counter))
 
 
 def test_a_terminal_that_missed_acknowledgements_hears_their_states_again(scene, terminal):
-    scene.deliver(terminal.frame(1, 3), terminal.frame(4, 12))
-    book(scene, 12)
-    scene.wait_for(lambda: sum(len(each.states) for each in acknowledgements(scene, terminal)) >= 12)
-    count = len(scene.caught)
+    counter = told_twelve(scene, terminal)
     scene.deliver(terminal.report(sealed_through=3, epoch=EPOCH, counter=1))
-    scene.wait_for(lambda: len(scene.caught) > count)
-    assert acknowledgements(scene, terminal)[-1].states_first == 1
-    last = acknowledgements(scene, terminal)[-1].counter
-    count = len(scene.caught)
-    scene.deliver(terminal.report(sealed_through=12, epoch=EPOCH, counter=last))
-    scene.wait_for(lambda: len(scene.caught) > count)
-    assert acknowledgements(scene, terminal)[-1].states == (), "it has heard all of it"
+    scene.wait_for(lambda: 1 in told_since(scene, terminal, counter))
+
+
+def test_a_terminal_that_heard_everything_is_not_told_again(scene, terminal):
+    counter = told_twelve(scene, terminal)
+    scene.deliver(terminal.report(sealed_through=12, epoch=EPOCH, counter=counter))
+    scene.wait_for(lambda: told_since(scene, terminal, counter))
+    assert set(told_since(scene, terminal, counter)) == {0}
 
 
 def test_counters_rise_and_are_reserved_before_use(scene, terminal):

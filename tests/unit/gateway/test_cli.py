@@ -1,0 +1,317 @@
+"""The command line without a running gateway: exit statuses, JSON, and that nothing secret is printed."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from gateway import cli, keys, spool
+from gateway.errors import DaemonSilentError
+from gateway.publish import Order
+from gateway.store.interface import Changes, EvidenceRow
+from gateway.store.sqlite import SqliteReader, SqliteStore
+from gateway.verdicts import Fault
+from gateway.writer import Writer
+from protocol import frame
+from tests.support.frames import Authority, Terminal
+from tests.support.gateway_rig import NOW_MS, NotingChannel, received, small
+
+
+class Desk:
+    """A data directory, an authority and the commands."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.data = folder / "data"
+        self.authority = Authority()
+        (folder / "authority.pub").write_bytes(self.authority.public)
+
+    def run(self, *arguments, status=0):
+        """Run one command, check its exit status, return what it printed."""
+        flags = [
+            "--set", f"files.data_directory={self.data}",
+            "--set", f"files.authority_public_key={self.folder / 'authority.pub'}",
+        ]  # fmt: skip
+        result = CliRunner().invoke(cli.main, [*flags, *[str(argument) for argument in arguments]])
+        assert result.exit_code == status, (result.output, result.exception)
+        return result.output
+
+    def json(self, *arguments, status=0):
+        """The same with --json."""
+        return json.loads(self.run(*arguments, "--json", status=status))
+
+    def file(self, name, octets):
+        """A file of the authority."""
+        path = self.folder / name
+        path.write_bytes(octets)
+        return path
+
+    @property
+    def request(self):
+        """The gateway's request for certification."""
+        return (self.data / "gateway.req").read_bytes()
+
+
+@pytest.fixture
+def desk(tmp_path):
+    """Before `init`."""
+    return Desk(tmp_path)
+
+
+@pytest.fixture
+def furnished(desk):
+    """Keys, epoch, policy, roster, one registered terminal with a grant; its records are sealed."""
+    desk.run("init")
+    desk.run("publish", "epoch", desk.file("epoch.cert", desk.authority.epoch(desk.request)))
+    policy, roster = desk.authority.policy(), desk.authority.roster()
+    desk.run("publish", "policy", desk.file("policy.bin", policy))
+    desk.run("publish", "roster", desk.file("roster.bin", roster))
+    desk.terminal = Terminal(42, desk.authority, desk.request)
+    desk.run("register", desk.file("terminal-0000002a.cert", desk.terminal.certificate))
+    grant = desk.terminal.adopt_all(policy, roster, desk.authority)
+    desk.run("publish", "grant", desk.file("grant-0000002a-1.bin", grant))
+    for _ in range(3):
+        desk.terminal.redeem()
+    store = SqliteStore.create(desk.data)
+    channel = NotingChannel()
+    writer = Writer(store, keys.load(desk.data / "keys"), small(), lambda _: None, clock_ms=lambda: NOW_MS)
+    writer.start()
+    frames = [
+        desk.terminal.frame(1, 3),
+        desk.terminal.frame(4, 5),
+        desk.terminal.frame(6, 6)[:-1],
+        desk.terminal.report(),
+    ]
+    for number, raw in enumerate(frames):
+        writer.deliver(received(raw, channel, number))
+    assert channel.wait_for(len(frames))
+    writer.stop()
+    store.close()
+    return desk
+
+
+def test_init_makes_private_keys_and_a_request_once(desk):
+    told = desk.json("init")
+    assert len(desk.request) == 132
+    assert desk.request[:4].hex() == told["key_id"]
+    assert "has keys already" in desk.run("init", status=3)
+    second = desk.json("init", "--another")
+    assert second["key_id"] != told["key_id"]
+
+
+def test_config_show_is_commented_toml_without_secrets(desk):
+    text = desk.run("--set", "mqtt.password=hunter2", "config", "show")
+    assert "hunter2" not in text
+    assert "# Broker host.\nhost = " in text
+    assert desk.json("config", "show")["mqtt"]["port"] == 1883
+
+
+def test_an_unknown_key_is_named_and_ends_with_status_2(desk):
+    assert "mqtt.hots" in desk.run("--set", "mqtt.hots=x", "config", "show", status=2)
+
+
+def test_documents_are_refused_with_status_4(desk):
+    desk.run("init")
+    stranger = Authority("stranger")
+    policy = desk.file("policy.bin", stranger.policy())
+    assert "signature does not verify" in desk.run("publish", "policy", policy, status=4)
+    terminal = Terminal(7, stranger, desk.request)
+    assert "terminal" in desk.run("register", desk.file("t.cert", terminal.certificate), status=4)
+    desk.run("register", desk.file("short.cert", b"short"), status=4)
+    assert "No certificate" in desk.run("revoke", "7", status=4)
+    desk.run("publish", "grant", desk.file("grant-00000007-1.bin", bytes(90)), status=4)
+
+
+def test_an_epoch_for_other_keys_is_refused(desk):
+    desk.run("init")
+    other = Desk(desk.folder / "other") if (desk.folder / "other").mkdir() is None else None
+    other.run("init")
+    foreign = bytearray(desk.authority.epoch(other.request))
+    assert "no such key" in desk.run("publish", "epoch", desk.file("e", bytes(foreign)), status=3)
+    mixed = desk.request[:4] + other.request[4:]
+    assert "gateway's keys" in desk.run(
+        "publish", "epoch", desk.file("e", desk.authority.epoch(mixed)), status=4
+    )
+
+
+def test_an_older_epoch_is_refused(desk):
+    desk.run("init")
+    desk.run("publish", "epoch", desk.file("e2", desk.authority.epoch(desk.request, 2)))
+    assert "held" in desk.run(
+        "publish", "epoch", desk.file("e1", desk.authority.epoch(desk.request, 1)), status=4
+    )
+    desk.run("publish", "epoch", desk.file("e2", desk.authority.epoch(desk.request, 2)))
+
+
+def test_a_kid_is_registered_with_one_certificate_only(furnished):
+    assert furnished.json("register", furnished.folder / "terminal-0000002a.cert")["already"] is True
+    other = Terminal(42, furnished.authority, furnished.request, seed="other")
+    text = furnished.run("register", furnished.file("other.cert", other.certificate), status=4)
+    assert "another one is registered" in text
+
+
+def test_a_grant_needs_to_know_for_whom(furnished):
+    path = furnished.file("july.bin", (furnished.folder / "grant-0000002a-1.bin").read_bytes())
+    assert "--kid" in furnished.run("publish", "grant", path, status=2)
+    assert furnished.json("publish", "grant", path, "--kid", "2a")["programme"] == 1
+
+
+def test_status_tells_money_marks_and_counters(furnished):
+    told = furnished.json("status")
+    assert told["health"]["running"] is False
+    terminal = told["terminals"][0]
+    assert (terminal["kid"], terminal["state"], terminal["sealed_through"]) == ("0000002a", "active", 5)
+    assert terminal["report"]["head"] == 6
+    assert told["totals"]["pending_rupiah"] == terminal["totals"]["pending_rupiah"] == 400_000
+    assert told["counters"]["frames_invalid"] == 1
+    assert told["outbox_runs"] == 2
+    text = furnished.run("status")
+    assert "0000002a" in text
+    assert "400.000" in text
+
+
+def test_status_shows_revoked_frozen_and_stopped(furnished):
+    furnished.run("revoke", "0000002a")
+    assert furnished.json("status")["terminals"][0]["state"] == "revoked"
+
+
+def test_resume_clears_a_stop(furnished):
+    store = SqliteStore.create(furnished.data)
+    store.apply(Changes(stopped=[(42, "seal")]))
+    store.close()
+    assert furnished.json("status")["terminals"][0]["state"] == "stopped"
+    assert furnished.json("resume", "2a")["was"] == "seal"
+    assert furnished.json("status")["terminals"][0]["state"] == "active"
+
+
+def test_records_newest_first_and_in_full(furnished):
+    told = furnished.json("records", "--limit", "2")
+    assert [(row["sequence"], row["kind"], row["state"]) for row in told] == [
+        (5, "redemption", "pending"), (4, "redemption", "pending"),
+    ]  # fmt: skip
+    full = furnished.json("records", "--kid", "2a", "--full")
+    assert full[0]["octets"] == furnished.terminal.octets[5].hex()
+    assert full[0]["fields"]["amount_rupiah"] == 200_000
+    assert "redemption" in furnished.run("records")
+
+
+def test_evidence_is_listed_and_taken_apart(furnished):
+    listed = furnished.json("evidence", "list")
+    assert [(row["outcome"], row["fault"]["field"]) for row in listed] == [("invalid", "tag")]
+    shown = furnished.json("evidence", "show", listed[0]["id"])
+    assert shown["decoded"]["error"]["field"] == "tag"
+    assert "invalid" in furnished.run("evidence", "list", "--kid", "2a")
+    assert "no such id" in furnished.run("evidence", "show", "999", status=1)
+
+
+def test_decode_with_keys_prints_the_records(furnished):
+    raw = furnished.terminal.frame(4, 6)
+    told = furnished.json("decode", raw.hex())
+    assert [row["sequence"] for row in told["records"]] == [4, 5, 6]
+    assert told["records"][0]["proof"]["atc"] > 0
+    assert told["error"] is None
+    text = furnished.run("decode", furnished.file("frame.bin", raw))
+    assert "predicted" in text
+    assert "redemption" in text
+    assert furnished.json("decode", furnished.file("frame.hex", raw.hex().encode() + b"\n")) == told
+
+
+def test_decode_without_keys_prints_the_header(desk):
+    told = desk.json("decode", "00" + "0000002a" + "800004" + "02" + "aabbccdd" + "00" * 80)
+    assert [each["field"] for each in told["fields"]] == [
+        "class and codec", "kid", "sealed and first sequence", "count", "salt", "seal",
+    ]  # fmt: skip
+    assert "no keys" in told["note"]
+
+
+@pytest.mark.parametrize("count", range(13))
+def test_decode_of_a_truncated_header_says_what_there_was(desk, count):
+    raw = bytes.fromhex("000000002a800004020a0b0c0d")[:count]
+    if not raw:
+        raw = b"\x00"
+    told = desk.json("decode", raw.hex(), status=4)
+    assert told["error"]["field"] == "header"
+    assert sum(each["octets"] for each in told["fields"]) <= len(raw)
+
+
+def test_decode_says_what_was_decoded_before_the_error(furnished):
+    good, bad = furnished.terminal.octets[4], bytearray(furnished.terminal.octets[5])
+    bad[10] = 9
+    plaintext = b"".join(bytes((len(each),)) + bytes(each) for each in (good, bad))
+    head = bytes((0,)) + (42).to_bytes(4, "big") + (4).to_bytes(3, "big") + b"\x01"
+    raw = frame._close(head, frame.NO_CONTEXT_DIGEST, plaintext, furnished.terminal.up)
+    told = furnished.json("decode", raw.hex(), status=4)
+    assert (told["error"]["field"], [row["sequence"] for row in told["records"]]) == ("tender", [4])
+
+
+def test_decode_reads_reports_and_downlinks(furnished):
+    assert furnished.json("decode", furnished.terminal.report().hex())["body"]["head"] == 6
+    down = frame.encode_counter(frame.CLASS_DOWN, 9, 42, 5, b"x" * 70, furnished.terminal.down(1))
+    assert furnished.json("decode", down.hex())["body"]["grant"] == "78" * 6
+    clear = frame.encode_clear(1, 42, 5, (furnished.folder / "epoch.cert").read_bytes())
+    assert furnished.json("decode", clear.hex())["body"]["epoch"] == 1
+
+
+def test_decode_refuses_what_is_neither_hex_nor_a_file(desk):
+    desk.run("decode", "no such thing", status=2)
+    desk.run("decode", "abc", status=2)
+
+
+def test_a_missing_database_is_status_5(desk):
+    assert "database" in desk.run("status", status=5)
+
+
+def test_without_authority_or_keys_nothing_is_published(desk):
+    desk.run("publish", "policy", desk.file("p", desk.authority.policy()), status=3)
+    desk.run("init")
+    (desk.folder / "authority.pub").unlink()
+    desk.run("publish", "policy", desk.folder / "p", status=1)
+    desk.file("authority.pub", b"short")
+    assert "point" in desk.run("publish", "policy", desk.folder / "p", status=4)
+
+
+def test_an_exposed_key_is_status_3(desk):
+    desk.run("init")
+    next((desk.data / "keys").iterdir()).chmod(0o644)
+    assert "0600" in desk.run("publish", "policy", desk.file("p", desk.authority.policy()), status=3)
+
+
+def test_while_a_gateway_runs_orders_go_through_its_spool(furnished, monkeypatch):
+    monkeypatch.setattr(cli, "_ANSWER_TIMEOUT_S", 0.0)
+    running = SqliteStore.create(furnished.data)
+    assert "did not answer" in furnished.run("revoke", "2a", status=6)
+    waiting = spool.waiting(furnished.data)
+    assert [(each.order, each.kid) for each in waiting] == [(Order.REVOKE, 42)]
+    running.close()
+
+
+def test_the_spool_carries_orders_and_answers(tmp_path):
+    first = spool.put(tmp_path, Order.ROSTER, b"octets", 0, 1)
+    second = spool.put(tmp_path, Order.REVOKE, b"", 42, 2)
+    (tmp_path / "spool" / "00-broken.order").write_text("{")
+    waiting = spool.waiting(tmp_path)
+    assert [(each.path, each.order, each.octets, each.kid) for each in waiting] == [
+        (first, Order.ROSTER, b"octets", 0), (second, Order.REVOKE, b"", 42),
+    ]  # fmt: skip
+    slept = []
+    with pytest.raises(DaemonSilentError):
+        spool.wait(first, 1.0, slept.append)
+    assert slept
+    spool.answer(waiting[0], {"digest": "ab"})
+    assert spool.wait(first, 1.0, slept.append) == {"digest": "ab"}
+    assert [each.path for each in spool.waiting(tmp_path)] == [second]
+
+
+def test_evidence_without_a_fault_is_shown(furnished):
+    store = SqliteStore.create(furnished.data)
+    rows = [
+        EvidenceRow(90, 7, "unknown_terminal", None, NOW_MS, "mqtt", b""),
+        EvidenceRow(91, 7, "invalid", Fault("Truncated", "header", 0, "short"), NOW_MS, "mqtt", b""),
+    ]
+    store.apply(Changes(evidence=rows))
+    store.close()
+    assert len(furnished.json("evidence", "list", "--kid", "7")) == 2
+    furnished.json("evidence", "show", "90")
+    reader = SqliteReader.open(furnished.data)
+    assert reader.evidence_ids(7) == [90, 91]
+    reader.close()
