@@ -53,7 +53,7 @@ APPLICATION_FIELDS = (
     ("floor_limit_rupiah", 4),
 )
 # Limits of numbers whose width would allow more; every other number may use its whole width.
-_LIMITS = {
+LIMITS = {
     "utc_offset_minutes": (0, 840),
     "pin_tries": (1, 15),
     "kind": (KIND_PROGRAMME, KIND_BANK),
@@ -61,7 +61,7 @@ _LIMITS = {
     "pan_sequence": (0, 0x99),
 }
 _AID_OCTETS_MIN = 5
-_OCTET_FIELDS = ("aip", "tvr", "cvm_results", "tac_default", "tac_denial", "tac_online")
+OCTET_FIELDS = ("aip", "tvr", "cvm_results", "tac_default", "tac_denial", "tac_online")
 
 
 class Application:
@@ -149,13 +149,13 @@ def encode(policy: Policy) -> bytes:
 
 def _write_number(out: Writer, name: str, value: int, width: int) -> None:
     """A number within its limits."""
-    least, most = _LIMITS.get(name, (0, -1))
+    least, most = LIMITS.get(name, (0, -1))
     out.number(name, value, width, least, most)
 
 
 def _read_number(source: Reader, name: str, width: int) -> int:
     """A number within its limits."""
-    least, most = _LIMITS.get(name, (0, -1))
+    least, most = LIMITS.get(name, (0, -1))
     return source.number(name, width, least, most)
 
 
@@ -183,7 +183,7 @@ def _check_distinct(policy: Policy) -> None:
 def _encode_application(application: Application, out: Writer) -> None:
     """One application in the order of `APPLICATION_FIELDS`, then its three strings."""
     for name, width in APPLICATION_FIELDS:
-        if name in _OCTET_FIELDS:
+        if name in OCTET_FIELDS:
             out.octets(name, getattr(application, name), width)
         else:
             _write_number(out, name, getattr(application, name), width)
@@ -252,7 +252,7 @@ def _decode_application(source: Reader, index: int, policy: Policy) -> Applicati
     application.country_code = policy.country_code
     application.currency_code = policy.currency_code
     for name, width in APPLICATION_FIELDS:
-        value = source.octets(name, width) if name in _OCTET_FIELDS else _read_number(source, name, width)
+        value = source.octets(name, width) if name in OCTET_FIELDS else _read_number(source, name, width)
         setattr(application, name, value)
     application.aid = source.octets("aid", source.number("aid length", 1, _AID_OCTETS_MIN, 16))
     application.cdol1 = source.counted("cdol1", 64)

@@ -4,7 +4,7 @@ from protocol.octets import Reader, Writer
 from protocol.records import SEQUENCE_MAX, TRUST_NETWORK
 
 # Name, octets and most (-1: what the width holds) of each field in order.
-_FIELDS = (
+FIELDS = (
     ("time_s", 4, -1),
     ("time_trust", 1, TRUST_NETWORK),
     ("head", 3, SEQUENCE_MAX),
@@ -18,7 +18,7 @@ _FIELDS = (
 
 
 class Status:
-    """Fields of `_FIELDS`; (`echo_epoch`, `echo_counter`) repeat the last acknowledgement that was applied."""
+    """Fields of `FIELDS`; (`echo_epoch`, `echo_counter`) repeat the last acknowledgement that was applied."""
 
     time_s: int
     time_trust: int
@@ -34,7 +34,7 @@ class Status:
 def encode(status: Status) -> bytes:
     """29 octets."""
     out = Writer()
-    for name, width, most in _FIELDS:
+    for name, width, most in FIELDS:
         out.number(name, getattr(status, name), width, 0, most)
     return bytes(out.data)
 
@@ -43,7 +43,7 @@ def decode(body: bytes) -> Status:
     """The status in `body`."""
     source = Reader(body)
     status = Status()
-    for name, width, most in _FIELDS:
+    for name, width, most in FIELDS:
         setattr(status, name, source.number(name, width, 0, most))
     source.end("status")
     return status

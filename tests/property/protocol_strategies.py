@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from hypothesis import strategies as st
 
-from protocol import records
+from protocol import acknowledgement, certificates, grant, policy, records, roster, status
 from protocol.records import CardProof, Record
 from tests.bench import reference_day
 
@@ -156,3 +158,164 @@ def mutated(draw: st.DrawFn, data: bytes) -> bytes:
         elif out:
             del out[at]
     return bytes(out)
+
+
+# Signed units.
+
+TEXT = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=8)
+
+
+@st.composite
+def entry(draw: st.DrawFn) -> roster.Entry:
+    """A roster entry."""
+    out = roster.Entry()
+    out.state = draw(st.integers(roster.REMOVED, roster.BLOCKED))
+    out.hamlet, out.slot = draw(uint(1)), draw(uint(1))
+    out.delegate = draw(st.one_of(st.just(roster.NO_DELEGATE), uint(2, 0, roster.ENTRIES_MAX - 1)))
+    cards = []
+    for _ in range(draw(st.integers(0, roster.CARDS_PER_ENTRY))):
+        card = roster.Card()
+        card.card_key = draw(octets(8).filter(any))
+        card.applications = draw(uint(1, 1))
+        card.bound_application = draw(st.one_of(st.just(roster.UNBOUND), st.integers(0, 7)))
+        card.verifier = draw(octets(16))
+        cards.append(card)
+    out.cards = tuple(cards)
+    return out
+
+
+@st.composite
+def rosters(draw: st.DrawFn) -> bytes:
+    """A small roster's octets."""
+    return roster.encode(draw(uint(4, 1)), draw(st.lists(entry(), min_size=1, max_size=4)))
+
+
+@st.composite
+def policies(draw: st.DrawFn) -> bytes:
+    """A policy's octets."""
+    out = policy.Policy()
+    for name, width in policy.RULES:
+        least, most = policy.LIMITS.get(name, (0, (1 << 8 * width) - 1))
+        setattr(out, name, draw(uint(width, least, most)))
+    codes = draw(st.lists(uint(1, 1), unique=True, max_size=4))
+    out.programmes = tuple(
+        (number, draw(TEXT)) for number in draw(st.lists(uint(1, 1), unique=True, min_size=1, max_size=3))
+    )
+    out.commodities = tuple(
+        (code, draw(TEXT), draw(TEXT), draw(uint(4, 0, records.AMOUNT_RUPIAH_MAX))) for code in codes
+    )
+    out.baskets = tuple((draw(uint(1, 1)), draw(items())) for _ in range(draw(st.integers(0, 3))))
+    applications = []
+    for _ in range(draw(st.integers(1, 2))):
+        one = policy.Application()
+        for name, width in policy.APPLICATION_FIELDS:
+            if name in policy.OCTET_FIELDS:
+                setattr(one, name, draw(octets(width)))
+            else:
+                least, most = policy.LIMITS.get(name, (0, (1 << 8 * width) - 1))
+                setattr(one, name, draw(uint(width, least, most)))
+        one.aid = draw(st.binary(min_size=5, max_size=16))
+        one.cdol1 = draw(st.binary(max_size=64))
+        one.iad = draw(st.binary(max_size=32))
+        applications.append(one)
+    out.applications = tuple(applications)
+    return policy.encode(out)
+
+
+@st.composite
+def grants(draw: st.DrawFn) -> grant.Grant:
+    """A grant."""
+    out = grant.Grant()
+    out.number, out.programme = draw(uint(3, 1)), draw(uint(1, 1))
+    out.period, out.expiry_s, out.hold = draw(uint(2, 24000, 36000)), draw(uint(4)), draw(uint(4))
+    units = draw(uint(2, 0, grant.AMOUNT_UNITS_MAX))
+    out.default_rupiah = 1000 * units
+    most = grant.AMOUNT_UNITS_MAX
+    amounts = st.one_of(
+        st.sampled_from([amount for amount in (0, 2 * units, 3 * units) if amount <= most]), uint(2, 0, most)
+    )
+    indices = draw(st.lists(uint(2, 0, roster.ENTRIES_MAX - 1), unique=True, max_size=12))
+    out.exceptions = tuple((index, 1000 * draw(amounts)) for index in sorted(indices))
+    return out
+
+
+@st.composite
+def acknowledgements(draw: st.DrawFn) -> acknowledgement.Acknowledgement:
+    """An acknowledgement."""
+    out = acknowledgement.Acknowledgement()
+    out.epoch, out.time_s = draw(uint(2)), draw(uint(4))
+    out.sealed_through = draw(uint(3, 0, records.SEQUENCE_MAX))
+    out.reclaim_through = draw(st.integers(0, out.sealed_through))
+    out.chain_digest = draw(octets(16))
+    gap = st.tuples(uint(3, 1, records.SEQUENCE_MAX), st.integers(1, 256), st.booleans())
+    out.gaps = tuple(draw(st.lists(gap, max_size=acknowledgement.GAPS_MAX)))
+    out.states_first = draw(uint(3, 0, records.SEQUENCE_MAX))
+    out.states = tuple(draw(st.lists(st.integers(0, 3), max_size=acknowledgement.STATES_MAX)))
+    return out
+
+
+@st.composite
+def statuses(draw: st.DrawFn) -> status.Status:
+    """A status report."""
+    out = status.Status()
+    for name, width, most in status.FIELDS:
+        setattr(out, name, draw(uint(width, 0, most if most >= 0 else None)))
+    return out
+
+
+@st.composite
+def terminal_certificates(draw: st.DrawFn) -> certificates.TerminalCertificate:
+    """A terminal's certificate."""
+    out = certificates.TerminalCertificate()
+    out.kid, out.storage, out.issued_s = draw(uint(4)), draw(st.integers(1, 2)), draw(uint(4))
+    out.seal_key, out.agreement_key = draw(octets(64)), draw(octets(64))
+    return out
+
+
+@st.composite
+def epoch_certificates(draw: st.DrawFn) -> certificates.EpochCertificate:
+    """A gateway epoch's certificate."""
+    out = certificates.EpochCertificate()
+    out.gateway_key_id, out.epoch, out.issued_s = draw(uint(4)), draw(uint(2)), draw(uint(4))
+    out.agreement_key, out.acknowledgement_key = draw(octets(64)), draw(octets(64))
+    return out
+
+
+ROSTER_DIGEST = bytes(range(32))
+POLICY_DIGEST = bytes(range(1, 33))
+
+
+def decode_grant(data: bytes) -> grant.Grant:
+    """The grant in `data`, for a fixed kid and fixed digests."""
+    return grant.decode(data, 7, ROSTER_DIGEST, POLICY_DIGEST)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A unit of the protocol: octets that are valid, how to decode them, how to encode what was decoded."""
+
+    octets: st.SearchStrategy[bytes]
+    decode: Callable[[bytes], Any]
+    encode: Callable[[Any], bytes]
+
+
+UNITS = {
+    "record": Unit(canonical(), records.decode, records.encode),
+    "roster": Unit(rosters(), roster.decode, lambda decoded: roster.encode(decoded[0].number, decoded[1])),
+    "policy": Unit(policies(), policy.decode, policy.encode),
+    "grant": Unit(grants().map(grant.encode), decode_grant, grant.encode),
+    "acknowledgement": Unit(
+        acknowledgements().map(acknowledgement.encode), acknowledgement.decode, acknowledgement.encode
+    ),
+    "status": Unit(statuses().map(status.encode), status.decode, status.encode),
+    "terminal certificate": Unit(
+        terminal_certificates().map(certificates.encode_terminal),
+        certificates.decode_terminal,
+        certificates.encode_terminal,
+    ),
+    "epoch certificate": Unit(
+        epoch_certificates().map(certificates.encode_epoch),
+        certificates.decode_epoch,
+        certificates.encode_epoch,
+    ),
+}
