@@ -1,4 +1,4 @@
-"""The gateway reads short messages with the same code on CPython: the same promises, kept there."""
+"""The gateway reads modems and short messages with the same code on CPython: the same promises, kept there."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ import pytest
 
 from tests.support import mp
 
-FILES = ("test_sms_pdu", "test_sms_time", "test_sms_vectors")
+FILES = (
+    "test_at_grammar",
+    "test_at_lines",
+    "test_at_transcripts",
+    "test_sms_pdu",
+    "test_sms_time",
+    "test_sms_vectors",
+)
 
 
 def promises() -> list[Callable[[], None]]:
