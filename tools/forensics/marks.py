@@ -1,0 +1,224 @@
+"""Local marks and checkpoints: what a terminal kept for itself, as plain values that may be shown."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from protocol import acknowledgement
+from protocol.errors import ProtocolError
+from tools.forensics.sectors import Slot, SlotClass
+
+BOOT = 0x81
+PIN_TRIES = 0x82
+UN_ATTEMPT = 0x83
+ACKNOWLEDGEMENT = 0x84
+COUNTER_BLOCK = 0x85
+CRASH = 0x86
+CHECKPOINT = 0x87
+CHECKPOINT_END = 0x88
+
+_SETTLEMENT = ("pending", "settled", "refused", "disputed")
+_PIECE_NUMBER_OCTETS = 2
+_MARKS = struct.Struct(">HqIIII")
+_TOTALS = struct.Struct(">IIBIIQQQQBIIII")
+_RECENT = struct.Struct(">HBIII")
+_DIGEST_OCTETS = 32
+_STATE_FORMAT = 1
+
+
+def _number(payload: bytes, *_: object) -> dict[str, Any]:
+    return {"value": int.from_bytes(payload, "big")}
+
+
+def _pin_tries(payload: bytes, index: int) -> dict[str, Any]:
+    place, tries = payload
+    return {"family": index, "card": place, "tries": tries}
+
+
+def _un_attempt(payload: bytes, _: int) -> dict[str, Any]:
+    return {"sequence": int.from_bytes(payload[:3], "big"), "attempt": payload[3]}
+
+
+def _acknowledgement(payload: bytes, _: int) -> dict[str, Any]:
+    told = acknowledgement.decode(payload[4:])
+    states = [_SETTLEMENT[state] for state in told.states]
+    return {
+        "counter": int.from_bytes(payload[:4], "big"),
+        "epoch": told.epoch,
+        "time_s": told.time_s,
+        "sealed_through": told.sealed_through,
+        "chain_digest": told.chain_digest.hex(),
+        "reclaim_through": told.reclaim_through,
+        "gaps": [list(gap) for gap in told.gaps],
+        "states_first": told.states_first,
+        "states": states,
+    }
+
+
+def crash(payload: bytes, *_: object) -> dict[str, Any]:
+    """Code, uptime in seconds, and what was said."""
+    code, uptime_s = struct.unpack(">HI", payload[:6])
+    return {"code": code, "uptime_s": uptime_s, "detail": payload[6:].decode("ascii", "replace")}
+
+
+def _piece(payload: bytes, *_: object) -> dict[str, Any]:
+    return {"piece": int.from_bytes(payload[:2], "big"), "octets": len(payload) - _PIECE_NUMBER_OCTETS}
+
+
+def _end(payload: bytes, *_: object) -> dict[str, Any]:
+    return {"pieces": int.from_bytes(payload[:2], "big"), "first_sector": int.from_bytes(payload[2:6], "big")}
+
+
+_KINDS: dict[int, tuple[str, Callable[[bytes, int], dict[str, Any]]]] = {
+    BOOT: ("boot", _number),
+    PIN_TRIES: ("pin tries", _pin_tries),
+    UN_ATTEMPT: ("un attempt", _un_attempt),
+    ACKNOWLEDGEMENT: ("acknowledgement", _acknowledgement),
+    COUNTER_BLOCK: ("counter block", _number),
+    CRASH: ("crash", crash),
+    CHECKPOINT: ("checkpoint piece", _piece),
+    CHECKPOINT_END: ("checkpoint end", _end),
+}
+
+
+def describe(slot: Slot) -> tuple[str, dict[str, Any]]:
+    """The name of a mark and its values; octets that are not what the kind says are told by their number only."""
+    name, decode = _KINDS.get(slot.kind, (f"kind {slot.kind:02x}", _unknown))
+    try:
+        return name, decode(slot.payload, slot.index)
+    except (ProtocolError, ValueError, IndexError, struct.error):
+        return name, _unknown(slot.payload) | {"unreadable": True}
+
+
+def _unknown(payload: bytes, *_: object) -> dict[str, Any]:
+    return {"octets": len(payload)}
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A whole checkpoint: where its first piece and its end stand, the boot counter at its time, and the state."""
+
+    address: int
+    end: int
+    first_sector: int
+    boots: int
+    state: bytes
+
+
+def checkpoints(slots: Iterable[Slot]) -> list[Checkpoint]:
+    """The whole checkpoints among slots in the order in which they were made, records included."""
+    found = []
+    pieces: list[Slot] = []
+    for slot in slots:
+        number = int.from_bytes(slot.payload[:2], "big")
+        is_local = slot.slot_class is SlotClass.LOCAL
+        if is_local and slot.kind == CHECKPOINT and number in (0, len(pieces)):
+            pieces = [*(pieces if number else []), slot]
+            continue
+        if is_local and slot.kind == CHECKPOINT_END and pieces and number == len(pieces):
+            octets = b"".join(piece.payload[_PIECE_NUMBER_OCTETS:] for piece in pieces)
+            first_sector = int.from_bytes(slot.payload[2:6], "big")
+            boots = int.from_bytes(octets[:4], "big")
+            found.append(Checkpoint(pieces[0].address, slot.address, first_sector, boots, octets[4:]))
+        pieces = []
+    return found
+
+
+def boots(slots: Iterable[Slot]) -> int:
+    """The boot counter as the slots of a generation leave it."""
+    last = 0
+    ordered = list(slots)
+    ends = {checkpoint.end: checkpoint.boots for checkpoint in checkpoints(ordered)}
+    for slot in ordered:
+        if slot.slot_class is SlotClass.LOCAL and slot.kind == BOOT:
+            last = int.from_bytes(slot.payload, "big")
+        last = max(last, ends.get(slot.address, 0))
+    return last
+
+
+def open_state(state: bytes) -> dict[str, Any]:
+    """A checkpoint's state in plain values; `{"unreadable": True}` where it is of another version."""
+    try:
+        parts = _parts(state)
+        return {
+            "crash": crash(parts[0]) if parts[0] else None,
+            "marks": _open_marks(parts[1]),
+            "entitlements": _open_entitlements(parts[2]),
+        }
+    except (struct.error, IndexError, ValueError):
+        return {"unreadable": True, "octets": len(state)}
+
+
+def _parts(state: bytes) -> list[bytes]:
+    if state[0] != _STATE_FORMAT:
+        raise ValueError("unknown format")
+    parts = []
+    at = 1
+    while at < len(state):
+        length = int.from_bytes(state[at : at + 4], "big")
+        parts.append(state[at + 4 : at + 4 + length])
+        at += 4 + length
+    if at != len(state) or len(parts) != 3:  # noqa: PLR2004 - crash, marks, entitlements
+        raise ValueError("not three parts")
+    return parts
+
+
+def _open_marks(octets: bytes) -> dict[str, Any]:
+    epoch, counter, sealed, reclaim, time_s, first = _MARKS.unpack(octets[: _MARKS.size])
+    states = [octet >> shift & 3 for octet in octets[_MARKS.size :] for shift in (0, 2, 4, 6)]
+    counts = {name: states.count(value) for value, name in enumerate(_SETTLEMENT) if value}
+    return {
+        "epoch": epoch,
+        "counter": counter,
+        "sealed_through": sealed,
+        "reclaim_through": reclaim,
+        "time_s": time_s,
+        "states_from": first,
+        "states": counts,
+    }
+
+
+def _open_entitlements(octets: bytes) -> dict[str, Any]:
+    fields = _TOTALS.unpack(octets[: _TOTALS.size])
+    names = (
+        "sequence", "time_s", "trust", "last_sale", "last_adoption", "redeemed_count", "redeemed_rupiah",
+        "voided_rupiah", "untrusted_rupiah", "recent", "un_sequence", "un_next", "counter_next", "ahead",
+    )  # fmt: skip
+    told: dict[str, Any] = dict(zip(names, fields, strict=True))
+    at = _TOTALS.size + told.pop("recent") * _RECENT.size
+    adopted = octets[at]
+    at += 1
+    told["adopted"] = []
+    for _ in range(adopted):
+        digest = octets[at + 2 : at + 2 + _DIGEST_OCTETS]
+        told["adopted"].append({"subject": octets[at], "programme": octets[at + 1], "digest": digest.hex()})
+        at += 2 + _DIGEST_OCTETS
+    cards = int.from_bytes(octets[at : at + 2], "big")
+    at += 2
+    tries = [octets[at + 3 * card : at + 3 * card + 3] for card in range(cards)]
+    told["cards_with_tries"] = [
+        {"family": int.from_bytes(one[:2], "big") // 2, "card": one[1] % 2, "tries": one[2]} for one in tries
+    ]
+    at += 3 * cards
+    families = int.from_bytes(octets[at : at + 2], "big")
+    at += 2
+    told["families"] = families
+    told["enrolled"] = sum(value > 0 for value in _array(octets, at, families))
+    at += 4 * families
+    told["programmes"] = []
+    while at < len(octets):
+        programme, closed, period = struct.unpack(">BBH", octets[at : at + 4])
+        spent = _array(octets, at + 4, families)
+        told["programmes"].append(
+            {"programme": programme, "period": period, "closed": bool(closed), "spent_rupiah": sum(spent)}
+        )
+        at += 4 + 4 * families
+    return told
+
+
+def _array(octets: bytes, at: int, count: int) -> tuple[int, ...]:
+    """Numbers as they lie in a terminal's memory: low octet first."""
+    return struct.unpack(f"<{count}I", octets[at : at + 4 * count])
