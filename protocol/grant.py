@@ -18,11 +18,17 @@ UNIT_RUPIAH = 1000
 AMOUNT_UNITS_MAX = 16383
 EXCEPTIONS_MAX = 2000
 
-# Exceptions: nothing, twice or three times the default (aid paid in arrears), or an amount of its own.
-_CLASSES = cumulate((8, 8, 8, 8))
+# Exceptions: nothing, twice or three times the default (aid paid in arrears), or an amount of its own; the class is
+# likely to be of the sort of the one before.
 _LITERAL = 3
-# Gap between excepted indices by its bit length; 12 bits hold the largest roster.
-_GAP_BITS = cumulate((3, 5, 6, 8, 8, 8, 8, 6, 4, 2, 2, 2, 2))
+_CLASSES_AFTER_COARSE = cumulate((10, 10, 9, 3))
+_CLASSES_AFTER_LITERAL = cumulate((4, 4, 4, 20))
+# An amount of its own, in thousands, by its length in bits.
+_AMOUNT_BITS = cumulate((1, 1, 1, 2, 2, 4, 8, 12, 14, 10, 4, 2, 1, 1, 1))
+# The gap between excepted indices, divided by a power of two near the mean gap: quotient, then the remainder's bits.
+_QUOTIENTS = cumulate((32, 16, 8, 4, 2, 1, 1))
+_WIDE = 6
+_GAP_BITS = 12
 
 
 class Grant:
@@ -59,7 +65,7 @@ class Grant:
 
 def _units(field: str, amount_rupiah: int) -> int:
     """Whole thousands of rupiah."""
-    if amount_rupiah % UNIT_RUPIAH or amount_rupiah > AMOUNT_UNITS_MAX * UNIT_RUPIAH:
+    if amount_rupiah % UNIT_RUPIAH or not 0 <= amount_rupiah <= AMOUNT_UNITS_MAX * UNIT_RUPIAH:
         raise OutOfRange(field, -1, "not whole thousands up to %d" % AMOUNT_UNITS_MAX)
     return amount_rupiah // UNIT_RUPIAH
 
@@ -107,31 +113,56 @@ def _code_exceptions(
     coder: Coder, given: "tuple[tuple[int, int], ...] | None", count: int, default_rupiah: int
 ) -> tuple[tuple[int, int], ...]:
     """Exceptions in either direction: gap to the last index, class, and an amount where the class has none."""
+    if count == 0:
+        return ()
     default_units = default_rupiah // UNIT_RUPIAH
     by_class = (0, 2 * default_units, 3 * default_units)
+    width = coder.uniform("exception gaps", _remainder_bits(given) if given is not None else 0, _GAP_BITS + 1)
+    classes = _CLASSES_AFTER_COARSE
     previous = -1
     found = []
     for i in range(count):
         index, amount_rupiah = given[i] if given is not None else (0, 0)
-        gap = index - previous - 1
-        if gap < 0 and coder.encoding:
+        if coder.encoding and index <= previous:
             raise OutOfRange("exception index", -1, "does not rise")
-        index = previous + 1 + _code_gap(coder, gap)
+        index = previous + 1 + _code_gap(coder, index - previous - 1, width)
         if index >= ENTRIES_MAX:
             raise OutOfRange("exception index", -1, "beyond any roster")
         units = _units("exception", amount_rupiah)
-        kind = coder.choice("exception class", _class_of(units, by_class), _CLASSES)
-        if kind == _LITERAL:
-            units = coder.uniform("exception amount", units, AMOUNT_UNITS_MAX + 1)
-        else:
-            units = by_class[kind]
+        kind = coder.choice("exception class", _class_of(units, by_class), classes)
+        units = _code_amount(coder, units) if kind == _LITERAL else by_class[kind]
         if kind != _class_of(units, by_class):
             raise NotCanonical("exception class", HEAD_OCTETS, "another class says the same amount")
         if units > AMOUNT_UNITS_MAX:
             raise OutOfRange("exception amount", -1, "more than %d thousands" % AMOUNT_UNITS_MAX)
+        classes = _CLASSES_AFTER_LITERAL if kind == _LITERAL else _CLASSES_AFTER_COARSE
         found.append((index, units * UNIT_RUPIAH))
         previous = index
-    return tuple(found)
+    exceptions = tuple(found)
+    if width != _remainder_bits(exceptions):
+        raise NotCanonical("exception gaps", HEAD_OCTETS, "another width is the right one")
+    return exceptions
+
+
+def _remainder_bits(exceptions: tuple[tuple[int, int], ...]) -> int:
+    """The largest number of bits whose power of two is not above the mean gap; 0 where gaps are smaller than 1."""
+    count = len(exceptions)
+    gaps = exceptions[count - 1][0] + 1 - count
+    bits = 0
+    while bits < _GAP_BITS and count << bits + 1 <= gaps:
+        bits += 1
+    return bits
+
+
+def _code_gap(coder: Coder, gap: int, width: int) -> int:
+    """A gap by quotient and remainder of 2^width; a very wide one by itself."""
+    quotient = coder.choice("exception gap", min(gap >> width, _WIDE), _QUOTIENTS)
+    if quotient < _WIDE:
+        return (quotient << width) + coder.bits("exception gap", gap - (quotient << width), width)
+    gap = coder.bits("exception gap", gap, _GAP_BITS)
+    if gap >> width < _WIDE:
+        raise NotCanonical("exception gap", HEAD_OCTETS, "not as wide as it says")
+    return gap
 
 
 def _class_of(units: int, by_class: tuple[int, ...]) -> int:
@@ -139,16 +170,16 @@ def _class_of(units: int, by_class: tuple[int, ...]) -> int:
     return int(by_class.index(units)) if units in by_class else _LITERAL
 
 
-def _code_gap(coder: Coder, gap: int) -> int:
-    """A gap of 0..4095 by bit length and the bits below the leading one."""
-    bits = 0
-    while coder.encoding and gap >> bits:
-        bits += 1
-    bits = coder.choice("exception gap", bits, _GAP_BITS)
-    if bits < 2:
-        return bits
-    leading = 1 << (bits - 1)
-    return leading + coder.uniform("exception gap", gap - leading, leading)
+def _code_amount(coder: Coder, units: int) -> int:
+    """An amount in thousands by its length in bits and the bits below the leading one."""
+    length = 0
+    while coder.encoding and units >> length:
+        length += 1
+    length = coder.choice("exception amount", length, _AMOUNT_BITS)
+    if length < 2:
+        return length
+    leading = 1 << length - 1
+    return leading + coder.bits("exception amount", units - leading, length - 1)
 
 
 def signed_message(kid: int, roster_digest: bytes, policy_digest: bytes, body: bytes) -> bytes:

@@ -1,0 +1,32 @@
+"""The list of normative sentences is complete, and so are the golden vectors."""
+
+from __future__ import annotations
+
+from tools import golden_vectors, protocol_ids
+
+README = "- [REC-01] One.\n- [REC-02] Two, see [REC-01].\n- [UN-01] Three.\n"
+
+
+def test_every_normative_sentence_has_a_test() -> None:
+    """And no id is unknown or given twice."""
+    assert not protocol_ids.findings(), protocol_ids.findings()
+
+
+def test_a_sentence_without_a_test_is_found() -> None:
+    found = protocol_ids.compare(README, {"test_a.py": "# REC-01, UN-01"})
+    assert (found.untested, found.unknown, found.twice) == (["REC-02"], [], [])
+
+
+def test_an_id_that_no_sentence_has_is_found() -> None:
+    found = protocol_ids.compare(README + "See [CHN-09].", {"test_a.py": "REC-01 REC-02 UN-01 UN-02"})
+    assert found.unknown == ["CHN-09 (protocol/README.md)", "UN-02 (test_a.py)"]
+
+
+def test_an_id_given_twice_is_found() -> None:
+    found = protocol_ids.compare(README + README, {"test_a.py": "REC-01 REC-02 UN-01"})
+    assert found.twice == ["REC-01", "REC-02", "UN-01"]
+
+
+def test_the_golden_vectors_are_what_the_code_makes() -> None:
+    """COD-09: a change of the octets needs a new codec number."""
+    assert golden_vectors.stale() == []
