@@ -2,17 +2,95 @@
 
 from __future__ import annotations
 
-from protocol import acknowledgement, certificates, context, grant, records, roster, status
+import hashlib
+
+from protocol import (
+    acknowledgement,
+    certificates,
+    civil_date,
+    context,
+    grant,
+    policy,
+    records,
+    roster,
+    status,
+)
 from protocol.records import CardProof, Record
-from tests.bench import reference_day
-from tests.bench.reference_day import KID, PERIOD, Draw, RosterInMemory
 
 ROSTER_ENTRIES = 90
+KID = 0x10203040
+# 25 November 2026, 01:00 UTC.
+OPENING_S = civil_date.to_days(2026, 11, 25) * civil_date.SECONDS_PER_DAY + 3600
+PERIOD = civil_date.period_of(2026, 11)
+# (code, name, unit, posted price in rupiah per unit)
+COMMODITIES = (
+    (1, "Beras", "kg", 12500),
+    (2, "Telur", "kg", 28000),
+    (3, "Daging ayam", "kg", 36000),
+    (4, "Tempe", "kg", 14000),
+    (5, "Tahu", "kg", 12000),
+    (6, "Kacang hijau", "kg", 24000),
+    (7, "Sayur", "ikat", 4000),
+    (8, "Apel", "kg", 32000),
+)
+_STANDARD = ((1, 1000, 12500), (2, 100, 28000), (4, 100, 14000), (8, 100, 33000))
+_SECOND = ((1, 800, 12500), (2, 200, 28000), (6, 100, 24000), (7, 500, 4000))
+_THIRD = ((1, 1000, 12500), (3, 100, 36000), (5, 100, 12000), (4, 100, 14000), (7, 325, 4000))
+BASKETS = (
+    (24, _STANDARD),
+    (3, _SECOND),
+    (3, _THIRD),
+    (3, tuple([(code, 2 * quantity, price) for code, quantity, price in _STANDARD])),
+)
 FIRST = 8_388_000
 # Octets where a key or a signature stands; layouts do not look inside them.
 KEY_A = bytes(range(64))
 KEY_B = bytes(range(100, 164))
 SIGNATURE = bytes(range(128, 192))
+
+
+class Draw:
+    """Numbers from SHA-256 over label and counter: the same on every machine and in every version."""
+
+    def __init__(self, label: str) -> None:
+        self._label = label.encode()
+        self._count = 0
+
+    def octets(self, length: int) -> bytes:
+        """Up to 32 octets."""
+        self._count += 1
+        return hashlib.sha256(
+            b"lumbung golden vectors" + self._label + self._count.to_bytes(4, "big")
+        ).digest()[:length]
+
+    def below(self, bound: int) -> int:
+        """A number in 0..bound-1, even to within 2^-32 or better."""
+        return int.from_bytes(self.octets(8), "big") % bound
+
+
+class RosterInMemory(context.RosterView):
+    """A roster of (card_key, applications) pairs per entry."""
+
+    def __init__(self, entries: list[list[tuple[bytes, int]]]) -> None:
+        # (card key, applications) of each card of each entry.
+        self.entries = entries
+        self.count = len(entries)
+        self.digest = hashlib.sha256(b"".join([card[0] for cards in entries for card in cards])).digest()
+        self._index = {card[0]: i for i, cards in enumerate(entries) for card in cards}
+
+    def find(self, card_key: bytes) -> int:
+        """See `RosterView`."""
+        return self._index.get(card_key, -1)
+
+    def card_key(self, index: int, place: int) -> bytes:
+        """See `RosterView`."""
+        cards = self.entries[index]
+        return cards[place][0] if place < len(cards) else b""
+
+    def applications(self, index: int, place: int) -> int:
+        """See `RosterView`."""
+        cards = self.entries[index]
+        return cards[place][1] if place < len(cards) else 0
 
 
 def held_context() -> context.Context:
@@ -23,7 +101,7 @@ def held_context() -> context.Context:
         for i in range(ROSTER_ENTRIES)
     ]
     held_roster = RosterInMemory(entries)
-    policy = reference_day.reference_policy()
+    held_policy = sample_policy()
     grants = {}
     for programme, default, exceptions in (
         (1, 200_000, ((3, 400_000), (17, 0), (40, 600_000), (88, 123_000))),
@@ -33,12 +111,45 @@ def held_context() -> context.Context:
         out.number = 7 + programme
         out.programme = programme
         out.period = PERIOD
-        out.expiry_s = reference_day.OPENING_S + 50 * 86400
+        out.expiry_s = OPENING_S + 50 * 86400
         out.hold = 900 + programme
         out.default_rupiah = default
         out.exceptions = exceptions
-        grants[programme] = grant.decode(grant.encode(out), KID, held_roster.digest, policy.digest)
-    return context.Context(held_roster, policy, grants)
+        grants[programme] = grant.decode(grant.encode(out), KID, held_roster.digest, held_policy.digest)
+    return context.Context(held_roster, held_policy, grants)
+
+
+def sample_policy() -> policy.Policy:
+    """A policy, decoded from its own octets so that it has its digest."""
+    out = policy.Policy()
+    rules = (9, 360, 360, 420, 600, 3, 500_000, 300_000, 600_000, 86400, 1_000_000, 25, 5)
+    for i in range(len(policy.RULES)):
+        setattr(out, policy.RULES[i][0], rules[i])
+    out.programmes = ((1, "Sembako"), (2, "PKH"))
+    out.applications = (_application(0), _application(1))
+    out.commodities = COMMODITIES
+    out.baskets = BASKETS
+    return policy.decode(policy.encode(out))
+
+
+def _application(index: int) -> policy.Application:
+    """0: the programme's own (card PIN, TC); 1: the bank's (aid PIN, ARQC)."""
+    out = policy.Application()
+    out.kind = (policy.KIND_PROGRAMME, policy.KIND_BANK)[index]
+    out.method = (records.METHOD_CARD_PIN, records.METHOD_AID_PIN)[index]
+    out.pan_sequence = (1, 0)[index]
+    out.cid = (0x40, 0x80)[index]
+    out.aip = (b"\x19\x80", b"\x75\x00")[index]
+    out.tvr = (b"\x00\x00\x00\x80\x00", b"\x00\x80\x00\x80\x00")[index]
+    out.cvm_results = (b"\x41\x03\x02", b"\x3f\x00\x00")[index]
+    out.tac_default = b"\xdc\x40\x00\xa8\x00"
+    out.tac_denial = b"\x00\x10\x00\x00\x00"
+    out.tac_online = b"\xdc\x40\x04\xf8\x00"
+    out.floor_limit_rupiah = 0
+    out.aid = (b"\xf0LMBG\x01", b"\xa0\x00\x00\x06\x02\x10\x10")[index]
+    out.cdol1 = bytes.fromhex("9f02069f03069f1a0295055f2a029a039c019f3704")
+    out.iad = (bytes.fromhex("0a10a04003020000000000000000000000ff"), bytes.fromhex("06010a03a0a800"))[index]
+    return out
 
 
 def _number(draw: Draw, least: int, most: int) -> int:
@@ -128,7 +239,7 @@ def batches(held: context.Context) -> list[tuple[int, list[bytes]]]:
         draw = Draw(f"golden batch {number}")
         first = FIRST + draw.below(500) if number % 2 else 1 + draw.below(5)
         length = 3 + draw.below(6) if number < 39 else number - 38  # noqa: PLR2004 - the docstring's counts
-        time_s = reference_day.OPENING_S + draw.below(86400 * 20)
+        time_s = OPENING_S + draw.below(86400 * 20)
         batch: list[bytes] = []
         while len(batch) < length:
             kind = number + 1 if number < 9 else 1 + draw.below(9) if draw.below(2) else 1  # noqa: PLR2004
@@ -143,7 +254,7 @@ def batches(held: context.Context) -> list[tuple[int, list[bytes]]]:
 def sample_status() -> status.Status:
     """A status report."""
     out = status.Status()
-    out.time_s, out.time_trust, out.head, out.sealed_through = reference_day.OPENING_S, 1, 4800, 4711
+    out.time_s, out.time_trust, out.head, out.sealed_through = OPENING_S, 1, 4800, 4711
     out.echo_epoch, out.echo_counter, out.boot_counter = 2, 76, 31
     out.pending_rupiah, out.last_error = 17_800_000, 0
     return out
@@ -152,7 +263,7 @@ def sample_status() -> status.Status:
 def sample_acknowledgement() -> acknowledgement.Acknowledgement:
     """An acknowledgement with gaps and states."""
     out = acknowledgement.Acknowledgement()
-    out.epoch, out.time_s = 2, reference_day.OPENING_S
+    out.epoch, out.time_s = 2, OPENING_S
     out.sealed_through, out.chain_digest, out.reclaim_through = 4711, KEY_A[:16], 4000
     out.gaps = ((4712, 9, False), (4730, 256, True))
     out.states_first, out.states = 4700, (1, 1, 2, 3, 0)
@@ -162,7 +273,7 @@ def sample_acknowledgement() -> acknowledgement.Acknowledgement:
 def sample_terminal() -> certificates.TerminalCertificate:
     """A terminal's certificate."""
     out = certificates.TerminalCertificate()
-    out.kid, out.storage, out.issued_s = KID, certificates.STORAGE_ATECC608, reference_day.OPENING_S
+    out.kid, out.storage, out.issued_s = KID, certificates.STORAGE_ATECC608, OPENING_S
     out.seal_key, out.agreement_key = KEY_A, KEY_B
     return out
 
@@ -170,7 +281,7 @@ def sample_terminal() -> certificates.TerminalCertificate:
 def sample_epoch() -> certificates.EpochCertificate:
     """A gateway epoch's certificate."""
     out = certificates.EpochCertificate()
-    out.gateway_key_id, out.epoch, out.issued_s = 3, 2, reference_day.OPENING_S
+    out.gateway_key_id, out.epoch, out.issued_s = 3, 2, OPENING_S
     out.agreement_key, out.acknowledgement_key = KEY_B, KEY_A
     return out
 

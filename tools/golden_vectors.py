@@ -8,7 +8,6 @@ frames are encrypted with a cipher that is not ours.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import hmac
 import json
 import sys
@@ -38,9 +37,8 @@ from protocol import (
     unpredictable_number,
 )
 from protocol.errors import ProtocolError
-from tests.bench import reference_day
-from tests.bench.reference_day import KID, Draw
 from tools import golden_corpus
+from tools.golden_corpus import KID, Draw
 from tools.setup.checkout import ROOT
 
 FOLDER = ROOT / "protocol" / "vectors"
@@ -91,7 +89,7 @@ def make_records() -> Any:
     for kind in range(records.REDEMPTION, records.EVENT + 1):
         for number in range(4):
             draw = Draw(f"golden record {kind} {number}")
-            record = golden_corpus.any_record(draw, held, kind, reference_day.OPENING_S, 1000)
+            record = golden_corpus.any_record(draw, held, kind, golden_corpus.OPENING_S, 1000)
             out.append(
                 {"kind": records.name(kind), "fields": plain(record), "hex": records.encode(record).hex()}
             )
@@ -127,7 +125,7 @@ def make_keys() -> Any:
     moments = (
         (0, 0),
         (0, 840),
-        (reference_day.OPENING_S, 420),
+        (golden_corpus.OPENING_S, 420),
         (951_782_399, 0),
         (951_782_400, 0),
         (0xFFFFFFFF, 0),
@@ -190,7 +188,7 @@ def _context(held: context.Context) -> Any:
 
 
 def make_codec() -> Any:
-    """Batches under both codecs, and the digests of the reference day's frames."""
+    """Batches under both codecs."""
     held = golden_corpus.held_context()
     batches = [
         {
@@ -201,17 +199,7 @@ def make_codec() -> Any:
         }
         for first, batch in golden_corpus.batches(held)
     ]
-    days = {}
-    for variant in reference_day.VARIANTS:
-        day = reference_day.build(variant)
-        digest = hashlib.sha256()
-        for start in range(0, len(day.batch), 9):
-            octets = codec.encode(
-                codec.PREDICTED, day.batch[start : start + 9], day.context, day.first + start
-            )
-            digest.update(len(octets).to_bytes(2, "big") + octets)
-        days[variant] = digest.hexdigest()
-    return {"context": _context(held), "batches": batches, "reference_days": days}
+    return {"context": _context(held), "batches": batches}
 
 
 def make_frames() -> Any:

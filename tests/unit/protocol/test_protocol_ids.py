@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+
+from tests.bench import density, reference_digests
 from tools import golden_vectors, protocol_ids
 
 README = "- [REC-01] One.\n- [REC-02] Two, see [REC-01].\n- [UN-01] Three.\n"
@@ -30,3 +33,17 @@ def test_an_id_given_twice_is_found() -> None:
 def test_the_golden_vectors_are_what_the_code_makes() -> None:
     """COD-09: a change of the octets needs a new codec number."""
     assert golden_vectors.stale() == []
+
+
+def test_the_reference_days_encode_to_the_same_octets() -> None:
+    """COD-09: 2,900 records in eight variants of the day."""
+    assert reference_digests.digests() == json.loads(reference_digests.FILE.read_text(encoding="utf-8"))
+
+
+def test_the_reference_day_meets_the_budgets_of_density() -> None:
+    """8 redemptions per SMS, 40 SMS for the day, 4 in a self-standing sealed one."""
+    figures = {row["name"]: row["value"] for row in density.run()}
+    assert figures["redemptions per unsealed SMS"] >= 8
+    assert figures["SMS for 300 redemptions, sealed"] <= 40
+    assert figures["redemptions per self-standing sealed SMS"] >= 4
+    assert figures["redemptions per unsealed SMS"] < figures["redemptions per unsealed SMS, entropy bound"]
