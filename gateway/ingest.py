@@ -161,8 +161,9 @@ class _Ruling:
     def _settle_reached(self) -> bool:
         """Judge again the waiting frames that the head has come up to; tell whether it moved on."""
         view = self._view
+        self._read_again()
         for batch in list(view.waiting.frames):
-            if batch.records is None and not self._read_again(batch) and not _covered(batch, view):
+            if batch.records is None and not _covered(batch, view):
                 continue
             if batch.first > view.sealed_through + 1:
                 continue
@@ -194,14 +195,18 @@ class _Ruling:
             view.doubtful_through = max(view.doubtful_through, goal.first - 1)
         return False
 
-    def _read_again(self, batch: WaitingFrame) -> bool:
-        """Try a frame whose context was unknown with the contexts held by now; tell whether it can be read."""
-        opened = open_frame(batch.raw, frame.read_header(batch.raw), self._view)
-        if opened.batch is None or opened.batch.records is None:
-            return False
-        batch.records = opened.batch.records
-        batch.raw = b""
-        return True
+    def _read_again(self) -> None:
+        """Read what can be read by now; an adoption in one frame may be what explains the next."""
+        has_news = True
+        while has_news:
+            has_news = False
+            for batch in self._view.waiting.frames:
+                if batch.records is None:
+                    opened = open_frame(batch.raw, frame.read_header(batch.raw), self._view)
+                    if opened.batch is not None and opened.batch.records is not None:
+                        batch.records = opened.batch.records
+                        batch.raw = b""
+                        has_news = True
 
     def _differs(self, batch: WaitingFrame, sequence: int) -> tuple[Outcome, Fault | None]:
         """Other records than the sealed ones: a fork if they are sealed too, else a version that lost."""
