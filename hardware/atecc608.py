@@ -103,6 +103,8 @@ class Atecc608:
             return False
         octets = self.faults.on_wire(bytes(data))
         self._spend_octets(len(data))
+        if self.state != AWAKE:  # the supply failed meanwhile
+            return False
         if not octets:
             return True
         word = octets[0]
