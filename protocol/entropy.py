@@ -38,7 +38,8 @@ class Coder:
         slot = state & slots
         value = symbols[slot]
         step = steps[value]
-        self._state = (state >> shift) * step[1] + slot - step[0]
+        # The small numbers first: each operation on the state costs as much as it is long.
+        self._state = (state >> shift) * step[1] + (slot - step[0])
         if self._keeps_steps:
             self.steps.append(step)
         return value

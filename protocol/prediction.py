@@ -37,6 +37,8 @@ class Model:
         self._index = -1
         self._place = 0
         self._cards = likely.CARD_FIRST
+        # By kind and application: what `_expected` says while trust, programme and the like stay as they are.
+        self._expectations: dict[int, tuple[int, ...]] = {}
         # By kind: the fields that departed last, and whether they did so twice in a row.
         self._usual = [(0, True)] * 10
         # Records so far that have a card: (record, its card's index, its card's place), for those that refer to them.
@@ -211,13 +213,18 @@ class Model:
             place = known.index(actual) if actual in known else len(known)
             place = coder.choice("programme", place, tables.other_programme)
             programme = known[place] if place < len(known) else coder.bits("programme", actual, 8)
-        self._programme = programme
+        if programme != self._programme:
+            self._programme = programme
+            self._expectations = {}
         if not self._encoding:
             out.programme = programme
 
     def _fields(self, out: Record, kind: int, plan: Plan, application: int) -> int:
         """The predicted fields of the record; returns which fields of the proof depart from what is expected."""
-        expected = self._expected(kind, application)
+        key = kind << 8 | application
+        expected = self._expectations.get(key)
+        if expected is None:
+            self._expectations[key] = expected = self._expected(kind, application)
         names = plan.names
         mask = 0
         actual: tuple[int, ...] = ()
@@ -272,6 +279,7 @@ class Model:
 
     def _changed(self, out: Record, kind: int, values: tuple[int, ...]) -> None:
         """Expect from now on what this record says otherwise than expected."""
+        self._expectations = {}
         self._trust = values[0]
         if kind == records.REDEMPTION:
             self._tenders[self._programme] = values[1]
