@@ -10,10 +10,14 @@ KNOWN = {
     "wifi_ssid": "",
     "wifi_password": "",
 }
+VALUE_CHARACTERS_MAX = 255
 
 
 class SettingsError(Exception):
-    """A line that is not `name=value` of a known name; `line` counts from 1."""
+    """A line that is not `name=value` of a known name with a value that it may have; `line` counts from 1.
+
+    The message never holds the value, which may be a password.
+    """
 
     def __init__(self, line: int, reason: str) -> None:
         super().__init__("settings line %d: %s" % (line, reason))
@@ -21,21 +25,38 @@ class SettingsError(Exception):
 
 
 def parse(octets: bytes) -> dict:
-    """All known settings as strings; what is absent has its default. Raises `SettingsError`."""
-    values = {}
-    for name in KNOWN:  # lumbung: order-free, a copy
-        values[name] = KNOWN[name]
-    number = 0
-    for line in octets.decode().split("\n"):
-        number += 1
+    """All known settings as strings; what is absent has its default. Raises `SettingsError`.
+
+    Lines end with LF or CR LF; those that are empty or begin with `#` say nothing.
+    """
+    try:
+        lines = octets.decode().split("\n")
+    except UnicodeError:
+        raise SettingsError(1, "not UTF-8")
+    values = dict(KNOWN)
+    given = set()
+    for place in range(len(lines)):
+        line = lines[place][:-1] if lines[place][-1:] == "\r" else lines[place]
         if not line or line[0] == "#":
             continue
         name, mark, value = line.partition("=")
         if not mark:
-            raise SettingsError(number, "no '='")
+            raise SettingsError(place + 1, "no '='")
         if name not in KNOWN:
-            raise SettingsError(number, "unknown name")
-        if name == "broker_port" and not value.isdigit():
-            raise SettingsError(number, "port is no number")
+            raise SettingsError(place + 1, "unknown name")
+        if name in given:
+            raise SettingsError(place + 1, name + " was given before")
+        _check(place + 1, name, value)
+        given.add(name)
         values[name] = value
     return values
+
+
+def _check(line: int, name: str, value: str) -> None:
+    """What a value may be."""
+    if len(value) > VALUE_CHARACTERS_MAX:
+        raise SettingsError(line, name + " is longer than %d characters" % VALUE_CHARACTERS_MAX)
+    if name == "broker_port" and not (value.isdigit() and len(value) <= 5 and 1 <= int(value) <= 0xFFFF):
+        raise SettingsError(line, "broker_port is not in 1..65535")
+    if name == "broker_tls" and value not in ("0", "1"):
+        raise SettingsError(line, "broker_tls is neither 0 nor 1")

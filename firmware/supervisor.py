@@ -5,17 +5,21 @@ screen: silence is never the answer.
 """
 
 import asyncio
+import io
+import sys
 
 # Crash codes, shown on the screen and kept in the journal: 1xx a task ended, 2xx a task fell silent.
 TASK_ENDED = 100
 TASK_SILENT = 200
 
 CHECK_PERIOD_MS = 500
+DETAIL_OCTETS_MAX = 64
 
 
 class Task:
     """An essential task: `number` 1..99 names it in crash codes, `limit_ms` is the longest silence it is allowed (0 for
-    a task that waits for people)."""
+    a task that waits for people).
+    """
 
     def __init__(self, name: str, number: int, limit_ms: int) -> None:
         self.name = name
@@ -26,7 +30,11 @@ class Task:
 
 
 class Supervisor:
-    """`watchdog.feed()` keeps the terminal running; `restart(code)` ends it; `record_crash(octets)` makes it durable."""
+    """`watchdog.feed()` keeps the terminal running; `restart(code)` ends it; `record_crash(octets)` makes it durable.
+
+    `crash_code` is 0 until the terminal is to restart; from then on the watchdog is not fed any more, so that it ends
+    what `restart` could not.
+    """
 
     def __init__(self, clock, watchdog, record_crash, restart) -> None:
         self._clock = clock
@@ -34,7 +42,9 @@ class Supervisor:
         self._record_crash = record_crash
         self._restart = restart
         self._tasks = []
-        self._started_ms = clock.ticks_ms()
+        self._seen_ms = clock.ticks_ms()
+        self._uptime_ms = 0
+        self.crash_code = 0
 
     def add(self, name: str, number: int, limit_ms: int, work) -> Task:
         """Start `work(check_in)` as an essential task that must call `check_in()` at least every `limit_ms`."""
@@ -55,19 +65,27 @@ class Supervisor:
             await work
         except asyncio.CancelledError:
             raise
-        except Exception as error:  # lumbung: recorded, whatever ends an essential task must be seen and kept
-            detail = type(error).__name__.encode()[:24]
+        except Exception as error:  # lumbung: catch-all - kept in flash as a crash record
+            detail = describe(error)
         self._crash(TASK_ENDED + task.number, detail)
 
     async def run(self) -> None:
-        """Feed the watchdog while every task was heard in time."""
-        while True:
+        """Feed the watchdog while every task was heard in time; ends when the terminal is to restart."""
+        while self.crash_code == 0:
             silent = self._silent()
             if silent is not None:
                 self._crash(TASK_SILENT + silent.number, b"silent")
                 return
+            self._count_uptime()
             self._watchdog.feed()
-            await asyncio.sleep_ms(CHECK_PERIOD_MS)
+            await self._clock.sleep_ms(CHECK_PERIOD_MS)
+
+    def _count_uptime(self) -> int:
+        """Milliseconds since the start; counted in small steps, because ticks wrap after days."""
+        now = self._clock.ticks_ms()
+        self._uptime_ms += self._clock.ticks_diff(now, self._seen_ms)
+        self._seen_ms = now
+        return self._uptime_ms
 
     def _silent(self) -> "Task | None":
         """The first task that has not checked in for longer than its limit."""
@@ -78,10 +96,15 @@ class Supervisor:
         return None
 
     def _crash(self, code: int, detail: bytes) -> None:
-        """Keep what happened, then restart."""
-        uptime_s = self._clock.ticks_diff(self._clock.ticks_ms(), self._started_ms) // 1000
-        self._record_crash(encode_crash(code, max(0, uptime_s), detail))
-        self._restart(code)
+        """Keep what happened, then restart; the first crash is the one that counts."""
+        if self.crash_code:
+            return
+        self.crash_code = code
+        try:
+            self._record_crash(encode_crash(code, self._count_uptime() // 1000, detail))
+        finally:
+            # A flash that fails must not keep a terminal running that cannot go on.
+            self._restart(code)
 
     def stop(self) -> None:
         """Cancel every task (used when the virtual terminal is switched off)."""
@@ -89,8 +112,21 @@ class Supervisor:
             task.handle.cancel()
 
 
+def describe(error: Exception) -> bytes:
+    """Type of an exception and the place that raised it, as `TypeError relay.py:120`; never its message."""
+    trace = io.StringIO()
+    sys.print_exception(error, trace)
+    place = ""
+    for line in trace.getvalue().split("\n"):
+        parts = line.split('"')
+        if len(parts) == 3 and ", line " in parts[2]:
+            number = parts[2].split(", ")[1][len("line ") :]
+            place = " %s:%s" % (parts[1].split("/")[-1], number)
+    return (type(error).__name__ + place).encode()[:DETAIL_OCTETS_MAX]
+
+
 def encode_crash(code: int, uptime_s: int, detail: bytes) -> bytes:
-    """The payload of a LOCAL_CRASH slot: code (2), uptime in seconds (4), a short name."""
+    """The payload of a LOCAL_CRASH slot: code (2), uptime in seconds (4), what and where."""
     return code.to_bytes(2, "big") + uptime_s.to_bytes(4, "big") + detail
 
 

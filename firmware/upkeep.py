@@ -5,20 +5,18 @@ All of it yields every few milliseconds and rests while a card is being served, 
 
 import asyncio
 
+from firmware.hal.flash_area import FlashError
 from firmware.ledger import document_area
+from firmware.ledger.journal import JournalFull
 from firmware.relay.cipher import TerminalCipher
 from protocol import certificates, link_keys
 
 NONCE_STEPS = 2
 REST_MS = 200
-
-
-class SealBroken(Exception):
-    """A seal of this terminal does not verify: nothing may be sent under it; names the sequence."""
-
-    def __init__(self, sequence: int) -> None:
-        super().__init__("seal of record %d does not verify" % sequence)
-        self.sequence = sequence
+# Seals known to be good, so that what was checked as the head is not checked again when it is sent.
+GOOD_KEPT = 64
+# So many seals in a row that do not verify are no accident: the signer is broken.
+BROKEN_SEALS_MAX = 3
 
 
 class LinkKeys:
@@ -61,16 +59,13 @@ class LinkKeys:
         """The cipher for frames up."""
         return TerminalCipher(self._lasting[link_keys.UP_CCM[0]], self._lasting[link_keys.UP_SALT[0]])
 
-    def downlink(self, epoch: certificates.EpochCertificate) -> TerminalCipher:
-        """The cipher for frames down under a certified epoch."""
+    async def downlink(self, epoch: certificates.EpochCertificate) -> TerminalCipher:
+        """The cipher for frames down under a certified epoch; works it out where it is new."""
         if epoch.epoch not in self._down:
-            for _ in self._derive_down(epoch):
-                pass
+            steps = self._agree_steps(epoch, epoch.epoch, link_keys.PER_EPOCH)
+            self._down[epoch.epoch] = await _finish(steps)
         keys = self._down[epoch.epoch]
         return TerminalCipher(keys[link_keys.DOWN_CCM[0]], keys[link_keys.DOWN_SALT[0]])
-
-    def _derive_down(self, epoch: certificates.EpochCertificate):
-        self._down[epoch.epoch] = yield from self._agree_steps(epoch, epoch.epoch, link_keys.PER_EPOCH)
 
     def un_key(self) -> bytes:
         """The key of the Unpredictable Number."""
@@ -78,7 +73,11 @@ class LinkKeys:
 
 
 class Upkeep:
-    """`is_busy()` tells that a card is being served; `verified_through` is the last sequence whose seal was checked."""
+    """`is_busy()` tells that a card is being served, `announce()` that there is something new to send.
+
+    `verified_through` is the last sequence whose seal was checked and found good; `broken_seals` counts those that were
+    not; `last_error` is what the flash said last, None when all is well.
+    """
 
     def __init__(self, ledger, signer, keys: LinkKeys, is_busy, announce) -> None:
         self._ledger = ledger
@@ -86,33 +85,70 @@ class Upkeep:
         self._keys = keys
         self._is_busy = is_busy
         self._announce = announce
+        self._good = []
+        self._looked_through = 0
+        self._broken_in_a_row = 0
         self.verified_through = 0
+        self.broken_seals = 0
+        self.last_error = None
 
     async def run(self, check_in) -> None:
-        """For ever: the most urgent piece of work, a little at a time. Raises `SealBroken`."""
+        """For ever: the most urgent piece of work, a little at a time."""
         await self._patiently(self._keys.derive_steps(), check_in)
         while True:
             check_in()
-            if self.verified_through < self._ledger.journal.sequence:
+            if self._looked_through < self._ledger.journal.sequence:
                 await self._verify_head(check_in)
-            elif self._is_busy():
-                await asyncio.sleep_ms(REST_MS)
-            elif not self._signer.refill(NONCE_STEPS) and not self._ledger.journal.prepare():
+            elif self._is_busy() or (not self._signer.refill(NONCE_STEPS) and not self._prepare()):
                 await asyncio.sleep_ms(REST_MS)
             else:
                 await asyncio.sleep_ms(0)
 
+    def _prepare(self) -> bool:
+        """Flash ahead of need; one that fails is not tried again before the next start."""
+        if self.last_error is not None:
+            return False
+        try:
+            return bool(self._ledger.prepare())
+        except (JournalFull, FlashError) as error:
+            self.last_error = error
+            return False
+
     async def _verify_head(self, check_in) -> None:
-        """The last seal proves all before it, so checking that one is enough."""
+        """The last seal proves all before it, so checking that one lets everything be sent.
+
+        A seal that does not verify is never sent: the next record's covers it. Where none does any more, nothing may be
+        committed.
+        """
         ledger = self._ledger
         sequence = ledger.journal.sequence
-        chain = ledger.journal.chain
+        if await self._patiently(self._check_steps(sequence, ledger.journal.chain), check_in):
+            self.verified_through = sequence
+            self._broken_in_a_row = 0
+            self._announce()
+        else:
+            self._broken_in_a_row += 1
+            ledger.seal_fault = self._broken_in_a_row >= BROKEN_SEALS_MAX
+        self._looked_through = sequence
+
+    async def verify(self, sequence: int) -> bool:
+        """Whether the stored seal of a record may be sent."""
+        if sequence in self._good:
+            return True
+        return bool(await _finish(self._check_steps(sequence, self._ledger.journal.chain_at(sequence))))
+
+    def _check_steps(self, sequence: int, chain: bytes):
+        """Check a stored seal; a generator, as the signer's."""
+        ledger = self._ledger
         seal = ledger.records_from(sequence, 1)[0].seal
-        steps = self._signer.verify_own_steps(ledger.kid, sequence, chain, seal)
-        if not await self._patiently(steps, check_in):
-            raise SealBroken(sequence)
-        self.verified_through = sequence
-        self._announce()
+        is_good = yield from self._signer.verify_own_steps(ledger.kid, sequence, chain, seal)
+        if is_good:
+            if len(self._good) == GOOD_KEPT:
+                self._good.pop(0)
+            self._good.append(sequence)
+        else:
+            self.broken_seals += 1
+        return is_good
 
     async def _patiently(self, steps, check_in):
         """Run a generator, resting between its steps while a card is served; returns what it returns."""
@@ -123,3 +159,13 @@ class Upkeep:
             except StopIteration as end:
                 return end.value
             await asyncio.sleep_ms(REST_MS if self._is_busy() else 0)
+
+
+async def _finish(steps):
+    """Run a generator to its end, letting other tasks run between its steps; returns what it returns."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+        await asyncio.sleep_ms(0)

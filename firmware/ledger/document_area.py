@@ -3,18 +3,27 @@
 A change writes all sections to the other area, its header last, so that a power cut leaves the old documents whole.
 
 ```
-header   "LDOC"  format(1)  0(3)  generation(4)  octets(4)  CRC-32 of sections(4)  CRC-32 of the header so far(4)
-section  name(1)  length(2)  octets       from the second page on, name 0 ends
+header   "LDOC"  format(1)  0(3)  generation(4)  octets(4)  CRC-32 of the sections(4)  CRC-32 of these(4)
+section  name(1)  length(2)  octets       from octet 2048 on
 ```
+The header stands in two pages. One that was torn by a power cut may read as whole today and not tomorrow, but a second
+copy is begun only when the first is surely there; where a start finds a single one it adds a copy before it believes it.
 """
 
-import binascii
+from binascii import crc32
+
+from firmware.hal.flash_area import FlashError
+from firmware.ledger import crc
 
 MAGIC = b"LDOC"
 FORMAT = 1
 HEADER_OCTETS = 24
 PAGE_BYTES = 256
 SECTOR_BYTES = 4096
+HEADER_PAGES = 8
+DATA_AT = HEADER_PAGES * PAGE_BYTES
+COPIES = 2
+_ERASED = b"\xff" * PAGE_BYTES
 
 # Section names.
 KID = 1
@@ -39,90 +48,141 @@ class DocumentsMissing(Exception):
     """Neither area holds whole documents: the terminal was never provisioned, or both are damaged."""
 
 
+class DocumentsTooLarge(Exception):
+    """The sections do not fit an area, or one has more than 65,535 octets; nothing was written."""
+
+
+class DocumentsDamaged(FlashError):
+    """What was written does not read back; the documents from before are still in force."""
+
+
 class Documents:
-    """Sections by name; `save` replaces the whole set."""
+    """Sections by name, read from flash when they are asked for; `save` replaces the whole set."""
 
     def __init__(self, area_a, area_b) -> None:
         self._areas = (area_a, area_b)
         self._active = -1
         self._generation = 0
-        self.sections = {}
+        # name -> (address, octets) in the active area
+        self._places = {}
 
     def load(self) -> None:
-        """Read the newer whole area; raises `DocumentsMissing`."""
+        """Find the newer whole area and make sure that the next start finds it too; raises `DocumentsMissing`."""
         for number in (0, 1):
-            loaded = _read(self._areas[number])
-            if loaded is not None and loaded[0] > self._generation:
-                self._generation, self.sections = loaded
-                self._active = number
+            header = _find_header(self._areas[number])
+            if header is not None and int.from_bytes(header[8:12], "big") > self._generation:
+                places = _find_sections(self._areas[number], header)
+                if places is not None:
+                    self._generation = int.from_bytes(header[8:12], "big")
+                    self._places = places
+                    self._active = number
         if self._active < 0:
-            raise DocumentsMissing()
+            raise DocumentsMissing
+        _confirm(self._areas[self._active])
 
     def get(self, name: int) -> bytes:
         """The octets of a section, b"" where there is none."""
-        return self.sections.get(name, b"")
+        if name not in self._places:
+            return b""
+        address, length = self._places[name]
+        octets = bytearray(length)
+        self._areas[self._active].read_into(address, octets)
+        return bytes(octets)
+
+    def names(self) -> list:
+        """The names of the sections that there are."""
+        return sorted(self._places)
 
     def grants(self) -> list:
         """Signed grants, by programme number."""
-        names = sorted([name for name in self.sections if name >= GRANT_FIRST])
-        return [self.sections[name] for name in names]
+        return [self.get(name) for name in self.names() if name >= GRANT_FIRST]
 
     def save(self, changes: dict) -> None:
-        """Write the sections with `changes` (an empty value removes a section) to the other area, then use it."""
-        sections = {}
-        for source in (self.sections, changes):
-            for name in source:  # lumbung: order-free, `_write` sorts
-                sections[name] = source[name]
-        sections = {name: sections[name] for name in sections if sections[name]}
+        """Write the sections with `changes` (an empty value removes a section) to the other area, then use it.
+
+        Raises `DocumentsTooLarge` or `FlashError` with the old documents still in force.
+        """
+        body = bytearray()
+        for name in sorted(set(self.names()) | set(changes)):
+            octets = changes[name] if name in changes else self.get(name)
+            if len(octets) > 0xFFFF:
+                raise DocumentsTooLarge("section %d" % name)
+            if octets:
+                body.extend(bytes((name, len(octets) >> 8, len(octets) & 0xFF)))
+                body.extend(octets)
         target = 1 - self._active if self._active >= 0 else 0
-        _write(self._areas[target], self._generation + 1, sections)
-        loaded = _read(self._areas[target])
-        if loaded is None or loaded[1] != sections:
-            raise DocumentsMissing()
-        self._generation, self.sections = loaded
+        area = self._areas[target]
+        if DATA_AT + len(body) > area.size:
+            raise DocumentsTooLarge("%d octets" % len(body))
+        header = MAGIC + bytes((FORMAT, 0, 0, 0)) + (self._generation + 1).to_bytes(4, "big")
+        header = crc.append(header + len(body).to_bytes(4, "big") + crc32(body).to_bytes(4, "big"))
+        _write(area, header, body)
+        self._generation += 1
+        self._places = _find_sections(area, header)
         self._active = target
 
 
-def _read(area) -> "tuple | None":
-    """(generation, sections) of a whole area, or None."""
-    header = bytearray(HEADER_OCTETS)
-    area.read_into(0, header)
-    if bytes(header[:5]) != MAGIC + bytes((FORMAT,)) or _crc(header[:20]) != bytes(header[20:24]):
+def _copies(area) -> tuple:
+    """(pages with a whole header, last page of the header's that is not erased, or -1)."""
+    page = bytearray(PAGE_BYTES)
+    whole = []
+    touched = -1
+    for number in range(HEADER_PAGES):
+        area.read_into(number * PAGE_BYTES, page)
+        if page[:5] == MAGIC + bytes((FORMAT,)) and crc.fits(page[:HEADER_OCTETS]):
+            whole.append(number)
+        if page != _ERASED:
+            touched = number
+    return whole, touched
+
+
+def _find_header(area) -> "bytes | None":
+    """A whole header of an area, or None."""
+    whole, _ = _copies(area)
+    if not whole:
         return None
+    header = bytearray(HEADER_OCTETS)
+    area.read_into(whole[0] * PAGE_BYTES, header)
+    return bytes(header) if crc.fits(header) else None
+
+
+def _confirm(area) -> None:
+    """Add a copy of the header where there is but one, in a page that no cut can have touched."""
+    whole, touched = _copies(area)
+    if len(whole) != 1 or touched + 2 >= HEADER_PAGES:
+        return
+    header = bytearray(HEADER_OCTETS)
+    area.read_into(whole[0] * PAGE_BYTES, header)
+    area.program((touched + 2) * PAGE_BYTES, bytes(header))
+
+
+def _find_sections(area, header: bytes) -> "dict | None":
+    """Map names to (address, octets) of the sections behind a header, or None where they are not whole."""
     length = int.from_bytes(header[12:16], "big")
-    if length > area.size - PAGE_BYTES:
+    if DATA_AT + length > area.size:
         return None
     body = bytearray(length)
-    area.read_into(PAGE_BYTES, body)
-    if _crc(body) != bytes(header[16:20]):
+    area.read_into(DATA_AT, body)
+    if crc32(body).to_bytes(4, "big") != header[16:20]:
         return None
-    sections = {}
-    offset = 0
-    while offset + 3 <= length and body[offset]:
-        size = body[offset + 1] << 8 | body[offset + 2]
-        sections[body[offset]] = bytes(body[offset + 3 : offset + 3 + size])
-        offset += 3 + size
-    return int.from_bytes(header[8:12], "big"), sections
+    places = {}
+    at = 0
+    while at + 3 <= length:
+        size = body[at + 1] << 8 | body[at + 2]
+        places[body[at]] = (DATA_AT + at + 3, size)
+        at += 3 + size
+    return places
 
 
-def _write(area, generation: int, sections: dict) -> None:
-    """Erase, program the sections page by page, then the header."""
-    body = bytearray()
-    for name in sorted(sections):
-        octets = sections[name]
-        body.extend(bytes((name, len(octets) >> 8, len(octets) & 0xFF)))
-        body.extend(octets)
-    body.append(0)
-    if len(body) > area.size - PAGE_BYTES:
-        raise ValueError("documents do not fit their area")
-    for sector in range((PAGE_BYTES + len(body) + SECTOR_BYTES - 1) // SECTOR_BYTES):
+def _write(area, header: bytes, body: bytes) -> None:
+    """Erase, program the sections page by page, compare, then the header and its copy."""
+    for sector in range((DATA_AT + len(body) + SECTOR_BYTES - 1) // SECTOR_BYTES):
         area.erase(sector)
     for start in range(0, len(body), PAGE_BYTES):
-        area.program(PAGE_BYTES + start, bytes(body[start : start + PAGE_BYTES]))
-    header = MAGIC + bytes((FORMAT, 0, 0, 0)) + generation.to_bytes(4, "big") + len(body).to_bytes(4, "big") + _crc(body)
-    area.program(0, header + _crc(header))
-
-
-def _crc(data: bytes) -> bytes:
-    """CRC-32, big-endian."""
-    return (binascii.crc32(data) & 0xFFFFFFFF).to_bytes(4, "big")
+        area.program(DATA_AT + start, bytes(body[start : start + PAGE_BYTES]))
+    if _find_sections(area, header) is None:
+        raise DocumentsDamaged(area.name, DATA_AT, "does not read back")
+    for number in range(COPIES):
+        area.program(number * PAGE_BYTES, header)
+    if _copies(area)[0] != list(range(COPIES)):
+        raise DocumentsDamaged(area.name, 0, "header does not read back")

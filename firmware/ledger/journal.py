@@ -1,150 +1,253 @@
-"""The journal: a ring of flash sectors that holds every chain record and every local mark, in order, for good.
+"""The journal: a ring of flash sectors that holds every chain record and every local mark in the order they were made.
 
-Nothing is rewritten in place and a slot counts only when its CRC holds, so a power cut loses at most the slot being
-written. The writer never shares a page with a torn slot. Chain records carry their seal; sequences have no holes.
+A slot counts only when its CRC holds, so a power cut loses at most the slot being written. Sector n of all time lies at
+place (n - 1) modulo the ring's size, so the number of the newest sector says which others are in use. One sector
+always stays free, because the erase of the next one may be cut off at any moment.
 """
 
 from array import array
 
+from firmware.hal.flash_area import FlashError
 from firmware.ledger import slots
+from firmware.ledger.checkpoint import Gathering
 from protocol import chain
 
-SECTOR_BYTES = 4096
+SECTOR_BYTES = slots.SECTOR_BYTES
 PAGE_BYTES = slots.PAGE_OCTETS
-# Sectors kept free so that void, return, close and event records fit when redemptions are refused, and of these the
-# ones that only local marks may take: a terminal whose journal is full must still start, show, print and send.
-RESERVE_SECTORS = 4
-MARKS_SECTORS = 1
+_ZEROS = bytes(PAGE_BYTES)
+_ERASED = b"\xff" * PAGE_BYTES
+_NOT_COPIED = (slots.LOCAL_BOOT, slots.LOCAL_CHECKPOINT, slots.LOCAL_CHECKPOINT_END)
+
+# Shares of the ring kept free: so that void, return, close and event records fit when redemptions are refused, and of
+# it the part that only local marks may take: a terminal whose journal is full still starts, shows, prints and sends.
+RESERVE_SHARE = 32
+RESERVE_SECTORS_MIN = 2
+MARKS_SHARE = 128
+MARKS_SECTORS_MIN = 1
+# A slot that does not read back is written once more in each of the following pages before the flash is given up.
+WRITE_TRIES = 3
 
 
 class JournalFull(Exception):
-    """No erased sector is left; records must be relayed and acknowledged before redemptions go on."""
+    """No sector is free; records must be relayed and settled before more can be kept."""
+
+    def __init__(self) -> None:
+        super().__init__("journal: no sector is free")
 
 
-class JournalDamaged(Exception):
-    """A slot that was just programmed does not read back, or a stored record is missing; names the address."""
+class JournalDamaged(FlashError):
+    """What was programmed does not read back, or something that was stored is missing; `address` says where."""
 
     def __init__(self, address: int, reason: str) -> None:
-        super().__init__("journal at 0x%x: %s" % (address, reason))
-        self.address = address
+        super().__init__("journal", address, reason)
 
 
 class Journal:
     """`area` has `size`, `read_into`, `program`, `erase` (see hal/flash_area).
 
-    After `open`: `sequence` and `chain` are the head of the chain, `boots` the boot counter that was burned.
+    After `open`: `sequence` and `chain` are the head of the chain, `boots` the boot counter that was burned,
+    `is_exhausted` that not even that fitted. `reclaim_through` is set by the ledger: what may be dropped for space.
     """
 
     def __init__(self, area, kid: int, chain_start: bytes) -> None:
         self._area = area
         self._kid = kid
         self._sectors = area.size // SECTOR_BYTES
-        self._chain_start = chain_start
+        self.reserve_sectors = max(RESERVE_SECTORS_MIN, self._sectors // RESERVE_SHARE)
+        self._marks_sectors = max(MARKS_SECTORS_MIN, self._sectors // MARKS_SHARE)
         self._page = bytearray(PAGE_BYTES)
-        # Per sector: its number (0: not in use) and the sequence before it; index into flash without a scan.
-        self._numbers = array("I", [0] * self._sectors)
-        self._befores = array("I", [0] * self._sectors)
-        self._sector = -1
+        # The newest sector's number (0: none yet), where writing goes on in it, and the last sector erased ahead.
+        self._head = 0
         self._at = SECTOR_BYTES
-        self._erased = set()
+        self._erased = 0
+        self._chain_start = chain_start
+        # The chain before its head, and up to which record it was followed.
+        self._chain_before = chain_start
+        self._chained = 0
+        self._reclaim_through = 0
+        self._reclaimable = 1
+        # Sectors in which the two newest whole checkpoints begin: the older one is the newer one's second chance.
+        self.checkpoints = (0, 0)
         self.sequence = 0
         self.chain = chain_start
         self.boots = 0
-        self.slots_skipped = 0
         self.is_exhausted = False
+        self.slots_written = 0
+        self.damage = None
 
     # Opening.
 
-    def open(self, replay) -> None:
-        """Scan the ring oldest first, call `replay(slot)` for every whole slot once, repair the tail, burn a boot."""
-        order = self._read_headers()
-        last = None
-        for position in range(len(order)):
-            sector = order[position]
-            for slot in self._slots_of(sector):
-                if slot.slot_class == slots.CLASS_CHAIN and not self._accept(slot):
-                    continue
-                if slot.slot_class == slots.CLASS_LOCAL and slot.kind == slots.LOCAL_BOOT:
-                    self.boots = int.from_bytes(slot.payload, "big")
-                last = slot
-                replay(slot)
-        if order:
-            self._sector = order[-1]
-            self._at = self._after_last_program(self._sector)
+    def open(self, books) -> None:
+        """Bring `books` to the state of the last run, make what was found last safe, burn a boot.
+
+        `books` has `reset()`, `restore(checkpoint) -> bool`, `apply(kind, sequence, index, payload)`, which is called
+        in order for each slot behind the checkpoint, and `reclaim_through` (see `set_reclaim`). Raises `JournalDamaged`
+        where neither checkpoint nor records suffice.
+        """
+        buffer = bytearray(SECTOR_BYTES)
+        self._head = self._find_head(buffer)
+        self._replay(books, buffer)
+        self.set_reclaim(books.reclaim_through)
         self.boots += 1
         try:
-            self._settle_tail(last)
+            self._settle_tail(buffer)
         except JournalFull:
             # Not even a mark fits: nothing will be written or sealed, but all can still be shown, printed and sent.
             self.is_exhausted = True
 
-    def _settle_tail(self, last: "slots.Slot | None") -> None:
-        """Copy what the scan found last, since a page torn by the cut that ended the last run may read differently next
-        time; then burn the boot counter."""
-        if last is not None:
-            self._write(last.slot_class, last.kind, last.sequence, last.index, last.payload, last.seal)
-        self.append_local(slots.LOCAL_BOOT, self.boots.to_bytes(4, "big"))
+    def _find_head(self, buffer: bytearray) -> int:
+        """Number of the newest sector that is surely open, 0 for a new journal."""
+        name = bytearray(slots.SECTOR_NAME_OCTETS)
+        numbers = array("I", bytes(4 * self._sectors))  # lumbung: fits - zeros
+        for place in range(self._sectors):
+            self._area.read_into(place * SECTOR_BYTES, name)
+            number = slots.sector_number(name)
+            if number and (number - 1) % self._sectors == place:
+                numbers[place] = number
+        while True:
+            number = max(numbers)
+            if number == 0 or self._is_open(number, buffer):
+                return int(number)
+            numbers[(number - 1) % self._sectors] = 0
 
-    def _read_headers(self) -> list:
-        """Sectors in use, oldest first; fills the sector tables."""
-        header_octets = memoryview(self._page)[: slots.SECTOR_HEADER_OCTETS]
-        order = []
-        for sector in range(self._sectors):
-            self._area.read_into(sector * SECTOR_BYTES, header_octets)
-            header = slots.decode_sector_header(header_octets)
-            if header is not None and header.kid == self._kid:
-                self._numbers[sector] = header.number
-                self._befores[sector] = header.sequence
-                order.append((header.number, sector))
-        order.sort()
-        if order:
-            first = order[0][1]
-            self.sequence = self._befores[first]
-            self._area.read_into(first * SECTOR_BYTES, header_octets)
-            self.chain = slots.decode_sector_header(header_octets).chain
-        return [sector for _, sector in order]
+    def _is_open(self, number: int, buffer: bytearray) -> bool:
+        """Whether a sector has a whole header of this kid and a whole slot.
 
-    def _accept(self, slot: slots.Slot) -> bool:
-        """Advance the head by a chain slot; copies of a record that is already there are passed over."""
-        if slot.sequence != self.sequence + 1:
-            self.slots_skipped += 0 if slot.sequence <= self.sequence else 1
+        A header with nothing behind it may be what the last cut left: it could read differently next time, so its
+        sector is erased and opened again.
+        """
+        self._area.read_into(self._base(number), buffer)
+        return self._header(number) is not None and _tail(buffer)[1] != b""
+
+    def _replay(self, books, buffer: bytearray) -> None:
+        """Checkpoint and what follows it into `books`; leaves the newest sector in `buffer`, as it was counted."""
+        if self._head:
+            for start in self._checkpoint_sectors(buffer):
+                books.reset()
+                if self._run(books, start, buffer, True):
+                    return
+            if self.oldest > 1:
+                raise JournalDamaged(
+                    self._base(self.oldest), "no whole checkpoint, and older records are reclaimed"
+                )
+        books.reset()
+        self._run(books, 1, buffer, False)
+
+    def _checkpoint_sectors(self, buffer: bytearray):
+        """Generate the sectors in which whole checkpoints should begin, newest first."""
+        self._area.read_into(self._base(self._head), buffer)
+        pointer = self._header(self._head).checkpoint
+        for at in slots.whole_slots(buffer, slots.SECTOR_HEADER_OCTETS):
+            if buffer[at + 1] == slots.LOCAL_CHECKPOINT_END:
+                pointer = int.from_bytes(slots.payload_at(buffer, at)[2:6], "big")
+        while pointer >= self.oldest and pointer > 0:
+            header = self._header(pointer)
+            older = header.checkpoint if header is not None else 0
+            self.checkpoints = (older, pointer)
+            yield pointer
+            pointer = older
+        self.checkpoints = (0, 0)
+
+    def _run(self, books, first: int, buffer: bytearray, from_checkpoint: bool) -> bool:
+        """Walk from sector `first` to the head, applying slots (behind the first whole checkpoint, where asked so);
+        returns False when there was none.
+        """
+        self.damage = None
+        self.sequence = self._chained = 0
+        self.chain = self._chain_before = self._chain_start
+        gathering = Gathering()
+        live = not from_checkpoint
+        for number in range(first, self._head + 1):
+            header = self._header(number)
+            if live:
+                self._enter(number, header)
+            elif header is not None:
+                self.sequence = self._chained = header.sequence
+                self.chain = header.chain
+            self._area.read_into(self._base(number), buffer)
+            is_head = number == self._head
+            for at in slots.whole_slots(buffer, slots.SECTOR_HEADER_OCTETS):
+                kind = buffer[at + 1]
+                if kind < slots.LOCAL_FIRST:
+                    if not self._accept(buffer, at, is_head or not live):
+                        continue
+                elif kind == slots.LOCAL_BOOT:
+                    self.boots = int.from_bytes(slots.payload_at(buffer, at), "big")
+                if live:
+                    if kind != slots.LOCAL_CHECKPOINT and kind != slots.LOCAL_CHECKPOINT_END:
+                        index = buffer[at + 6] << 8 | buffer[at + 7]
+                        books.apply(kind, slots.sequence_at(buffer, at), index, slots.payload_at(buffer, at))
+                elif gathering.take(kind, slots.payload_at(buffer, at)):
+                    self.boots = int.from_bytes(gathering.octets[:4], "big")
+                    live = books.restore(bytes(gathering.octets[4:]))
+        return live
+
+    def _enter(self, number: int, header: "slots.SectorHeader | None") -> None:
+        """Hold a sector's header against what was read before it."""
+        if header is None:
+            self._note_damage(number, "sector header does not hold")
+            return
+        if header.sequence > self.sequence:
+            self._note_damage(number, "record %d is missing" % (self.sequence + 1))
+            self.sequence = header.sequence
+        if number == 1 and header.chain != self._chain_start:
+            self._note_damage(number, "the chain does not begin with this terminal's keys")
+        # One less than what was read where a tail record's copy opened the sector (see `_settle_tail`).
+        self._chained = header.sequence
+        self.chain = header.chain
+
+    def _accept(self, buffer: bytearray, at: int, hashing: bool) -> bool:
+        """Advance the head by a chain slot; copies of a record that is already there are passed over.
+
+        `hashing` only in the newest sector: the headers of the others hold the chain's value behind them.
+        """
+        sequence = slots.sequence_at(buffer, at)
+        if hashing and sequence == self._chained + 1:
+            self._chained = sequence
+            self._chain_before = self.chain
+            self.chain = chain.extend(self.chain, slots.payload_at(buffer, at))
+        if sequence <= self.sequence:
             return False
-        self.sequence = slot.sequence
-        self.chain = chain.extend(self.chain, slot.payload)
+        if sequence != self.sequence + 1:
+            self._note_damage(self._head, "record %d is missing" % (self.sequence + 1))
+        self.sequence = sequence
         return True
 
-    def _slots_of(self, sector: int) -> object:
-        """Every whole slot of a sector in order."""
-        page = memoryview(self._page)
-        for start in range(0, SECTOR_BYTES, PAGE_BYTES):
-            self._area.read_into(sector * SECTOR_BYTES + start, page)
-            offset = slots.SECTOR_HEADER_OCTETS if start == 0 else 0
-            while offset < PAGE_BYTES and page[offset] != slots.CLASS_ERASED:
-                slot = slots.decode_slot(page, offset, sector * SECTOR_BYTES + start + offset)
-                if slot is None:
-                    offset += slots.SLOT_UNIT
-                    continue
-                offset += slots.slot_octets(len(slot.payload), bool(slot.seal))
-                yield slot
+    def _note_damage(self, number: int, reason: str) -> None:
+        """The books are not complete: all that is left can be read and sent, but no record may follow."""
+        if self.damage is None:
+            self.damage = JournalDamaged(self._base(number), reason)
 
-    def _after_last_program(self, sector: int) -> int:
-        """Where writing goes on in a sector: behind the last octet that is not erased; after a torn slot, a new page."""
-        page = memoryview(self._page)
-        erased = b"\xff" * PAGE_BYTES
-        for start in range(SECTOR_BYTES - PAGE_BYTES, -1, -PAGE_BYTES):
-            self._area.read_into(sector * SECTOR_BYTES + start, page)
-            if page == erased:
-                continue
-            offset = slots.SECTOR_HEADER_OCTETS if start == 0 else 0
-            while offset < PAGE_BYTES:
-                slot = slots.decode_slot(page, offset, 0)
-                if slot is None:
-                    break
-                offset += slots.slot_octets(len(slot.payload), bool(slot.seal))
-            if page[offset:] == erased[offset:]:
-                return start + offset
-            return start + PAGE_BYTES
-        return slots.SECTOR_HEADER_OCTETS
+    def _settle_tail(self, buffer: bytearray) -> None:
+        """Make sure that the next run finds what this one found; `buffer`: the newest sector as it was counted.
+
+        The operation that the last cut tore may read differently next time. So what may hold a torn slot (the last
+        page that was touched, and the one after it) is programmed to zeros, and the last whole slot, which may be torn
+        itself, is written again before anything is built on it.
+        """
+        if self._head:
+            touched, octets, end = _tail(buffer)
+            limit = min(SECTOR_BYTES, (touched + 2) * PAGE_BYTES)
+            at = max(end, touched * PAGE_BYTES)
+            while at < limit:
+                rest = _ZEROS[at % PAGE_BYTES :]
+                self._area.program(self._base(self._head) + at, rest)
+                at += len(rest)
+            self._at = limit
+            if octets and octets[1] < slots.LOCAL_FIRST:
+                self._copy_record(octets)
+            elif octets and octets[1] not in _NOT_COPIED:
+                self._write(octets)
+        self.append_local(slots.LOCAL_BOOT, self.boots.to_bytes(4, "big"))
+
+    def _copy_record(self, octets: bytes) -> None:
+        """Write the last record again. A sector that this opens begins before it: its first slot may be gone later."""
+        sequence, head = self.sequence, self.chain
+        self.sequence, self.chain = sequence - 1, self._chain_before
+        try:
+            self._write(octets)
+        finally:
+            self.sequence, self.chain = sequence, head
 
     # Writing.
 
@@ -152,116 +255,210 @@ class Journal:
         """Commit one canonical record; returns (sequence, chain, seal).
 
         `seal_of(sequence, chain) -> 64 octets` signs; nothing has changed if it raises. This is the point of no
-        return of design 4.6.
+        return of design 4.6. Raises `JournalFull` or `JournalDamaged`.
         """
-        if self.free_sectors() < MARKS_SECTORS:
-            raise JournalFull()
+        self.require_room()
         sequence = self.sequence + 1
         head = chain.extend(self.chain, record)
         seal = seal_of(sequence, head)
-        self._write(slots.CLASS_CHAIN, kind, sequence, index, record, seal)
+        self._write(slots.encode_slot(kind, sequence, index, record, seal))
         self.sequence = sequence
         self.chain = head
         return sequence, head, seal
 
-    def append_local(self, kind: int, payload: bytes, index: int = slots.NO_INDEX) -> None:
-        """Burn one local mark."""
-        self._write(slots.CLASS_LOCAL, kind, 0, index, payload, b"")
+    def require_room(self) -> None:
+        """Raise `JournalFull` or `JournalDamaged` where the next chain record would."""
+        if self.damage is not None:
+            raise self.damage
+        if self.is_exhausted or self.free_sectors() < self._marks_sectors:
+            raise JournalFull
 
-    def _write(self, slot_class: int, kind: int, sequence: int, index: int, payload: bytes, seal: bytes) -> None:
-        """One page program, read back and compared."""
-        octets = slots.encode_slot(slot_class, kind, sequence, index, payload, seal)
-        taken = (len(octets) + slots.SLOT_UNIT - 1) // slots.SLOT_UNIT * slots.SLOT_UNIT
-        if self._at % PAGE_BYTES + taken > PAGE_BYTES:
-            self._at += PAGE_BYTES - self._at % PAGE_BYTES
-        if self._sector < 0 or self._at + taken > SECTOR_BYTES:
-            self._open_sector()
-        address = self._sector * SECTOR_BYTES + self._at
-        self._area.program(address, octets)
-        self._at += taken
+    def append_local(self, kind: int, payload: bytes, index: int = slots.NO_INDEX) -> None:
+        """Burn one local mark. Raises `JournalFull` or `JournalDamaged`."""
+        if self.is_exhausted:
+            raise JournalFull
+        self._write(slots.encode_slot(kind, 0, index, payload, b""))
+
+    def _write(self, octets: bytes) -> None:
+        """One page program, read back and compared; elsewhere again where that fails."""
+        taken = slots.slot_octets(len(octets))
+        address = 0
+        self.slots_written += 1
+        for _ in range(WRITE_TRIES):
+            if self._at % PAGE_BYTES + taken > PAGE_BYTES:
+                self._at += PAGE_BYTES - self._at % PAGE_BYTES
+            if self._head == 0 or self._at + taken > SECTOR_BYTES:
+                self._open_sector()
+            address = self._base(self._head) + self._at
+            self._at += taken
+            if self._program(address, octets):
+                return
+            self._at = (self._at + PAGE_BYTES - 1) // PAGE_BYTES * PAGE_BYTES
+        # The slot may read back at the next start all the same: until then nothing may follow it.
+        self.damage = JournalDamaged(address, "does not read back")
+        raise self.damage
+
+    def _program(self, address: int, octets: bytes) -> bool:
+        """Program and compare; a chip that fails is the same as one that does not read back."""
         back = memoryview(self._page)[: len(octets)]
-        self._area.read_into(address, back)
-        if back != octets:
-            self._at += PAGE_BYTES - self._at % PAGE_BYTES if self._at % PAGE_BYTES else 0
-            raise JournalDamaged(address, "does not read back")
+        try:
+            self._area.program(address, octets)
+            self._area.read_into(address, back)
+        except FlashError:
+            return False
+        return back == octets
 
     def _open_sector(self) -> None:
         """Go on in the next sector, erasing it if that was not done while idle."""
-        following = (self._sector + 1) % self._sectors
-        if self._numbers[following]:
-            raise JournalFull()
-        if following not in self._erased:
-            self._area.erase(following)
-        self._erased.discard(following)
-        number = self._numbers[self._sector] + 1 if self._sector >= 0 else 1
-        header = slots.encode_sector_header(number, self.sequence, self.chain, self._kid)
-        self._area.program(following * SECTOR_BYTES, header)
-        self._numbers[following] = number
-        self._befores[following] = self.sequence
-        self._sector = following
+        number = self._head + 1
+        if number - self._dropped_to() >= self._sectors - 1:
+            raise JournalFull
+        if self._erased != number:
+            self._area.erase((number - 1) % self._sectors)
+        self._erased = 0
+        header = slots.SectorHeader()
+        header.number = number
+        header.sequence = self.sequence
+        header.chain = self.chain
+        header.kid = self._kid
+        header.checkpoint = self.checkpoints[1]
+        self._area.program(self._base(number), slots.encode_sector_header(header))
+        self._head = number
         self._at = slots.SECTOR_HEADER_OCTETS
 
     # Idle work and space.
 
-    def prepare(self) -> bool:
-        """While idle: erase the next sector ahead of need, one per call; True if something was done."""
-        following = (self._sector + 1) % self._sectors
-        if self._numbers[following] or following in self._erased:
+    def erase_ahead(self) -> bool:
+        """While idle: erase the next sector ahead of need; True if something was done."""
+        number = self._head + 1
+        if self._erased == number:
             return False
-        self._area.erase(following)
-        self._erased.add(following)
+        self._area.erase((number - 1) % self._sectors)
+        self._erased = number
         return True
 
+    @property
+    def oldest(self) -> int:
+        """Number of the oldest sector in use: the ring less the one that stays free."""
+        return max(1, self._head - self._sectors + 2)
+
+    @property
+    def head(self) -> int:
+        """Number of the newest sector, 0 in a new journal."""
+        return self._head
+
+    def _dropped_to(self) -> int:
+        """The first sector whose content is still needed, if the ring needs the ones before."""
+        return max(self.oldest, self._reclaimable)
+
+    def set_reclaim(self, through: int) -> None:
+        """Records up to `through` are settled: their sectors may be dropped when space is needed, once two later
+        checkpoints hold what follows from them.
+        """
+        self._reclaim_through = max(self._reclaim_through, min(through, self.sequence))
+        settled = self._sector_of(self._reclaim_through + 1) if self._head else 1
+        self._reclaimable = max(self._reclaimable, min(settled, self.checkpoints[0]))
+
+    def is_waiting_for_checkpoint(self) -> bool:
+        """Whether settled sectors are kept only because no later checkpoint holds what follows from them."""
+        return self._head > 0 and self._sector_of(self._reclaim_through + 1) > max(
+            self.checkpoints[0], self.oldest
+        )
+
+    def set_checkpoint(self, number: int) -> None:
+        """A checkpoint that begins in sector `number` is whole."""
+        self.checkpoints = (self.checkpoints[1], number)
+        self.set_reclaim(self._reclaim_through)
+
     def free_sectors(self) -> int:
-        """Sectors that hold nothing any more."""
-        return self._sectors - sum([1 for number in self._numbers if number])
+        """Sectors that are free or may be dropped, less the one that stays free."""
+        return self._sectors - 1 - (self._head + 1 - self._dropped_to() if self._head else 0)
 
     def is_full(self) -> bool:
         """Whether only the reserve is left: no redemption may start."""
-        return self.free_sectors() < RESERVE_SECTORS
+        return self.is_exhausted or self.free_sectors() < self.reserve_sectors
+
+    @property
+    def first_sequence(self) -> int:
+        """The oldest record that is still held."""
+        return self._before(self.oldest) + 1 if self._head else 1
 
     # Reading back.
 
     def read(self, first: int, count: int) -> list:
-        """Up to `count` chain slots from sequence `first`, in order (fewer at the head)."""
+        """Up to `count` chain slots from sequence `first`, in order; what was reclaimed or is not there yet is left
+        out. Raises `JournalDamaged` for a record that should be there.
+        """
+        end = min(first + count, self.sequence + 1)
+        wanted = max(first, self.first_sequence)
         found = []
-        if first > self.sequence:
+        if wanted >= end:
             return found
-        for sector in self._sectors_from(first):
-            for slot in self._slots_of(sector):
-                wanted = first + len(found)
-                if slot.slot_class == slots.CLASS_CHAIN and slot.sequence == wanted:
-                    found.append(slot)
-                    if len(found) == count or slot.sequence == self.sequence:
-                        return found
-        raise JournalDamaged(0, "record %d is missing" % (first + len(found)))
+        for number in range(self._sector_of(wanted), self._head + 1):
+            for start in range(0, SECTOR_BYTES, PAGE_BYTES):
+                self._area.read_into(self._base(number) + start, self._page)
+                for at in slots.whole_slots(self._page, slots.SECTOR_HEADER_OCTETS if start == 0 else 0):
+                    if self._page[at] == slots.CLASS_CHAIN and slots.sequence_at(self._page, at) == wanted:
+                        found.append(slots.chain_slot(self._page, at))
+                        wanted += 1
+                        if wanted == end:
+                            return found
+        raise JournalDamaged(0, "record %d is missing" % wanted)
 
     def chain_at(self, sequence: int) -> bytes:
         """The chain value after record `sequence` (0: before the first), from its sector's header on."""
         if sequence == self.sequence:
             return self.chain
-        sector = self._sectors_from(sequence + 1)[0]
-        octets = bytearray(slots.SECTOR_HEADER_OCTETS)
-        self._area.read_into(sector * SECTOR_BYTES, octets)
-        header = slots.decode_sector_header(octets)
+        number = self._sector_of(sequence + 1)
+        header = self._header(number)
+        if header is None or header.sequence > sequence:
+            raise JournalDamaged(self._base(number), "record %d is missing" % sequence)
         value = header.chain
-        reached = header.sequence
-        for slot in self._slots_of(sector):
-            if reached == sequence:
-                break
-            if slot.slot_class == slots.CLASS_CHAIN and slot.sequence == reached + 1:
-                value = chain.extend(value, slot.payload)
-                reached += 1
-        if reached != sequence:
-            raise JournalDamaged(sector * SECTOR_BYTES, "record %d is missing" % (reached + 1))
+        for slot in self.read(header.sequence + 1, sequence - header.sequence):
+            value = chain.extend(value, slot.payload)
         return value
 
-    def _sectors_from(self, first: int) -> list:
-        """Sectors, in order of writing, from the one that holds sequence `first`."""
-        used = [(self._numbers[sector], sector) for sector in range(self._sectors) if self._numbers[sector]]
-        used.sort()
-        start = 0
-        for position in range(len(used)):
-            if self._befores[used[position][1]] < first:
-                start = position
-        return [sector for _, sector in used[start:]]
+    def _base(self, number: int) -> int:
+        """Address of a sector."""
+        return (number - 1) % self._sectors * SECTOR_BYTES
+
+    def _header(self, number: int) -> "slots.SectorHeader | None":
+        """The header of sector `number`, None where it does not hold."""
+        octets = bytearray(slots.SECTOR_HEADER_OCTETS)
+        self._area.read_into(self._base(number), octets)
+        header = slots.decode_sector_header(octets)
+        return header if header is not None and header.number == number and header.kid == self._kid else None
+
+    def _before(self, number: int) -> int:
+        """The sequence before a sector; that before a later one where its header does not hold."""
+        for candidate in range(number, self._head + 1):
+            header = self._header(candidate)
+            if header is not None:
+                return int(header.sequence)
+        return self.sequence
+
+    def _sector_of(self, sequence: int) -> int:
+        """The last sector that begins before record `sequence`."""
+        low = self.oldest
+        high = self._head
+        while low < high:
+            middle = (low + high + 1) // 2
+            if self._before(middle) < sequence:
+                low = middle
+            else:
+                high = middle - 1
+        return low
+
+
+def _tail(sector: bytearray) -> tuple:
+    """(last page that is not erased, octets of the last whole slot or b"", where that ends) in a sector."""
+    touched = SECTOR_BYTES // PAGE_BYTES - 1
+    while touched > 0 and sector[touched * PAGE_BYTES : (touched + 1) * PAGE_BYTES] == _ERASED:
+        touched -= 1
+    start = -1
+    for at in slots.whole_slots(sector, slots.SECTOR_HEADER_OCTETS):
+        start = at
+    if start < 0:
+        return touched, b"", slots.SECTOR_HEADER_OCTETS
+    end = slots.end_of(sector, start)
+    return touched, bytes(sector[start:end]), slots.slot_octets(end)

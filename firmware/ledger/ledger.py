@@ -3,20 +3,33 @@
 Everything that changes state goes through a method here and is durable when the method returns.
 """
 
+import asyncio
+
+from firmware.hal.flash_area import FlashError
 from firmware.ledger import slots
-from firmware.ledger.document_area import GRANT_FIRST, POLICY, ROSTER_SIGNATURE, Documents
-from firmware.ledger.entitlements import Entitlements, Marks
-from firmware.ledger.journal import Journal
+from firmware.ledger.checkpoint import Checkpointer
+from firmware.ledger.document_area import EPOCH_CERTIFICATE, GRANT_FIRST, POLICY, ROSTER_SIGNATURE, Documents
+from firmware.ledger.entitlements import Entitlements
+from firmware.ledger.journal import Journal, JournalFull
+from firmware.ledger.marks import Marks
+from firmware.ledger.pending import Pending
 from firmware.ledger.roster_area import RosterArea, RosterMissing
-from protocol import acknowledgement, certificates, civil_date, grant, policy, records
+from firmware.ledger.state import State, store_acknowledgement, stored_acknowledgement
+from protocol import certificates, civil_date, grant, policy, records, unpredictable_number
 from protocol.context import Context
-from protocol.errors import ProtocolError
 
 COUNTER_BLOCK = 256
+
+# Records whose card answered a burned Unpredictable Number: the only ones that may follow it.
+_ANSWERED = (records.REDEMPTION, records.VOID, records.GOODS_RECEIVED)
 
 
 class LedgerError(Exception):
     """The books cannot be opened: a document is missing or does not fit the others; the message says which."""
+
+
+class SealFault(Exception):
+    """This terminal's own seals do not verify: nothing more may be committed."""
 
 
 class Ledger:
@@ -24,7 +37,9 @@ class Ledger:
     and how far to trust it; `seal_of(sequence, chain)` signs and may be set after `open`, which burns the boot counter
     that a signer needs first.
 
-    Public state: `policy`, `roster`, `grants` (programme -> Grant), `context`, `entitlements`, `marks`, `journal`.
+    Public state: `policy`, `roster`, `grants` (programme -> Grant), `entitlements`, `marks`, `journal`; `context` of the
+    codec, None while something in force is not adopted. `quiet` is set except between a burned Unpredictable Number and
+    its commit or `abandon`. `seal_fault` stops all commits.
     """
 
     def __init__(self, flash: dict, documents: Documents, kid: int, chain_start: bytes, time_keeper) -> None:
@@ -32,22 +47,57 @@ class Ledger:
         self.documents = documents
         self.kid = kid
         self.seal_of = None
+        self.seal_fault = False
         self._time_keeper = time_keeper
         self.journal = Journal(flash["journal"], kid, chain_start)
-        self.marks = Marks()
-        self.unreadable_marks = 0
+        self._pending = Pending(self.journal)
+        self.context = None
+        self.quiet = asyncio.Event()
+        self.quiet.set()
+        self._waiting = []
+        self.unrecorded_events = 0
+        self.unkept_marks = 0
         self._counter = 0
         self._counter_end = 0
+        self._oldest = 1
+        self._head_at_boot = 0
 
     # Opening.
 
     def open(self) -> None:
-        """Read documents and roster and replay the journal; `adopt_missing` follows when records can be sealed."""
+        """Read documents and roster and replay the journal; `adopt_missing` follows when records can be sealed.
+
+        Raises `LedgerError`, `FlashError` (so `JournalDamaged`), or the `ProtocolError` of a document.
+        """
         self._open_documents()
-        periods = {programme: self.grants[programme].period for programme in sorted(self.grants)}
-        self.entitlements = Entitlements(self.roster.count, periods)
-        self.journal.open(self._replay)
-        self.context = Context(self.roster, self.policy, self.grants)
+        self._state = State(self.roster.count, self._periods)
+        self.journal.open(self._state)
+        self._checkpointer = Checkpointer(self.journal, self._state.snapshot)
+        self._head_at_boot = self.journal.sequence
+        self._forget_reclaimed()
+        body, _ = certificates.split_signature(self.documents.get(EPOCH_CERTIFICATE), "epoch certificate")
+        self.marks.begin_epoch(certificates.decode_epoch(body).epoch)
+        if not self._unadopted():
+            self.context = Context(self.roster, self.policy, self.grants)
+
+    @property
+    def entitlements(self) -> Entitlements:
+        """What was spent, tried and enrolled."""
+        return self._state.entitlements
+
+    @property
+    def marks(self) -> Marks:
+        """What the gateway acknowledged."""
+        return self._state.marks
+
+    @property
+    def last_crash(self) -> bytes:
+        """The payload of the last crash mark (`supervisor.decode_crash`), b"" if there was none."""
+        return self._state.crash
+
+    def _periods(self) -> dict:
+        """Programme -> period of the grants in force."""
+        return {programme: self.grants[programme].period for programme in sorted(self.grants)}
 
     def _open_documents(self) -> None:
         """Policy, roster and grants as the documents hold them (their signatures were checked when they came in)."""
@@ -72,31 +122,33 @@ class Ledger:
                 return found
         raise LedgerError("no roster in flash fits the documents")
 
-    def _replay(self, slot: slots.Slot) -> None:
-        """One slot of the journal at boot."""
-        if slot.slot_class == slots.CLASS_LOCAL and slot.kind == slots.LOCAL_ACKNOWLEDGEMENT:
-            try:
-                self.marks.apply(_stored_acknowledgement(slot.payload))
-            except ProtocolError:
-                # Only our own code wrote it and its CRC held, so this is a format of another version: count, go on.
-                self.unreadable_marks += 1
-            return
-        self.entitlements.apply(slot)
+    def _unadopted(self) -> list:
+        """(subject, programme or slots.NO_INDEX, document) of what is in force but not adopted in the chain."""
+        held = [
+            (records.SUBJECT_POLICY, slots.NO_INDEX, self.policy),
+            (records.SUBJECT_ROSTER, slots.NO_INDEX, self.roster),
+        ]
+        held.extend([(records.SUBJECT_GRANT, number, self.grants[number]) for number in sorted(self.grants)])
+        return [
+            entry for entry in held if not self.entitlements.is_adopted(entry[0], entry[1], entry[2].digest)
+        ]
 
     def adopt_missing(self) -> None:
-        """Commit the adoption of documents that came in without it: the first ones, or after a power cut."""
-        held = [(records.SUBJECT_POLICY, self.policy.number, self.policy.digest)]
-        held.append((records.SUBJECT_ROSTER, self.roster.number, self.roster.digest))
-        for programme in sorted(self.grants):
-            held.append((records.SUBJECT_GRANT, self.grants[programme].number, self.grants[programme].digest))
-        for subject, number, digest in held:
-            if digest not in self.entitlements.adopted:
-                self.commit(
-                    records.Record(
-                        kind=records.ADOPTION, subject=subject, number=number, digest=digest, **self._head()
-                    ),
-                    slots.NO_INDEX,
+        """Commit the adoption of documents that came in without it: the first ones, or after a power cut.
+
+        Where the journal cannot take it, the terminal goes on without: redemptions are refused for the same reason,
+        and what is there travels literally, because `context` stays None.
+        """
+        self.context = None
+        try:
+            for subject, programme, document in self._unadopted():
+                adoption = self.record(
+                    records.ADOPTION, subject=subject, number=document.number, digest=document.digest
                 )
+                self._append(adoption, programme)
+        except (JournalFull, FlashError):
+            return
+        self.context = Context(self.roster, self.policy, self.grants)
 
     # Time.
 
@@ -114,82 +166,146 @@ class Ledger:
         """EMV tag 9A of a moment, where the policy's clocks are."""
         return civil_date.transaction_date(time_s, self.policy.utc_offset_minutes)
 
-    def _head(self) -> dict:
-        """The fields that every record has."""
-        return {"version": records.VERSION, "time_s": self.now_s(), "time_trust": self.time_trust}
-
     # Changes.
 
     def record(self, kind: int, **fields) -> records.Record:
         """A record of this moment, not committed yet."""
-        fields.update(self._head())
+        fields.update({"version": records.VERSION, "time_s": self.now_s(), "time_trust": self.time_trust})
         return records.Record(kind=kind, **fields)
 
     def commit(self, record: records.Record, index: int) -> int:
-        """Make a record durable; returns its sequence. `index`: the family's roster index or slots.NO_INDEX."""
+        """Make a record durable; returns its sequence. `index`: the family's roster index or slots.NO_INDEX.
+
+        Between a burned Unpredictable Number and its commit only the record that it was burned for may follow
+        (design 4.5): any other waits until then, and 0 is returned for it. Raises `JournalFull`, `FlashError`,
+        `SealFault`, or what the signer raises; nothing has changed then.
+        """
+        if not self.quiet.is_set() and record.kind not in _ANSWERED:
+            self._waiting.append((record, index))
+            return 0
+        sequence = self._append(record, index)
+        self.abandon()
+        return sequence
+
+    def _append(self, record: records.Record, index: int) -> int:
+        """One record into the chain and into what follows from it."""
+        if self.seal_fault:
+            raise SealFault
         octets = records.encode(record)
-        sequence, _, seal = self.journal.append_chain(record.kind, octets, index, self.seal_of)
-        slot = slots.Slot()
-        slot.slot_class = slots.CLASS_CHAIN
-        slot.kind = record.kind
-        slot.sequence = sequence
-        slot.index = index
-        slot.payload = octets
-        slot.seal = seal
-        self.entitlements.apply(slot)
+        sequence, _, _ = self.journal.append_chain(record.kind, octets, index, self.seal_of)
+        self._state.apply(record.kind, sequence, index, octets)
+        self._forget_reclaimed()
         return int(sequence)
 
-    def _burn(self, kind: int, payload: bytes, index: int) -> None:
-        """A local mark in flash, then in the derived state."""
+    def abandon(self) -> None:
+        """No record follows the Unpredictable Number that was burned last (any more): what waited is committed."""
+        self.quiet.set()
+        while self._waiting:
+            record, index = self._waiting.pop(0)
+            record.time_s = self.now_s()
+            try:
+                self._append(record, index)
+            except (JournalFull, FlashError, SealFault):
+                self.unrecorded_events += 1
+
+    def _burn(self, kind: int, payload: bytes, index: int = slots.NO_INDEX) -> None:
+        """A local mark in flash, then in what follows from it."""
         self.journal.append_local(kind, payload, index)
-        slot = slots.Slot()
-        slot.slot_class = slots.CLASS_LOCAL
-        slot.kind = kind
-        slot.index = index
-        slot.payload = payload
-        self.entitlements.apply(slot)
+        self._state.apply(kind, 0, index, payload)
+        self._forget_reclaimed()
 
     def burn_pin_try(self, index: int, place: int) -> None:
         """Spend an aid-PIN try before the PIN is looked at."""
-        self._burn(slots.LOCAL_PIN_TRY, bytes((place,)), index)
+        self._burn(slots.LOCAL_PIN_TRIES, bytes((place, self.entitlements.tries(index, place) + 1)), index)
 
     def clear_pin_tries(self, index: int, place: int) -> None:
         """The PIN was right."""
         if self.entitlements.tries(index, place):
-            self._burn(slots.LOCAL_PIN_CLEAR, bytes((place,)), index)
+            self._burn(slots.LOCAL_PIN_TRIES, bytes((place, 0)), index)
 
     def burn_un_attempt(self) -> tuple:
-        """(sequence, attempt) for the next Unpredictable Number, durable before it leaves the terminal."""
+        """(sequence, attempt) for the next Unpredictable Number, durable before it leaves the terminal.
+
+        From here to `commit` or `abandon` no other record takes that sequence. When its 255 attempts are spent, an
+        event takes it, and the first attempt of the next one is burned.
+        """
+        if self.entitlements.un_attempts > unpredictable_number.ATTEMPT_MAX:
+            event = self.record(records.EVENT, code=records.EVENT_UN_ATTEMPTS_SPENT, operator=0, detail=b"")
+            self._append(event, slots.NO_INDEX)
         sequence = self.journal.sequence + 1
         attempt = self.entitlements.un_attempts
-        self._burn(slots.LOCAL_UN_ATTEMPT, sequence.to_bytes(3, "big") + bytes((attempt,)), slots.NO_INDEX)
+        self._burn(slots.LOCAL_UN_ATTEMPT, sequence.to_bytes(3, "big") + bytes((attempt,)))
+        self.quiet.clear()
         return sequence, attempt
 
     def next_counter(self) -> int:
         """A counter for a frame of class up; reserved in flash in blocks, so a power cut skips some, never repeats."""
         if self._counter >= self._counter_end:
-            self._counter = self.entitlements.counter_next
-            block = self._counter_end = self._counter + COUNTER_BLOCK
-            self._burn(slots.LOCAL_COUNTER_BLOCK, block.to_bytes(4, "big"), slots.NO_INDEX)
+            first = self.entitlements.counter_next
+            self._burn(slots.LOCAL_COUNTER_BLOCK, (first + COUNTER_BLOCK).to_bytes(4, "big"))
+            self._counter = first
+            self._counter_end = first + COUNTER_BLOCK
         self._counter += 1
         return self._counter - 1
 
+    def record_crash(self, payload: bytes) -> None:
+        """Keep why the firmware restarts (`supervisor.encode_crash`)."""
+        self._burn(slots.LOCAL_CRASH, payload)
+
     def apply_acknowledgement(self, body: bytes, counter: int) -> None:
-        """Store an acknowledgement that `relay/downlink` has checked, then use it."""
-        payload = counter.to_bytes(4, "big") + body
-        self.journal.append_local(slots.LOCAL_ACKNOWLEDGEMENT, payload)
-        self.marks.apply(_stored_acknowledgement(payload))
-        self._time_keeper.hear(self.marks.time_s)
+        """Use an acknowledgement that `relay/downlink` has checked, and keep it.
+
+        Use comes first, since what may be reclaimed can make the very room that keeping it needs. One that cannot be
+        kept is no loss: it is repeated by each that follows.
+        """
+        payload = store_acknowledgement(body, counter)
+        self._state.apply(slots.LOCAL_ACKNOWLEDGEMENT, 0, slots.NO_INDEX, payload)
+        self.journal.set_reclaim(self.marks.reclaim_through)
+        try:
+            self.journal.append_local(slots.LOCAL_ACKNOWLEDGEMENT, payload)
+        except (JournalFull, FlashError):
+            self.unkept_marks += 1
+        self._forget_reclaimed()
+        # One that covers a record of this very run was made after it: its time is no old one.
+        acknowledged = stored_acknowledgement(payload)
+        self._time_keeper.hear(acknowledged.time_s, acknowledged.sealed_through > self._head_at_boot)
 
     def adopt_grant(self, signed: bytes, decoded: grant.Grant) -> None:
-        """Put a verified grant in force: documents first, then its adoption record under the old context."""
+        """Put a verified grant in force: documents first, then its adoption record under the old context.
+
+        Raises `JournalFull` or `FlashError` with the old grant in force; a power cut in between is mended by
+        `adopt_missing`.
+        """
+        self.journal.require_room()
         self.documents.save({GRANT_FIRST + decoded.programme: signed})
         grants = {programme: self.grants[programme] for programme in sorted(self.grants)}
         grants[decoded.programme] = decoded
         self.grants = grants
         self.entitlements.start_period(decoded.programme, decoded.period)
         self.adopt_missing()
-        self.context = Context(self.roster, self.policy, self.grants)
+
+    def adopt_epoch(self, signed: bytes, epoch: int) -> None:
+        """Keep a verified epoch certificate; what the new gateway keys' holder does not know is sent again."""
+        self.documents.save({EPOCH_CERTIFICATE: signed})
+        self.marks.begin_epoch(epoch)
+
+    def prepare(self) -> bool:
+        """While idle: one small piece of work ahead of need (an erased sector, a part of a checkpoint); True if
+        something was done. Raises `JournalFull` or `FlashError`.
+        """
+        if self.journal.is_exhausted or self.journal.damage is not None:
+            return False
+        done = self.journal.erase_ahead() or self._checkpointer.step()
+        self._forget_reclaimed()
+        return done
+
+    def _forget_reclaimed(self) -> None:
+        """When the ring went round: nothing may name records that are gone."""
+        if self.journal.oldest != self._oldest:
+            self._oldest = self.journal.oldest
+            first = self.journal.first_sequence
+            self.entitlements.forget_before(first)
+            self.marks.forget_before(first)
 
     # Questions.
 
@@ -201,24 +317,9 @@ class Ledger:
         return int(granted.amount_rupiah(index)) - self.entitlements.spent_rupiah(programme, index)
 
     def records_from(self, first: int, count: int) -> list:
-        """Chain slots for the relay and the screens."""
+        """Chain slots for the relay and the screens; those that were reclaimed are left out."""
         return self.journal.read(first, count)
 
-    def pending_rupiah(self) -> int:
-        """Redeemed rupiah in records that the gateway has not sealed yet."""
-        total = 0
-        first = self.marks.sealed_through + 1
-        while first <= self.journal.sequence:
-            for slot in self.journal.read(first, 64):
-                if slot.kind == records.REDEMPTION:
-                    total += int.from_bytes(slot.payload[11:15], "big")
-                first = slot.sequence + 1
-        return total
-
-
-def _stored_acknowledgement(payload: bytes) -> acknowledgement.Acknowledgement:
-    """Counter (4 octets) and body, as kept in a local slot."""
-    decoded = acknowledgement.decode(payload[4:])
-    decoded.counter = int.from_bytes(payload[:4], "big")
-    return decoded
-
+    def pending_steps(self):
+        """A generator that returns the redeemed rupiah in records that the gateway has not sealed yet."""
+        return self._pending.steps(self.marks.sealed_through)

@@ -4,13 +4,16 @@
 0       "LRAR"  format(1)  0(3)  roster octets(4)  cards(4)  digest(32)  CRC-32 of these(4)       written last
 4096    the roster's octets (protocol/roster), then the index: per card entry index x 2 + place (2 octets), by card key
 ```
+Of two areas one is in use, the one whose digest the documents name; a new roster goes to the other.
 """
 
-import binascii
 import hashlib
 
+from firmware.hal.flash_area import FlashError
+from firmware.ledger import crc
 from protocol import roster
 from protocol.context import RosterView
+from protocol.errors import OutOfRange
 
 MAGIC = b"LRAR"
 FORMAT = 1
@@ -24,6 +27,10 @@ class RosterMissing(Exception):
     """The area holds no whole roster."""
 
 
+class RosterDamaged(FlashError):
+    """What was written does not read back; the header was not written, so the area holds no roster."""
+
+
 class RosterArea(RosterView):
     """A roster read from flash; only a few octets of it are ever in RAM."""
 
@@ -32,8 +39,8 @@ class RosterArea(RosterView):
         self._area = area
         header = bytearray(HEADER_OCTETS)
         area.read_into(0, header)
-        if bytes(header[:5]) != MAGIC + bytes((FORMAT,)) or _crc(header[:48]) != bytes(header[48:52]):
-            raise RosterMissing()
+        if header[:5] != MAGIC + bytes((FORMAT,)) or not crc.fits(header):
+            raise RosterMissing
         self._length = int.from_bytes(header[8:12], "big")
         self.cards = int.from_bytes(header[12:16], "big")
         self.digest = bytes(header[16:48])
@@ -101,36 +108,54 @@ class RosterArea(RosterView):
 
 
 def write(area, octets: bytes) -> None:
-    """Write a roster whose signature was verified; the header comes last, so a cut leaves no half roster behind."""
+    """Write a roster whose signature was verified; the header comes last, so a cut leaves no half roster behind.
+
+    Raises `OutOfRange` where the roster does not fit the area or names a card twice (nothing is written then), and
+    `FlashError` where it does not read back.
+    """
     header = roster.decode_header(octets[: roster.HEADER_OCTETS])
+    if len(octets) != roster.octets(header.count):
+        raise OutOfRange("count", 6, "says %d entries, there are %d octets" % (header.count, len(octets)))
+    index_octets = _index(octets, header.count)
+    total = DATA_AT + len(octets) + len(index_octets)
+    if total > area.size:
+        raise OutOfRange("count", 6, "%d entries do not fit the area" % header.count)
+    for sector in range((total + SECTOR_BYTES - 1) // SECTOR_BYTES):
+        area.erase(sector)
+    _program(area, DATA_AT, octets)
+    _program(area, DATA_AT + len(octets), index_octets)
+    head = MAGIC + bytes((FORMAT, 0, 0, 0)) + len(octets).to_bytes(4, "big")
+    head += (len(index_octets) // 2).to_bytes(4, "big") + hashlib.sha256(octets).digest()
+    area.program(0, crc.append(head))
+
+
+def _index(octets: bytes, count: int) -> bytes:
+    """Two octets per card, in the order of card keys."""
     keyed = []
-    for index in range(header.count):
+    for index in range(count):
         at = roster.HEADER_OCTETS + index * roster.ENTRY_OCTETS
-        entry = octets[at : at + roster.ENTRY_OCTETS]
-        for place in (0, 1):
-            key = bytes(entry[roster.CARD_AT[place] : roster.CARD_AT[place] + 8])
+        for place in range(roster.CARDS_PER_ENTRY):
+            start = at + roster.CARD_AT[place]
+            key = bytes(octets[start : start + 8])
             if any(key):
                 keyed.append((key, index * 2 + place))
     keyed.sort()
-    index_octets = b"".join([value.to_bytes(2, "big") for _, value in keyed])
-    total = DATA_AT + len(octets) + len(index_octets)
-    for sector in range((total + SECTOR_BYTES - 1) // SECTOR_BYTES):
-        area.erase(sector)
-    _program(area, DATA_AT, octets + index_octets)
-    head = MAGIC + bytes((FORMAT, 0, 0, 0)) + len(octets).to_bytes(4, "big") + len(keyed).to_bytes(4, "big")
-    head += hashlib.sha256(octets).digest()
-    area.program(0, head + _crc(head))
+    for position in range(1, len(keyed)):
+        if keyed[position][0] == keyed[position - 1][0]:
+            at = roster.HEADER_OCTETS + (keyed[position][1] >> 1) * roster.ENTRY_OCTETS
+            raise OutOfRange("card key", at, "stands in the roster twice")
+    return b"".join([value.to_bytes(2, "big") for _, value in keyed])
 
 
 def _program(area, address: int, octets: bytes) -> None:
-    """Program any number of octets, page by page."""
+    """Program any number of octets, page by page, and compare."""
+    page = bytearray(PAGE_BYTES)
     offset = 0
     while offset < len(octets):
         take = min(PAGE_BYTES - (address + offset) % PAGE_BYTES, len(octets) - offset)
         area.program(address + offset, octets[offset : offset + take])
+        back = memoryview(page)[:take]
+        area.read_into(address + offset, back)
+        if back != octets[offset : offset + take]:
+            raise RosterDamaged(area.name, address + offset, "does not read back")
         offset += take
-
-
-def _crc(data: bytes) -> bytes:
-    """CRC-32, big-endian."""
-    return (binascii.crc32(data) & 0xFFFFFFFF).to_bytes(4, "big")

@@ -1,37 +1,48 @@
 """The octets of a journal slot and of a sector header: pure layout, no flash.
 
 ```
-sector header  "LJRN"  format(1)  0(3)  sector number(4)  sequence before(4)  chain before(32)  kid(4)  0(8)  CRC-32(4)
-slot           class(1)  kind(1)  payload length(1)  sequence(3)  roster index(2)  payload  [seal(64)]  CRC-32(4)
+sector header  "LJRN"  format(1)  0(3)  number(4)  sequence before(4)  chain before(32)  kid(4)  checkpoint(4)  0(4)
+slot           class(1)  kind(1)  payload length(1)  sequence(3)  roster index(2)  payload  [seal(64)]
 ```
-Slots take multiples of 32 octets, never cross a page and are never rewritten; the rest of a slot stays erased. Class,
-kind and index stand in front so that a boot scan needs no record decoding. `roster index` is a hint (0xFFFF: none).
+Both end with a CRC-32, low octet first. Slots take multiples of 32 octets, never cross a page and are not rewritten; the
+rest of a slot stays erased. Class, kind and index stand in front so that a boot scan need not decode records. `roster
+index` is the family's, or the programme's number where a grant is adopted (0xFFFF: neither). `checkpoint` is the number
+of the sector in which the newest whole checkpoint begins (0: none).
 """
 
-import binascii
+from firmware.ledger import crc
 
 MAGIC = b"LJRN"
 FORMAT = 1
+SECTOR_BYTES = 4096
+PAGE_OCTETS = 256
 SECTOR_HEADER_OCTETS = 64
+# What finds a sector without decoding its header: magic, format and number.
+SECTOR_NAME_OCTETS = 12
 SLOT_UNIT = 32
 SLOT_HEAD_OCTETS = 8
-CRC_OCTETS = 4
 SEAL_OCTETS = 64
-PAGE_OCTETS = 256
+LOCAL_PAYLOAD_OCTETS_MAX = PAGE_OCTETS - SLOT_HEAD_OCTETS - crc.OCTETS
 
 CLASS_CHAIN = 0x5C
 CLASS_LOCAL = 0x5A
 CLASS_ERASED = 0xFF
 NO_INDEX = 0xFFFF
 
-# Local slots: what the terminal must not forget but does not relay.
-LOCAL_BOOT = 1
-LOCAL_PIN_TRY = 2
-LOCAL_PIN_CLEAR = 3
-LOCAL_UN_ATTEMPT = 4
-LOCAL_ACKNOWLEDGEMENT = 5
-LOCAL_COUNTER_BLOCK = 6
-LOCAL_CRASH = 7
+# Local slots: what the terminal must not forget but does not relay. Their kinds are apart from those of records. Each
+# holds the new value, never a step, so that one that is read twice changes nothing.
+LOCAL_FIRST = 0x80
+LOCAL_BOOT = 0x81
+LOCAL_PIN_TRIES = 0x82
+LOCAL_UN_ATTEMPT = 0x83
+LOCAL_ACKNOWLEDGEMENT = 0x84
+LOCAL_COUNTER_BLOCK = 0x85
+LOCAL_CRASH = 0x86
+LOCAL_CHECKPOINT = 0x87
+LOCAL_CHECKPOINT_END = 0x88
+
+_CHAIN_OCTETS = SLOT_HEAD_OCTETS + SEAL_OCTETS + crc.OCTETS
+_LOCAL_OCTETS = SLOT_HEAD_OCTETS + crc.OCTETS
 
 
 class SectorHeader:
@@ -41,14 +52,12 @@ class SectorHeader:
     sequence: int
     chain: bytes
     kid: int
+    checkpoint: int
 
 
 class Slot:
-    """One slot: `address` in the journal, `slot_class`, `kind` (record kind or LOCAL_*), `sequence`, `index`, `payload`
-    and `seal` (b"" in local slots)."""
+    """A chain record as stored: `kind`, `sequence`, `index`, `payload` (its canonical octets) and `seal`."""
 
-    address: int
-    slot_class: int
     kind: int
     sequence: int
     index: int
@@ -56,69 +65,98 @@ class Slot:
     seal: bytes
 
 
-def encode_sector_header(number: int, sequence: int, chain: bytes, kid: int) -> bytes:
+def encode_sector_header(header: SectorHeader) -> bytes:
     """The 64 octets that open a sector."""
-    body = MAGIC + bytes((FORMAT, 0, 0, 0)) + number.to_bytes(4, "big") + sequence.to_bytes(4, "big") + chain
-    return _with_crc(body + kid.to_bytes(4, "big") + bytes(8))
+    body = (
+        MAGIC
+        + bytes((FORMAT, 0, 0, 0))
+        + header.number.to_bytes(4, "big")
+        + header.sequence.to_bytes(4, "big")
+    )
+    body += header.chain + header.kid.to_bytes(4, "big") + header.checkpoint.to_bytes(4, "big") + bytes(4)
+    return crc.append(body)
 
 
 def decode_sector_header(data: bytes) -> "SectorHeader | None":
     """The header in 64 octets, or None where they are no whole header of a known format."""
-    if bytes(data[:5]) != MAGIC + bytes((FORMAT,)) or not _crc_fits(data, 0, SECTOR_HEADER_OCTETS):
+    if sector_number(data) == 0 or not crc.fits(data):
         return None
     header = SectorHeader()
-    header.number = int.from_bytes(data[8:12], "big")
+    header.number = sector_number(data)
     header.sequence = int.from_bytes(data[12:16], "big")
     header.chain = bytes(data[16:48])
     header.kid = int.from_bytes(data[48:52], "big")
+    header.checkpoint = int.from_bytes(data[52:56], "big")
     return header
 
 
-def slot_octets(payload: int, sealed: bool) -> int:
-    """Octets that a slot takes in flash."""
-    used = SLOT_HEAD_OCTETS + payload + (SEAL_OCTETS if sealed else 0) + CRC_OCTETS
-    return (used + SLOT_UNIT - 1) // SLOT_UNIT * SLOT_UNIT
+def sector_number(data: bytes) -> int:
+    """The number in the first 12 octets of a sector, 0 where they are not ours; the CRC is not looked at."""
+    if data[:4] != MAGIC or data[4] != FORMAT:
+        return 0
+    return int.from_bytes(data[8:SECTOR_NAME_OCTETS], "big")
 
 
-def encode_slot(slot_class: int, kind: int, sequence: int, index: int, payload: bytes, seal: bytes) -> bytes:
-    """The octets to program (without the erased rest of the slot)."""
+def encode_slot(kind: int, sequence: int, index: int, payload: bytes, seal: bytes) -> bytes:
+    """The octets to program (without the erased rest of the slot); `seal` is b"" in local slots."""
+    slot_class = CLASS_CHAIN if kind < LOCAL_FIRST else CLASS_LOCAL
     head = bytes((slot_class, kind, len(payload))) + sequence.to_bytes(3, "big") + index.to_bytes(2, "big")
-    return _with_crc(head + payload + seal)
+    return crc.append(head + payload + seal)
 
 
-def used_octets(data: bytes, offset: int) -> int:
-    """Octets that the slot at `offset` claims to have programmed; 0 where its class is unknown."""
-    slot_class = data[offset]
+def slot_octets(programmed: int) -> int:
+    """Octets that a slot takes in flash."""
+    return (programmed + SLOT_UNIT - 1) // SLOT_UNIT * SLOT_UNIT
+
+
+def end_of(data: bytes, at: int) -> int:
+    """Where the slot at `at` says that its CRC ends; 0 where its class is unknown or it would leave its page."""
+    slot_class = data[at]
     if slot_class == CLASS_CHAIN:
-        return SLOT_HEAD_OCTETS + data[offset + 2] + SEAL_OCTETS + CRC_OCTETS
-    if slot_class == CLASS_LOCAL:
-        return SLOT_HEAD_OCTETS + data[offset + 2] + CRC_OCTETS
-    return 0
+        end = at + _CHAIN_OCTETS + data[at + 2]
+    elif slot_class == CLASS_LOCAL:
+        end = at + _LOCAL_OCTETS + data[at + 2]
+    else:
+        return 0
+    return end if (end - 1) // PAGE_OCTETS == at // PAGE_OCTETS else 0
 
 
-def decode_slot(data: bytes, offset: int, address: int) -> "Slot | None":
-    """The slot at `offset` of a page, or None where class, length or CRC do not hold."""
-    used = used_octets(data, offset)
-    if used == 0 or offset + used > len(data) or not _crc_fits(data, offset, used):
-        return None
+def whole_slots(data: bytes, at: int):
+    """Generate the offsets of the whole slots in `data` (pages of one sector), from `at` on."""
+    view = memoryview(data)
+    size = len(data)
+    crc32 = crc.crc32
+    while at < size:
+        if data[at] == CLASS_ERASED:
+            at = (at // PAGE_OCTETS + 1) * PAGE_OCTETS
+            continue
+        end = end_of(data, at)
+        if end == 0 or crc32(view[at:end]) != crc.RESIDUE:
+            # Torn or worn: the next slot begins at the next unit, wherever that one would have ended.
+            at += SLOT_UNIT
+            continue
+        yield at
+        at = (end + SLOT_UNIT - 1) // SLOT_UNIT * SLOT_UNIT
+
+
+def sequence_at(data: bytes, at: int) -> int:
+    """The sequence of the slot at `at`."""
+    return data[at + 3] << 16 | data[at + 4] << 8 | data[at + 5]
+
+
+def payload_at(data: bytes, at: int) -> bytes:
+    """The payload of the slot at `at`."""
+    start = at + SLOT_HEAD_OCTETS
+    return bytes(data[start : start + data[at + 2]])
+
+
+def chain_slot(data: bytes, at: int) -> Slot:
+    """The chain record in the slot at `at`."""
     slot = Slot()
-    slot.address = address
-    slot.slot_class = data[offset]
-    slot.kind = data[offset + 1]
-    slot.sequence = int.from_bytes(data[offset + 3 : offset + 6], "big")
-    slot.index = data[offset + 6] << 8 | data[offset + 7]
-    start = offset + SLOT_HEAD_OCTETS
-    slot.payload = bytes(data[start : start + data[offset + 2]])
-    slot.seal = bytes(data[start + data[offset + 2] : offset + used - CRC_OCTETS])
+    slot.kind = data[at + 1]
+    slot.sequence = sequence_at(data, at)
+    slot.index = data[at + 6] << 8 | data[at + 7]
+    slot.payload = payload_at(data, at)
+    start = at + SLOT_HEAD_OCTETS + len(slot.payload)
+    slot.seal = bytes(data[start : start + SEAL_OCTETS])
     return slot
-
-
-def _with_crc(body: bytes) -> bytes:
-    """Octets and their CRC-32, big-endian."""
-    return body + (binascii.crc32(body) & 0xFFFFFFFF).to_bytes(4, "big")
-
-
-def _crc_fits(data: bytes, offset: int, used: int) -> bool:
-    """Whether the last four of `used` octets are the CRC-32 of those before."""
-    end = offset + used - CRC_OCTETS
-    return (binascii.crc32(data[offset:end]) & 0xFFFFFFFF).to_bytes(4, "big") == bytes(data[end : end + 4])

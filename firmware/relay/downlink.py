@@ -1,21 +1,30 @@
 """What comes down from the gateway: each frame is opened, checked and applied, or refused with a counted reason."""
 
+import asyncio
 import hashlib
 
 from firmware.crypto import p256
 from firmware.crypto.constant_time import equal
-from firmware.ledger.document_area import AUTHORITY_KEY, EPOCH_CERTIFICATE
+from firmware.hal.flash_area import FlashError
+from firmware.ledger import slots
+from firmware.ledger.document_area import AUTHORITY_KEY, EPOCH_CERTIFICATE, DocumentsTooLarge
+from firmware.ledger.journal import JournalFull
+from firmware.ledger.ledger import SealFault
 from protocol import acknowledgement, certificates, frame, grant, records
 from protocol.errors import AuthenticationFailed, OutOfRange, ProtocolError, UnknownVersion
 
+# How a frame may end, beside the name of the error that it was refused with.
 APPLIED = "applied"
 STALE = "stale"
+# The books could not take it now: the frame was good and must come again.
+_NOT_NOW = (JournalFull, FlashError, DocumentsTooLarge, SealFault)
 
 
 class Downlink:
-    """Applies frames to a `ledger`; `cipher_of(epoch certificate)` gives the downlink cipher of its keys.
+    """Applies frames to a `ledger`; `await cipher_of(epoch certificate)` gives the downlink cipher of its keys.
 
-    `counts` tells how many frames ended how; `last_error` is the last `ProtocolError`.
+    `counts` tells how many frames ended how; `last_error` is the last error. `unmatched_grant` is the number of a newer
+    grant that does not fit roster and policy in flash (0: none): a roster delta is awaited.
     """
 
     def __init__(self, ledger, cipher_of) -> None:
@@ -25,120 +34,162 @@ class Downlink:
         self._cipher = None
         self.counts = {APPLIED: 0, STALE: 0}
         self.last_error = None
-        self._gaps = ()
-        self._ahead = 0
+        self.unmatched_grant = 0
+        self._gaps = []
 
-    def take_gaps(self) -> tuple:
+    def take_gaps(self) -> list:
         """The gaps that the last acknowledgement named, once."""
         gaps = self._gaps
-        self._gaps = ()
+        self._gaps = []
         return gaps
 
-    def apply(self, octets: bytes) -> str:
-        """Apply one frame; returns APPLIED, STALE or the name of the error, which is counted. Never raises for bad
-        input: a broken message must not stop the ones behind it."""
+    async def apply(self, octets: bytes) -> tuple:
+        """Apply one frame; returns (outcome, whether the frame is done with).
+
+        The outcome is APPLIED, STALE or the name of the error; it is counted. What was applied is durable, what was
+        refused will never be wanted; only what the books could not take now must come again. Never raises for anything
+        in the frame: a broken message must not stop the ones behind it.
+        """
+        done = True
         try:
-            outcome = self._apply(octets)
+            outcome = await self._apply(octets)
         except ProtocolError as error:
             self.last_error = error
             outcome = type(error).__name__
+        except _NOT_NOW as error:
+            self.last_error = error
+            outcome = type(error).__name__
+            done = False
         self.counts[outcome] = self.counts.get(outcome, 0) + 1
-        return outcome
+        return outcome, done
 
-    def _apply(self, octets: bytes) -> str:
+    async def _apply(self, octets: bytes) -> str:
         """Dispatch by class and kind."""
         header = frame.read_header(octets)
         if header.kid != self._ledger.kid:
             raise OutOfRange("kid", 1, "not this terminal")
-        if header.frame_class == frame.CLASS_CLEAR and header.codec == frame.CLEAR_EPOCH_CERTIFICATE:
-            return self._epoch_certificate(frame.open_clear(octets)[1])
+        if header.frame_class == frame.CLASS_CLEAR:
+            if header.codec != frame.CLEAR_EPOCH_CERTIFICATE:
+                raise UnknownVersion("codec", 0, "unknown unit in clear")
+            return await self._epoch_certificate(frame.open_clear(octets)[1])
         if header.frame_class != frame.CLASS_DOWN:
             raise UnknownVersion("class", 0, "not for terminals")
-        self._use_epoch()
+        await self._use_epoch()
         header, body = frame.open_counter(octets, self._cipher)
         if header.codec == frame.DOWN_ACKNOWLEDGEMENT:
-            return self._acknowledgement(header, body)
+            return await self._acknowledgement(header, body)
         if header.codec == frame.DOWN_GRANT:
-            return self._grant(body)
+            return await self._grant(body)
         raise UnknownVersion("codec", 0, "unknown downlink")
 
-    def _use_epoch(self) -> None:
+    def _held_epoch(self) -> certificates.EpochCertificate:
         """The gateway keys that the authority certified last."""
-        if self._epoch is None:
-            signed = self._ledger.documents.get(EPOCH_CERTIFICATE)
-            body, _ = certificates.split_signature(signed, "epoch certificate")
-            self._epoch = certificates.decode_epoch(body)
-            self._cipher = self._cipher_of(self._epoch)
+        body, _ = certificates.split_signature(
+            self._ledger.documents.get(EPOCH_CERTIFICATE), "epoch certificate"
+        )
+        return certificates.decode_epoch(body)
 
-    def _acknowledgement(self, header: frame.Header, signed: bytes) -> str:
-        """Signature, order, epoch, and that it speaks of our own chain; then it is stored and used."""
+    async def _use_epoch(self) -> None:
+        if self._cipher is None:
+            self._epoch = self._held_epoch()
+            self._cipher = await self._cipher_of(self._epoch)
+
+    async def _acknowledgement(self, header: frame.Header, signed: bytes) -> str:
+        """Epoch, order, signature, and that it speaks of our own chain; then it is stored and used."""
         ledger = self._ledger
         body, signature = certificates.split_signature(signed, "acknowledgement")
-        message = acknowledgement.signed_message(header.kid, header.counter, body)
-        if not _verifies(self._epoch.acknowledgement_key, message, signature):
-            raise AuthenticationFailed("acknowledgement signature", frame.HEADER_OCTETS + len(body), "does not verify")
         decoded = acknowledgement.decode(body)
         if decoded.epoch != self._epoch.epoch:
             raise OutOfRange("epoch", 0, "not the certified one")
         if not ledger.marks.is_newer(decoded.epoch, header.counter):
             return STALE
+        message = acknowledgement.signed_message(header.kid, header.counter, body)
+        if not await _verifies(self._epoch.acknowledgement_key, message, signature):
+            raise AuthenticationFailed("acknowledgement signature", len(body), "does not verify")
         if decoded.sealed_through > ledger.journal.sequence:
-            self._record_ahead(decoded)
+            await self._record_ahead(decoded)
             raise OutOfRange("sealed through", 6, "ahead of this terminal's chain")
-        if decoded.sealed_through:
+        if decoded.reclaim_through > decoded.sealed_through:
+            raise OutOfRange("reclaim through", 25, "ahead of what is sealed")
+        if decoded.sealed_through >= ledger.journal.first_sequence:
             own = ledger.journal.chain_at(decoded.sealed_through)
             if not equal(own[: acknowledgement.DIGEST_OCTETS], decoded.chain_digest):
                 raise OutOfRange("chain digest", 9, "not this terminal's chain")
         ledger.apply_acknowledgement(body, header.counter)
-        self._gaps = decoded.gaps
+        self._gaps = list(decoded.gaps)
         return APPLIED
 
-    def _record_ahead(self, decoded: acknowledgement.Acknowledgement) -> None:
+    async def _record_ahead(self, decoded: acknowledgement.Acknowledgement) -> None:
         """An acknowledgement ahead of our head is ignored and recorded, once per mark (design, section 6)."""
         ledger = self._ledger
-        if self._ahead == decoded.sealed_through:
+        if decoded.sealed_through <= ledger.entitlements.ahead:
             return
-        self._ahead = decoded.sealed_through
+        await ledger.quiet.wait()
         event = ledger.record(
             records.EVENT,
             code=records.EVENT_ACKNOWLEDGEMENT_AHEAD,
             operator=0,
             detail=decoded.sealed_through.to_bytes(3, "big"),
         )
-        ledger.commit(event, 0xFFFF)
+        ledger.commit(event, slots.NO_INDEX)
 
-    def _grant(self, signed: bytes) -> str:
-        """A grant for this terminal under the roster and policy in force."""
+    async def _grant(self, signed: bytes) -> str:
+        """A grant for this terminal under the roster and policy in force; only a greater number replaces one."""
         ledger = self._ledger
         body, signature = certificates.split_signature(signed, "grant")
         roster_digest = ledger.roster.digest
         policy_digest = ledger.policy.digest
-        message = grant.signed_message(ledger.kid, roster_digest, policy_digest, body)
-        authority = ledger.documents.get(AUTHORITY_KEY)
-        if not _verifies(authority, message, signature):
-            raise AuthenticationFailed("grant signature", frame.HEADER_OCTETS + len(body), "does not verify")
         decoded = grant.decode(body, ledger.kid, roster_digest, policy_digest)
         held = ledger.grants.get(decoded.programme)
         if held is not None and decoded.number <= held.number:
             return STALE
+        message = grant.signed_message(ledger.kid, roster_digest, policy_digest, body)
+        if not await _verifies(ledger.documents.get(AUTHORITY_KEY), message, signature):
+            # Forged, or signed over a roster or policy that is not here: the two cannot be told apart.
+            self.unmatched_grant = max(self.unmatched_grant, decoded.number)
+            raise AuthenticationFailed(
+                "grant signature", len(body), "does not verify with this roster and policy"
+            )
+        if held is not None and decoded.period < held.period:
+            raise OutOfRange("period", 5, "before the one in force")
+        # Between a burned Unpredictable Number and its record the chain takes no adoption.
+        await ledger.quiet.wait()
         ledger.adopt_grant(signed, decoded)
+        if decoded.number >= self.unmatched_grant:
+            self.unmatched_grant = 0
         return APPLIED
 
-    def _epoch_certificate(self, signed: bytes) -> str:
-        """New gateway keys: only a greater epoch, certified by the authority."""
+    async def _epoch_certificate(self, signed: bytes) -> str:
+        """New gateway keys: only a greater epoch, certified by the authority, with keys that are points of the curve."""
         ledger = self._ledger
         body, signature = certificates.split_signature(signed, "epoch certificate")
-        authority = ledger.documents.get(AUTHORITY_KEY)
-        if not _verifies(authority, certificates.epoch_message(body), signature):
-            raise AuthenticationFailed("certificate signature", frame.HEADER_OCTETS + len(body), "does not verify")
-        held, _ = certificates.split_signature(ledger.documents.get(EPOCH_CERTIFICATE), "epoch")
-        if certificates.decode_epoch(body).epoch <= certificates.decode_epoch(held).epoch:
+        decoded = certificates.decode_epoch(body)
+        if decoded.epoch <= self._held_epoch().epoch:
             return STALE
-        ledger.documents.save({EPOCH_CERTIFICATE: signed})
-        self._epoch = None
+        authority = ledger.documents.get(AUTHORITY_KEY)
+        if not await _verifies(authority, certificates.epoch_message(body), signature):
+            raise AuthenticationFailed("certificate signature", len(body), "does not verify")
+        for field, key in (
+            ("agreement_key", decoded.agreement_key),
+            ("acknowledgement_key", decoded.acknowledgement_key),
+        ):
+            try:
+                p256.decode_public_key(key)
+            except p256.InvalidPublicKey:
+                raise OutOfRange(field, 11, "not a point of the curve")
+        ledger.adopt_epoch(signed, decoded.epoch)
+        self._cipher = None
         return APPLIED
 
 
-def _verifies(key: bytes, message: bytes, signature: bytes) -> bool:
-    """Whether `signature` (raw r then s) by `key` (x then y) stands for `message`."""
-    return p256.verify(key, hashlib.sha256(message).digest(), signature)
+async def _verifies(key: bytes, message: bytes, signature: bytes) -> bool:
+    """Whether `signature` (raw r then s) by `key` (x then y) stands for `message`; lets other tasks run meanwhile."""
+    steps = p256.verify_steps(key, hashlib.sha256(message).digest(), signature)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return bool(end.value)
+        except p256.InvalidPublicKey:
+            return False
+        await asyncio.sleep_ms(0)

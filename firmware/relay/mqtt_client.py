@@ -6,19 +6,24 @@ from firmware.relay import mqtt_packets
 from firmware.relay.link import LinkError
 from firmware.relay.mqtt_packets import MqttError
 
+CONNACK_TIMEOUT_MS = 15000
+
 
 class MqttClient:
-    """One session with a broker. `clock` has `ticks_ms`, `ticks_diff`; `handle(payload)` is awaited for each message.
+    """One session with a broker, for one connection. `clock` has `ticks_ms`, `ticks_diff`.
 
     PUBACK from the broker means only that it took the message; what frees records is the gateway's acknowledgement.
     """
 
     def __init__(self, link, client_id: str, username: str, password: str, keepalive_s: int, clock) -> None:
         self._link = link
-        self._connect = mqtt_packets.connect(client_id.encode(), username.encode(), password.encode(), keepalive_s)
+        self._connect = mqtt_packets.connect(
+            client_id.encode(), username.encode(), password.encode(), keepalive_s
+        )
         self._keepalive_ms = keepalive_s * 1000
         self._clock = clock
         self._packet_id = 0
+        # packet id -> whether the broker has acknowledged it
         self._awaited = {}
         self._answered = asyncio.Event()
         self._heard_ms = 0
@@ -29,37 +34,45 @@ class MqttClient:
         """Connect with the persistent session and subscribe to `topic`; raises `LinkError` or `MqttError`."""
         await self._link.open()
         await self._send(self._connect)
-        packet = await asyncio.wait_for_ms(self._receive(), self._keepalive_ms)
-        if packet.kind != mqtt_packets.CONNACK or packet.code:
-            raise MqttError("CONNACK: refused with code %d" % packet.code)
-        self._awaited = {}
+        try:
+            packet = await asyncio.wait_for_ms(self._receive(), CONNACK_TIMEOUT_MS)
+        except asyncio.TimeoutError:
+            raise LinkError("no CONNACK")
+        if packet.kind != mqtt_packets.CONNACK:
+            raise MqttError("packet %d: before CONNACK" % packet.kind)
+        if packet.code:
+            raise MqttError("CONNACK: %s" % mqtt_packets.refusal(packet.code))
         self._heard_ms = self._clock.ticks_ms()
         # The session's own queue may come before SUBACK, so subscribing does not wait: the reader sees the answer.
         await self._send(mqtt_packets.subscribe(topic.encode(), self._next_id()))
         self.connected = True
 
     async def serve(self, handle) -> None:
-        """Read until the link fails; every message is handled, then acknowledged."""
+        """Read until the link fails. `await handle(payload)` returns whether the message is done with: only then the
+        broker is told; it sends the others again in the next session.
+        """
         while True:
             packet = await self._receive()
             self._heard_ms = self._clock.ticks_ms()
             if packet.kind == mqtt_packets.PUBLISH:
-                await handle(packet.payload)
-                if packet.packet_id:
+                if await handle(packet.payload) and packet.packet_id:
                     await self._send(mqtt_packets.puback(packet.packet_id))
             elif packet.kind == mqtt_packets.PUBACK:
                 if packet.packet_id in self._awaited:
                     self._awaited[packet.packet_id] = True
                     self._answered.set()
-            elif packet.kind == mqtt_packets.SUBACK and packet.code > 2:
-                raise MqttError("SUBACK: refused")
+            elif packet.kind == mqtt_packets.SUBACK:
+                if packet.code != 1:
+                    raise MqttError("SUBACK: quality 1 was not granted")
+            elif packet.kind == mqtt_packets.CONNACK:
+                raise MqttError("CONNACK: a second one")
 
     async def publish(self, topic: str, payload: bytes, timeout_ms: int) -> None:
         """Publish with QoS 1 and wait for the broker's PUBACK; raises `LinkError` when it does not come in time."""
         packet_id = self._next_id()
         self._awaited[packet_id] = False
         try:
-            await self._send(mqtt_packets.publish(topic.encode(), payload, packet_id, False))
+            await self._send(mqtt_packets.publish(topic.encode(), payload, packet_id))
             await asyncio.wait_for_ms(self._puback(packet_id), timeout_ms)
         except asyncio.TimeoutError:
             raise LinkError("no PUBACK")
@@ -76,7 +89,7 @@ class MqttClient:
         while True:
             await asyncio.sleep_ms(self._keepalive_ms // 2)
             silent_ms = self._clock.ticks_diff(self._clock.ticks_ms(), self._heard_ms)
-            if silent_ms > 2 * self._keepalive_ms:
+            if silent_ms > self._keepalive_ms + self._keepalive_ms // 2:
                 raise LinkError("broker is silent")
             await self._send(mqtt_packets.PINGREQ)
 
@@ -91,8 +104,11 @@ class MqttClient:
         await self._link.close()
 
     def _next_id(self) -> int:
-        self._packet_id = self._packet_id % 0xFFFF + 1
-        return self._packet_id
+        """The next packet id that no answer is awaited for."""
+        while True:
+            self._packet_id = self._packet_id % 0xFFFF + 1
+            if self._packet_id not in self._awaited:
+                return self._packet_id
 
     async def _send(self, octets: bytes) -> None:
         """One packet at a time: two tasks write."""
@@ -100,7 +116,7 @@ class MqttClient:
             await self._link.write(octets)
 
     async def _receive(self) -> mqtt_packets.Packet:
-        """The next packet."""
+        """The next packet (section 2.2.3 for its length)."""
         read = self._link.read
         first = (await read(1))[0]
         length = 0

@@ -11,7 +11,22 @@ PINGRESP = 13
 
 _CONNECT = 0x10
 _SUBSCRIBE = 0x82
-REMAINING_MAX = 70000
+# The largest frame (protocol/frame, MQTT_OCTETS_MAX) with its topic, and some room.
+REMAINING_MAX = 66000
+STRING_MAX = 0xFFFF
+
+PINGREQ = b"\xc0\x00"
+DISCONNECT = b"\xe0\x00"
+
+# Return codes of CONNACK (section 3.2.2.3).
+_REFUSALS = (
+    "accepted",
+    "unacceptable protocol version",
+    "identifier rejected",
+    "server unavailable",
+    "bad user name or password",
+    "not authorized",
+)
 
 
 class MqttError(Exception):
@@ -19,12 +34,16 @@ class MqttError(Exception):
 
 
 def _string(value: bytes) -> bytes:
-    """Octets behind a two-octet length."""
+    """Octets behind a two-octet length (section 1.5.3)."""
+    if len(value) > STRING_MAX:
+        raise MqttError("string: longer than %d octets" % STRING_MAX)
     return len(value).to_bytes(2, "big") + value
 
 
 def _packet(first: int, body: bytes) -> bytes:
-    """Fixed header with its remaining length, then the body."""
+    """Fixed header with its remaining length (section 2.2.3), then the body."""
+    if len(body) > REMAINING_MAX:
+        raise MqttError("packet %d: longer than %d octets" % (first >> 4, REMAINING_MAX))
     out = bytearray((first,))
     length = len(body)
     while True:
@@ -38,19 +57,19 @@ def _packet(first: int, body: bytes) -> bytes:
 
 
 def connect(client_id: bytes, username: bytes, password: bytes, keepalive_s: int) -> bytes:
-    """CONNECT with a persistent session (clean session 0)."""
-    flags = (0x80 if username else 0) | (0x40 if password else 0)
+    """CONNECT with a persistent session (clean session 0); a password goes only with a user name (3.1.2.9)."""
+    flags = (0x80 if username else 0) | (0x40 if username and password else 0)
     body = _string(b"MQTT") + bytes((4, flags)) + keepalive_s.to_bytes(2, "big") + _string(client_id)
     if username:
         body += _string(username)
-    if password:
-        body += _string(password)
+        if password:
+            body += _string(password)
     return _packet(_CONNECT, body)
 
 
-def publish(topic: bytes, payload: bytes, packet_id: int, repeated: bool) -> bytes:
-    """PUBLISH with QoS 1."""
-    return _packet(0x3A if repeated else 0x32, _string(topic) + packet_id.to_bytes(2, "big") + payload)
+def publish(topic: bytes, payload: bytes, packet_id: int) -> bytes:
+    """PUBLISH with QoS 1. Never flagged as repeated: what is sent again is a new message (design, rule 4)."""
+    return _packet(0x32, _string(topic) + packet_id.to_bytes(2, "big") + payload)
 
 
 def puback(packet_id: int) -> bytes:
@@ -63,48 +82,67 @@ def subscribe(topic: bytes, packet_id: int) -> bytes:
     return _packet(_SUBSCRIBE, packet_id.to_bytes(2, "big") + _string(topic) + b"\x01")
 
 
-PINGREQ = b"\xc0\x00"
-DISCONNECT = b"\xe0\x00"
-
-
 class Packet:
-    """A received packet: `kind`, and `packet_id`, `topic`, `payload` or `code` where the kind has them."""
+    """A received packet: `kind`, and `packet_id`, `topic`, `payload`, `code` or `session_present` where it has them."""
 
     kind: int
     packet_id: int
     topic: bytes
     payload: bytes
     code: int
+    session_present: bool
 
 
 def parse(first: int, body: bytes) -> Packet:
     """The packet of a fixed-header octet and its body; raises `MqttError`."""
     packet = Packet()
     packet.kind = first >> 4
-    if packet.kind == CONNACK or packet.kind == SUBACK:
-        if len(body) < 2:
-            raise MqttError("packet %d: too short" % packet.kind)
-        packet.packet_id = int.from_bytes(body[:2], "big")
-        packet.code = body[-1]
-    elif packet.kind == PUBACK:
-        if len(body) != 2:
-            raise MqttError("PUBACK: not 2 octets")
-        packet.packet_id = int.from_bytes(body, "big")
-    elif packet.kind == PUBLISH:
+    if packet.kind == PUBLISH:
         _parse_publish(first, body, packet)
-    elif packet.kind != PINGRESP:
-        raise MqttError("packet %d: unexpected" % packet.kind)
+        return packet
+    if first & 0x0F:
+        raise MqttError("packet %d: reserved flags are set" % packet.kind)
+    if packet.kind == CONNACK:
+        _require_length("CONNACK", body, 2)
+        packet.session_present = body[0] == 1
+        packet.code = body[1]
+    elif packet.kind == SUBACK:
+        _require_length("SUBACK", body, 3)
+        packet.packet_id = int.from_bytes(body[:2], "big")
+        packet.code = body[2]
+    elif packet.kind == PUBACK:
+        _require_length("PUBACK", body, 2)
+        packet.packet_id = int.from_bytes(body, "big")
+    elif packet.kind == PINGRESP:
+        _require_length("PINGRESP", body, 0)
+    else:
+        raise MqttError("packet %d: not for a client like this" % packet.kind)
     return packet
+
+
+def _require_length(name: str, body: bytes, length: int) -> None:
+    if len(body) != length:
+        raise MqttError("%s: %d octets, not %d" % (name, len(body), length))
 
 
 def _parse_publish(first: int, body: bytes, packet: Packet) -> None:
     """Topic, packet id (0 with QoS 0) and payload."""
-    if len(body) < 2:
-        raise MqttError("PUBLISH: too short")
-    end = 2 + int.from_bytes(body[:2], "big")
     quality = first >> 1 & 3
-    if quality == 2 or quality == 3 or end + (2 if quality else 0) > len(body):
-        raise MqttError("PUBLISH: wrong quality or length")
+    if quality > 1:
+        raise MqttError("PUBLISH: quality %d was not asked for" % quality)
+    if len(body) < 2:
+        raise MqttError("PUBLISH: too short for a topic")
+    end = 2 + int.from_bytes(body[:2], "big")
+    start = end + 2 if quality else end
+    if start > len(body):
+        raise MqttError("PUBLISH: %d octets, %d needed" % (len(body), start))
     packet.topic = bytes(body[2:end])
-    packet.packet_id = int.from_bytes(body[end : end + 2], "big") if quality else 0
-    packet.payload = bytes(body[end + (2 if quality else 0) :])
+    packet.packet_id = int.from_bytes(body[end:start], "big") if quality else 0
+    if quality and packet.packet_id == 0:
+        raise MqttError("PUBLISH: packet id 0")
+    packet.payload = bytes(body[start:])
+
+
+def refusal(code: int) -> str:
+    """What a CONNACK return code means."""
+    return _REFUSALS[code] if code < len(_REFUSALS) else "code %d" % code

@@ -1,22 +1,30 @@
 """The relay task: keeps one session with the broker, sends what the outbox decides, applies what comes down.
 
 Online and offline are one path: records are in the journal before this task sees them, and only the gateway's signed
-acknowledgement moves the mark.
+acknowledgement moves the mark. Nothing that happens to a session may stop the terminal.
 """
 
 import asyncio
 
+from firmware.hal.flash_area import FlashError
+from firmware.ledger.journal import JournalFull
+from firmware.relay.downlink import APPLIED
 from firmware.relay.link import LinkError
 from firmware.relay.mqtt_client import MqttClient
-from firmware.relay.mqtt_packets import MqttError
 from firmware.relay.outbox import Outbox
 from protocol import codec, frame, status
 
 PUBACK_TIMEOUT_MS = 20000
-RESEND_AFTER_MS = 30000
+# Without an acknowledgement everything unsealed is sent again, after pauses that double.
+RESEND_FIRST_MS = 30000
+RESEND_MOST_MS = 3600000
 BACKOFF_FIRST_MS = 1000
 BACKOFF_MOST_MS = 60000
+# A session that lasted so long was a good one: the next pause is the first again.
+GOOD_SESSION_MS = 60000
+STATUS_PERIOD_MS = 3600000
 KEEPALIVE_S = 60
+LOOK_PERIOD_MS = 1000
 
 DOWN = "down"
 CONNECTING = "connecting"
@@ -44,7 +52,11 @@ def down_topic(kid: int) -> str:
 
 class Relay:
     """`make_link()` gives a fresh link; `cipher_of()` the uplink cipher; `jitter(most_ms)` a random part of a wait;
-    `verified_through()` the last sequence whose seal was checked. `state` is DOWN, CONNECTING or UP."""
+    `verified_through()` the last sequence whose seal was found good, `await verify(sequence)` checks any before it is
+    sent.
+
+    `state` is DOWN, CONNECTING or UP; `failures` counts sessions that ended, `last_error` says why the last one did.
+    """
 
     def __init__(
         self,
@@ -56,12 +68,14 @@ class Relay:
         settings: Settings,
         clock,
         jitter,
+        verify,
     ) -> None:
         self._ledger = ledger
         self._downlink = downlink
         self._make_link = make_link
         self._cipher_of = cipher_of
         self._verified_through = verified_through
+        self._verify = verify
         self._settings = settings
         self._clock = clock
         self._jitter = jitter
@@ -69,6 +83,7 @@ class Relay:
         self._wake = asyncio.Event()
         self._hurry = asyncio.Event()
         self._sent_ms = 0
+        self._resend_ms = RESEND_FIRST_MS
         self.state = DOWN
         self.sessions = 0
         self.failures = 0
@@ -79,6 +94,7 @@ class Relay:
         """The operator wants to send now: the pause before the next try, and the wait for an answer, end here."""
         self._hurry.set()
         self._outbox.restart(self._ledger.marks.sealed_through)
+        self._resend_ms = RESEND_FIRST_MS
         self._wake.set()
 
     def wake(self) -> None:
@@ -90,14 +106,15 @@ class Relay:
         self._check_in = check_in
         pause_ms = BACKOFF_FIRST_MS
         while True:
-            sessions = self.sessions
+            started_ms = self._clock.ticks_ms()
             try:
                 await self._session()
-            except (LinkError, MqttError, asyncio.TimeoutError) as error:
+            # The terminal works without its relay, whatever ended the session.
+            except Exception as error:  # lumbung: catch-all - kept and counted here
                 self.last_error = error
                 self.failures += 1
             self.state = DOWN
-            if self.sessions > sessions:
+            if self._clock.ticks_diff(self._clock.ticks_ms(), started_ms) >= GOOD_SESSION_MS:
                 pause_ms = BACKOFF_FIRST_MS
             await self._rest(pause_ms + self._jitter(pause_ms))
             pause_ms = min(2 * pause_ms, BACKOFF_MOST_MS)
@@ -112,25 +129,31 @@ class Relay:
             except asyncio.TimeoutError:
                 pass
             duration_ms -= 1000
+        self._check_in()
 
     async def _session(self) -> None:
         """Connect, then read, keep alive and send side by side until one of them fails."""
         self.state = CONNECTING
         self._check_in()
         settings = self._settings
-        link = self._make_link()
         client = MqttClient(
-            link, settings.client_id, settings.username, settings.password, KEEPALIVE_S, self._clock
+            self._make_link(),
+            settings.client_id,
+            settings.username,
+            settings.password,
+            KEEPALIVE_S,
+            self._clock,
         )
         tasks = []
         try:
             await client.open(down_topic(self._ledger.kid))
+            self._check_in()
             self.state = UP
             self.sessions += 1
             failed = asyncio.Event()
             outcome = []
-            for work in (client.serve(self._received), client.keep_alive(), self._send(client)):
-                tasks.append(asyncio.create_task(_watched(work, outcome, failed)))
+            works = (client.serve(self._received), client.keep_alive(), self._send(client))
+            tasks = [asyncio.create_task(_watched(work, outcome, failed)) for work in works]
             await failed.wait()
             raise outcome[0]
         finally:
@@ -138,89 +161,111 @@ class Relay:
                 task.cancel()
             await client.close()
 
-    async def _received(self, payload: bytes) -> None:
-        """A frame from the gateway: applied (and durable) before this returns, so before PUBACK."""
-        sealed_before = self._ledger.marks.sealed_through
-        outcome = self._downlink.apply(payload)
-        if outcome == "applied":
-            marks = self._ledger.marks
+    async def _received(self, payload: bytes) -> bool:
+        """A frame from the gateway; whether it is done with (and durable), so that the broker may forget it."""
+        marks = self._ledger.marks
+        before = marks.sealed_through
+        outcome, done = await self._downlink.apply(payload)
+        if outcome == APPLIED:
+            if marks.sealed_through < before:
+                # New gateway keys were certified: what the gateway may have lost goes again.
+                self._outbox.restart(marks.sealed_through)
             self._outbox.acknowledged(marks.sealed_through, self._downlink.take_gaps())
-            if marks.sealed_through > sealed_before:
+            if marks.sealed_through > before:
                 self._sent_ms = self._clock.ticks_ms()
+                self._resend_ms = RESEND_FIRST_MS
             self._wake.set()
+        return done
 
     async def _send(self, client: MqttClient) -> None:
         """Publish status, then batches as they become due."""
         ledger = self._ledger
         topic = up_topic(ledger.kid)
         self._outbox.restart(ledger.marks.sealed_through)
-        await client.publish(topic, self._status_frame(), PUBACK_TIMEOUT_MS)
+        self._sent_ms = self._clock.ticks_ms()
+        await self._send_status(client, topic)
+        status_ms = self._clock.ticks_ms()
         while True:
             self._check_in()
-            batch = self._outbox.next(
-                ledger.journal.sequence,
-                self._verified_through(),
-                ledger.entitlements.last_adoption,
-            )
+            batch = self._next_batch()
             if batch is not None:
-                await client.publish(topic, self._records_frame(batch), PUBACK_TIMEOUT_MS)
+                is_good = await self._verify(batch.last)
+                # No heavy work between a burned Unpredictable Number and its record.
+                await ledger.quiet.wait()
+                await client.publish(topic, self._records_frame(batch, is_good), PUBACK_TIMEOUT_MS)
                 self._sent_ms = self._clock.ticks_ms()
                 continue
             self._restart_if_overdue()
+            if self._clock.ticks_diff(self._clock.ticks_ms(), status_ms) >= STATUS_PERIOD_MS:
+                await self._send_status(client, topic)
+                status_ms = self._clock.ticks_ms()
             try:
-                await asyncio.wait_for_ms(self._wake.wait(), 1000)
+                await asyncio.wait_for_ms(self._wake.wait(), LOOK_PERIOD_MS)
             except asyncio.TimeoutError:
                 pass
             self._wake.clear()
+
+    def _next_batch(self):
+        ledger = self._ledger
+        # While something in force is not adopted, no context is what the gateway would derive: all travels literally.
+        border = ledger.entitlements.last_adoption if ledger.context is not None else ledger.journal.sequence
+        return self._outbox.next(
+            ledger.journal.first_sequence, ledger.journal.sequence, self._verified_through(), border
+        )
 
     def _restart_if_overdue(self) -> None:
         """Without an acknowledgement in time, everything unsealed is sent again."""
         ledger = self._ledger
         waiting = ledger.marks.sealed_through < ledger.journal.sequence
         elapsed_ms = self._clock.ticks_diff(self._clock.ticks_ms(), self._sent_ms)
-        if waiting and elapsed_ms > RESEND_AFTER_MS:
+        if waiting and elapsed_ms > self._resend_ms:
             self._outbox.restart(ledger.marks.sealed_through)
             self._sent_ms = self._clock.ticks_ms()
+            self._resend_ms = min(2 * self._resend_ms, RESEND_MOST_MS)
 
-    def _records_frame(self, batch) -> bytes:
-        """A sealed frame: the seal of the last record proves all before it."""
+    def _records_frame(self, batch, is_good: bool) -> bytes:
+        """A sealed frame: the seal of the last record proves all before it. One whose seal does not verify is never
+        sent: its records go unsealed, and a later seal proves them.
+        """
         ledger = self._ledger
         slots = ledger.records_from(batch.first, batch.count)
-        octets = [slot.payload for slot in slots]
-        cipher = self._cipher_of()
         number = codec.LITERAL if batch.literal else codec.PREDICTED
         context = None if batch.literal else ledger.context
-        return frame.encode_records(
-            ledger.kid,
-            batch.first,
-            octets,
-            slots[-1].seal,
-            number,
-            context,
-            cipher,
-        )
+        octets = [slot.payload for slot in slots]
+        seal = slots[-1].seal if is_good else b""
+        return frame.encode_records(ledger.kid, batch.first, octets, seal, number, context, self._cipher_of())
 
-    def _status_frame(self) -> bytes:
-        """What this terminal last heard, so that a restored gateway notices."""
+    async def _send_status(self, client: MqttClient, topic: str) -> None:
+        """What this terminal last heard, so that a restored gateway notices. Records go out even without it."""
         ledger = self._ledger
+        steps = ledger.pending_steps()
+        while True:
+            self._check_in()
+            try:
+                next(steps)
+            except StopIteration as end:
+                pending_rupiah = end.value
+                break
+            await asyncio.sleep_ms(0)
+        try:
+            counter = ledger.next_counter()
+        except (JournalFull, FlashError) as error:
+            self.last_error = error
+            return
         report = status.Status()
         report.time_s = ledger.now_s()
         report.time_trust = ledger.time_trust
         report.head = ledger.journal.sequence
         report.sealed_through = ledger.marks.sealed_through
         report.echo_epoch = ledger.marks.epoch
-        report.echo_counter = ledger.marks.counter
+        report.echo_counter = max(0, ledger.marks.counter)
         report.boot_counter = ledger.journal.boots
-        report.pending_rupiah = ledger.pending_rupiah()
-        report.last_error = 0
-        return frame.encode_counter(
-            frame.CLASS_UP,
-            frame.UP_STATUS,
-            ledger.kid,
-            ledger.next_counter(),
-            status.encode(report),
-            self._cipher_of(),
+        report.pending_rupiah = pending_rupiah
+        report.last_error = int.from_bytes(ledger.last_crash[:2], "big")
+        octets = frame.encode_counter(
+            frame.CLASS_UP, frame.UP_STATUS, ledger.kid, counter, status.encode(report), self._cipher_of()
         )
+        await client.publish(topic, octets, PUBACK_TIMEOUT_MS)
 
 
 async def _watched(work, outcome: list, failed: asyncio.Event) -> None:
@@ -228,6 +273,6 @@ async def _watched(work, outcome: list, failed: asyncio.Event) -> None:
     try:
         await work
         outcome.append(LinkError("session ended"))
-    except (LinkError, MqttError, asyncio.TimeoutError) as error:
+    except Exception as error:  # lumbung: catch-all - the session raises it
         outcome.append(error)
     failed.set()

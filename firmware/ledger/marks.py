@@ -1,0 +1,90 @@
+"""What the gateway has acknowledged: how far records are sealed and settled, and the settlement state of each."""
+
+import struct
+
+from protocol import acknowledgement
+
+_FORM = ">HIIIII"
+
+
+class Marks:
+    """`sealed_through`, `reclaim_through`: sequences; (`epoch`, `counter`) of the newest acknowledgement; its `time_s`."""
+
+    def __init__(self) -> None:
+        self.epoch = 0
+        self.counter = 0
+        self.sealed_through = 0
+        self.reclaim_through = 0
+        self.time_s = 0
+        # Two bits for each record from `_first` (a multiple of 4) on.
+        self._first = 0
+        self._states = bytearray()
+
+    def apply(self, acknowledged: acknowledgement.Acknowledgement, head: int) -> None:
+        """Take in an acknowledgement whose signature, order and chain digest were checked; `head`: the last record."""
+        self.begin_epoch(acknowledged.epoch)
+        self.epoch = acknowledged.epoch
+        self.counter = acknowledged.counter
+        self.time_s = max(self.time_s, acknowledged.time_s)
+        self.sealed_through = max(self.sealed_through, acknowledged.sealed_through)
+        self.reclaim_through = max(self.reclaim_through, acknowledged.reclaim_through)
+        for place in range(len(acknowledged.states)):
+            sequence = acknowledged.states_first + place
+            # Pending says nothing new, and what was settled stays settled.
+            if sequence <= head and acknowledged.states[place] != acknowledgement.PENDING:
+                self._set(sequence, acknowledged.states[place])
+
+    def begin_epoch(self, epoch: int) -> None:
+        """The authority certified gateway keys of `epoch`; where nothing of that epoch was heard yet, what its gateway
+        may have lost is sent again, from what settlement has.
+        """
+        if epoch > self.epoch:
+            self.sealed_through = self.reclaim_through
+
+    def is_newer(self, epoch: int, counter: int) -> bool:
+        """Whether (epoch, counter) is greater than what was applied last."""
+        return (epoch, counter) > (self.epoch, self.counter)
+
+    def settlement(self, sequence: int) -> int:
+        """acknowledgement.PENDING, SETTLED, REFUSED or DISPUTED."""
+        place = (sequence - self._first) // 4
+        if place < 0 or place >= len(self._states):
+            return acknowledgement.PENDING
+        return self._states[place] >> (2 * (sequence % 4)) & 3
+
+    def _set(self, sequence: int, state: int) -> None:
+        place = (sequence - self._first) // 4
+        if place < 0:
+            return
+        if place >= len(self._states):
+            self._states.extend(bytes(place + 1 - len(self._states)))
+        shift = 2 * (sequence % 4)
+        self._states[place] = self._states[place] & ~(3 << shift) & 0xFF | state << shift
+
+    def forget_before(self, sequence: int) -> None:
+        """Records before `sequence` were reclaimed: nothing asks for their states any more."""
+        first = sequence // 4 * 4
+        if first > self._first:
+            self._states = self._states[(first - self._first) // 4 :]
+            self._first = first
+
+    def pack(self) -> bytes:
+        """All of it, for a checkpoint."""
+        # lumbung: fits - each was read from a field of that width
+        fixed = struct.pack(
+            _FORM,
+            self.epoch,
+            self.counter,
+            self.sealed_through,
+            self.reclaim_through,
+            self.time_s,
+            self._first,
+        )
+        return fixed + bytes(self._states)
+
+    def unpack(self, octets: bytes) -> None:
+        """What `pack` gave."""
+        head = struct.calcsize(_FORM)
+        fields = struct.unpack(_FORM, octets[:head])
+        self.epoch, self.counter, self.sealed_through, self.reclaim_through, self.time_s, self._first = fields
+        self._states = bytearray(octets[head:])
