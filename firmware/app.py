@@ -7,27 +7,29 @@ import cryptolib
 from firmware import settings
 from firmware.authorize import Authorizer
 from firmware.card.certificates import IssuerCache
-from firmware.card.errors import AuthenticationError
+from firmware.card.errors import AuthenticationError, CardError
 from firmware.card.kernel import CardKernel
 from firmware.card.oda import Trust
 from firmware.crypto import self_test
+from firmware.crypto.p256 import InvalidPrivateKey
 from firmware.crypto.signer import SoftwareSigner
 from firmware.drivers.ds3231 import Ds3231, RtcError
 from firmware.drivers.escpos_printer import Printer
 from firmware.drivers.mcp23017_keypad import Expander, Keypad, Signals
 from firmware.drivers.pn532 import Pn532Reader
 from firmware.drivers.pn532_transport import SpiTransport
-from firmware.drivers.ssd1309 import Ssd1309
+from firmware.drivers.ssd1309 import DisplayError, Ssd1309
+from firmware.failures import FAILURES
 from firmware.hal import pins
 from firmware.hal.flash_area import FlashError
 from firmware.hal.i2c_device import BusError, I2cDevice
-from firmware.ledger import ca_key_list, document_area, slots
+from firmware.ledger import ca_key_list, document_area
 from firmware.ledger.document_area import Documents, DocumentsMissing
 from firmware.ledger.ledger import Ledger, LedgerError
 from firmware.relay.downlink import Downlink
-from firmware.relay.link import TcpLink
+from firmware.relay.link import TcpLink, tls_context
 from firmware.relay.relay import Relay, Settings
-from firmware.supervisor import Supervisor
+from firmware.supervisor import TASK_ENDED, Supervisor, decode_crash, encode_crash
 from firmware.terminal import Terminal
 from firmware.time_keeper import TimeKeeper
 from firmware.ui import screens
@@ -38,20 +40,28 @@ from protocol.errors import ProtocolError
 WATCHDOG_MS = 30000
 AES_ECB = 1
 
-# Why a terminal cannot start, in the order of their codes: 301 self-test, 302 never provisioned or both document areas
-# damaged, 303 books do not fit each other, 304 a document that does not decode, 305 settings, 306 flash, 307 card CAs.
-START_FAILURE_FIRST = 301
+# Why a terminal cannot start, by the code on its screen; 300 is anything else.
+CANNOT_START = 300
 START_FAILURES = (
-    self_test.SelfTestFailed,
-    DocumentsMissing,
-    LedgerError,
-    ProtocolError,
-    settings.SettingsError,
-    FlashError,
-    AuthenticationError,
+    (301, self_test.SelfTestFailed),
+    (302, DocumentsMissing),  # never provisioned, or both document areas are damaged
+    (303, LedgerError),  # documents that do not fit each other
+    (304, ProtocolError),  # a document that does not decode
+    (304, InvalidPrivateKey),
+    (305, settings.SettingsError),
+    (306, FlashError),
+    (307, AuthenticationError),  # the card CAs
+    (308, BusError),  # keypad
+    (309, DisplayError),
 )
 
-# Essential tasks: name, number in crash codes, longest silence.
+# How long a code is shown before the restart. What comes back at once is given time: each start costs the journal a
+# slot, and the heat or the loose contact behind it may pass.
+STOPPED_MS = 10_000
+STOPPED_AGAIN_MS = 600_000
+SOON_S = 300
+
+# Essential tasks: name, number in crash codes, longest silence. Number 0 is any task without a name.
 TASK_RELAY = ("relay", 1, 60000)
 TASK_UPKEEP = ("upkeep", 2, 20000)
 TASK_KEYPAD = ("keypad", 3, 10000)
@@ -60,7 +70,7 @@ TASK_FLOW = ("flow", 5, 0)
 
 
 class App:
-    """One powered terminal. `board`: hal.board.Board; `restart(code)` ends it after a crash was recorded."""
+    """One powered terminal. `board`: hal.board.Board; `restart(code)` ends it after its code was shown."""
 
     def __init__(self, board, restart) -> None:
         self._board = board
@@ -69,10 +79,9 @@ class App:
         self.display = Ssd1309(
             board.spi, board.display_select, board.display_data, board.display_reset, clock
         )
-        expander = Expander(self._device(pins.EXPANDER_ADDRESS, "MCP23017"))
-        self._expander = expander
-        self.keypad = Keypad(expander, board.expander_interrupt, clock)
-        self.signals = Signals(expander, clock)
+        self._expander = Expander(self._device(pins.EXPANDER_ADDRESS, "MCP23017"))
+        self.keypad = Keypad(self._expander, board.expander_interrupt, clock)
+        self.signals = Signals(self._expander, clock)
         self.printer = Printer(board.printer_uart, board.printer_busy, clock)
         self.time_keeper = TimeKeeper(
             clock, Ds3231(self._device(pins.CLOCK_ADDRESS, "DS3231")), (RtcError, BusError)
@@ -81,6 +90,11 @@ class App:
         self.reader = Pn532Reader(transport, board.pn532_reset, clock)
         self.flow = None
         self.terminal = None
+        self._watchdog = None
+        self._started_ms = clock.ticks_ms()
+        self._crash_before = b""
+        self._crash_code = 0
+        self._has_crashed = asyncio.Event()
 
     def _device(self, address: int, chip: str) -> I2cDevice:
         return I2cDevice(self._board.i2c, address, chip, self._board.recover_i2c)
@@ -91,8 +105,11 @@ class App:
         self.time_keeper.start()
         documents = Documents(board.flash["identity_a"], board.flash["identity_b"])
         documents.load()
+        if not documents.get(document_area.CHAIN_START):
+            raise DocumentsMissing  # keys were made, but the authority's documents never came
         self.documents = documents
         self.settings = settings.parse(documents.get(document_area.SETTINGS))
+        board.network.configure(self.settings["wifi_ssid"], self.settings["wifi_password"])
         kid = int.from_bytes(documents.get(document_area.KID), "big")
         chain_start = documents.get(document_area.CHAIN_START)
         self.ledger = Ledger(board.flash, documents, kid, chain_start, self.time_keeper)
@@ -128,9 +145,10 @@ class App:
             Settings("lumbung-%08x" % ledger.kid, self.settings["username"], self.settings["password"]),
             self._board.clock,
             self._jitter,
+            self.upkeep.verify,
         )
         self.terminal = Terminal(
-            ledger, self.authorizer, self.reader, self.relay, self._board.clock, self._committed
+            ledger, self.authorizer, self.reader, self.relay, self._board.clock, self.signer
         )
         self.flow = Flow(self.terminal, self.display, self.keypad, self.printer, self.signals)
 
@@ -143,25 +161,16 @@ class App:
     def _announce(self) -> None:
         self.relay.wake()
 
-    def _committed(self) -> None:
-        """A record was committed; its seal is checked by upkeep, which then wakes the relay."""
-
     def _verified_through(self) -> int:
         return int(self.upkeep.verified_through)
 
     def _make_link(self) -> TcpLink:
-        return TcpLink(self.settings["broker_host"], int(self.settings["broker_port"]), self._tls())
-
-    def _tls(self):
-        """The TLS context where the settings ask for it, trusting the provisioned broker CA alone."""
-        if self.settings["broker_tls"] != "1":
-            return None
-        import ssl
-
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.verify_mode = ssl.CERT_REQUIRED
-        context.load_verify_locations(self.documents.get(document_area.BROKER_CA))
-        return context
+        """A link to the broker; with TLS it believes the provisioned broker CA alone."""
+        tls = None
+        if self.settings["broker_tls"] == "1":
+            tls = tls_context(self.documents.get(document_area.BROKER_CA))
+        port = int(self.settings["broker_port"])
+        return TcpLink(self.settings["broker_host"], port, tls, network=self._board.network)
 
     def _jitter(self, most_ms: int) -> int:
         """A random part of a pause, so that a region coming back does not come at once."""
@@ -169,19 +178,28 @@ class App:
 
     async def run(self) -> None:
         """Start, then supervise; ends only through `restart`."""
-        await self.display.start()
-        self._expander.start()
-        await self._show(screens.starting)
         try:
+            await self.display.start()
+            await self._show(screens.starting)
+            self._expander.start()
             self_test.run()
             self.open_books()
             self.assemble()
-        except START_FAILURES as failure:
-            await self.stop(start_failure_code(failure))
+        except Exception as failure:  # lumbung: catch-all - it becomes the code on the screen
+            await self.stop(start_failure_code(failure), STOPPED_AGAIN_MS)
             return
-        self.supervisor = Supervisor(
-            self._board.clock, self._board.start_watchdog(WATCHDOG_MS), self._record_crash, self._restart
-        )
+        self._crash_before = self.ledger.last_crash
+        loop = asyncio.get_event_loop()
+        loop.set_exception_handler(self._unnamed_task_ended)
+        try:
+            await self._supervise()
+        finally:
+            loop.set_exception_handler(None)
+
+    async def _supervise(self) -> None:
+        """Run the essential tasks until one of them crashes; then show its code and restart."""
+        self._watchdog = self._board.start_watchdog(WATCHDOG_MS)
+        self.supervisor = Supervisor(self._board.clock, self._watchdog, self._record_crash, self._crashed)
         for task, work in (
             (TASK_KEYPAD, self.keypad.run),
             (TASK_SIGNALS, self.signals.run),
@@ -190,19 +208,11 @@ class App:
             (TASK_FLOW, self._run_flow),
         ):
             self.supervisor.add(task[0], task[1], task[2], work)
-        await self.supervisor.run()
-
-    async def stop(self, code: int) -> None:
-        """A code for the technician, and what became of the last sale if the books can tell; then `restart`."""
-        receipt = self.terminal.last_receipt() if self.terminal is not None else None
-        await self._show(
-            screens.stopped, code, (receipt.sequence, receipt.state) if receipt is not None else ()
-        )
-        self._restart(code)
-
-    async def _show(self, draw, *values) -> None:
-        draw(self.display.framebuffer, *values)
-        await self.display.show()
+        watching = asyncio.create_task(self.supervisor.run())
+        await self._has_crashed.wait()
+        watching.cancel()
+        self.supervisor.stop()
+        await self.stop(self._crash_code, self._pause_ms())
 
     async def _run_relay(self, check_in) -> None:
         """The relay needs the link keys, which upkeep derives first; without a broker there is nothing to do."""
@@ -212,20 +222,72 @@ class App:
         await self.relay.run(check_in)
 
     async def _run_flow(self, check_in) -> None:
-        """The conversation waits for people, who owe no answer in time; its own waits are all bounded."""
+        """The conversation waits for people, who owe no answer in time; its own waits are all bounded. It opens when a
+        sale can be sealed at once.
+        """
         check_in()
-        await self.reader.start()
+        try:
+            await self.reader.start()
+        except CardError:
+            # Without a reader there is no sale, but all else goes on; each sale tries it again.
+            self.terminal.reader_failed = True
         while not self.keys.ready.is_set():
             await asyncio.sleep_ms(20)
+        await self.terminal.make_ready()
         await self.flow.run()
 
+    # When something ends that should not.
+
     def _record_crash(self, octets: bytes) -> None:
-        self.ledger.journal.append_local(slots.LOCAL_CRASH, octets)
+        """Keep the crash; where flash cannot, its code on the screen must do."""
+        try:
+            self.ledger.record_crash(octets)
+        except FAILURES:
+            pass
+
+    def _crashed(self, code: int) -> None:
+        """Called by the supervisor; the first crash is the cause, what follows it is not."""
+        if not self._crash_code:
+            self._crash_code = code
+            self._has_crashed.set()
+
+    def _unnamed_task_ended(self, _loop, context: dict) -> None:
+        """A task without a name ended with an error: that is a crash like any other."""
+        detail = type(context["exception"]).__name__.encode()[:24]
+        self._record_crash(encode_crash(TASK_ENDED, self._uptime_s(), detail))
+        self._crashed(TASK_ENDED)
+
+    def _uptime_s(self) -> int:
+        clock = self._board.clock
+        return max(0, clock.ticks_diff(clock.ticks_ms(), self._started_ms) // 1000)
+
+    def _pause_ms(self) -> int:
+        """How long the code of a crash is shown: long where the crash before came soon after its start, too."""
+        before_s = decode_crash(self._crash_before)[1] if self._crash_before else SOON_S
+        return STOPPED_AGAIN_MS if before_s < SOON_S and self._uptime_s() < SOON_S else STOPPED_MS
+
+    async def stop(self, code: int, shown_ms: int = STOPPED_MS) -> None:
+        """A code for the technician, and what became of the last sale if the books can tell; then `restart`."""
+        receipt = self.terminal.last_receipt() if self.terminal is not None else None
+        last = (receipt.sequence, receipt.state) if receipt is not None else ()
+        try:
+            await self._show(screens.stopped, code, last)
+        except DisplayError:
+            pass  # nothing to show it on
+        for _ in range(0, shown_ms, 1000):
+            if self._watchdog is not None:
+                self._watchdog.feed()
+            await self._board.clock.sleep_ms(1000)
+        self._restart(code)
+
+    async def _show(self, draw, *values) -> None:
+        draw(self.display.framebuffer, *values)
+        await self.display.show()
 
 
 def start_failure_code(failure: Exception) -> int:
-    """The number on the screen when the terminal cannot start: 301 and up, by kind of failure."""
-    for place in range(len(START_FAILURES)):
-        if isinstance(failure, START_FAILURES[place]):
-            return START_FAILURE_FIRST + place
-    return START_FAILURE_FIRST
+    """The number on the screen when the terminal cannot start."""
+    for code, kind in START_FAILURES:
+        if isinstance(failure, kind):
+            return code
+    return CANNOT_START

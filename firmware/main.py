@@ -2,12 +2,38 @@
 
 import asyncio
 
-from firmware.app import App
+# Loaded in this order before anything else: an import that leads to another takes stack, of which a task on the ESP32
+# has 16 KB. So no chain of imports is longer than four.
+LOAD_ORDER = (
+    "protocol.octets",
+    "protocol.records",
+    "protocol.prediction_values",
+    "protocol.codec",
+    "protocol.frame",
+    "firmware.crypto.p256",
+    "firmware.crypto.signer",
+    "firmware.card.kernel",
+    "firmware.ledger.journal",
+    "firmware.ledger.ledger",
+    "firmware.relay.relay",
+    "firmware.ui.screens",
+    "firmware.ui.service",
+    "firmware.authorize",
+    "firmware.terminal",
+)
+
+
+def load() -> None:
+    """Load everything that `firmware.app` needs."""
+    for name in LOAD_ORDER:
+        __import__(name)
 
 
 def start() -> None:
     """Build the board and run until a restart."""
-    # Imported here: only a real ESP32 has what it needs, and this file is compiled and checked everywhere.
+    load()
+    # Only a real ESP32 has what the board needs.
+    from firmware.app import App
     from firmware.hal import esp32_board
 
     asyncio.run(App(esp32_board.build(), esp32_board.restart).run())

@@ -1,6 +1,7 @@
 """Making a terminal one of the programme's: keys are made here and never leave; everything given is verified first.
 
-Two steps, since the authority has to certify in between: `make_keys`, then `install`. Both may be repeated.
+Two steps, since the authority has to certify in between: `make_keys`, then `install`. Until `install` has gone through, both
+may be repeated, after a power cut too; from then on only a technician who has the old records safe may begin anew.
 """
 
 import hashlib
@@ -10,10 +11,15 @@ from firmware.crypto import p256
 from firmware.crypto.p256_curve import N
 from firmware.ledger import ca_key_list, document_area, roster_area
 from firmware.ledger.document_area import Documents, DocumentsMissing
+from firmware.ledger.roster_area import RosterArea, RosterMissing
 from protocol import certificates, chain, grant, link_keys, policy, roster
 from protocol.errors import AuthenticationFailed, OutOfRange
 
 KEY_DRAW_OCTETS = 40
+
+
+class AlreadyProvisioned(Exception):
+    """This terminal is in use: new keys would let its journal be overwritten, and with it records that were not sent."""
 
 
 def open_documents(flash: dict) -> Documents:
@@ -26,9 +32,16 @@ def open_documents(flash: dict) -> Documents:
     return documents
 
 
-def make_keys(documents: Documents, kid: int, entropy) -> tuple:
-    """Draw two key pairs for a new generation and keep them; returns (seal key, agreement key), 64 octets each."""
-    changes = {document_area.KID: kid.to_bytes(4, "big")}
+def make_keys(documents: Documents, kid: int, entropy, discards_records: bool = False) -> tuple:
+    """Draw two key pairs for a new generation and keep them; returns (seal key, agreement key), 64 octets each.
+
+    Nothing of an earlier generation stays in the documents. Raises `AlreadyProvisioned` where there was one, unless
+    `discards_records` says that its journal is safe elsewhere.
+    """
+    if documents.get(document_area.CHAIN_START) and not discards_records:
+        raise AlreadyProvisioned
+    changes = dict.fromkeys(documents.names(), b"")
+    changes[document_area.KID] = kid.to_bytes(4, "big")
     publics = []
     for section in (document_area.SEAL_PRIVATE, document_area.AGREEMENT_PRIVATE):
         # 64 bits more than the order, so that the remainder is even over it (FIPS 186-5, A.2.1).
@@ -63,8 +76,19 @@ def install(flash: dict, documents: Documents, given: dict, roster_signed: bytes
     changes[document_area.ROSTER_SIGNATURE] = roster_digest + signature
     changes[document_area.FIRST_EPOCH_CERTIFICATE] = given[document_area.EPOCH_CERTIFICATE]
     changes[document_area.CHAIN_START] = _chain_start(kid, terminal, epoch, signer)
-    roster_area.write(flash["roster_a"], octets)
+    roster_area.write(_free_area(flash, documents), octets)
     documents.save(changes)
+
+
+def _free_area(flash: dict, documents: Documents):
+    """The roster area that the documents in force do not name, so that a power cut leaves them whole."""
+    in_use = documents.get(document_area.ROSTER_SIGNATURE)[:32]
+    try:
+        if RosterArea(flash["roster_a"]).digest == in_use:
+            return flash["roster_b"]
+    except RosterMissing:
+        pass  # nothing there that could be in use
+    return flash["roster_a"]
 
 
 def _require(key: bytes, message: bytes, signature: bytes, field: str) -> None:

@@ -34,16 +34,14 @@ FLASH_FAULT = 27  # journal or roster flash failed
 SEAL_FAULT = 28  # the signer failed or a seal did not verify
 CARD_NOT_YET_VALID = 29  # application effective date
 AMOUNT_NOT_ALLOWED = 30  # zero, or more than a record can hold
-ATTEMPTS_SPENT = (
-    31  # 255 attempts on one sequence number; an event was committed, the next try has a new number
-)
+ALREADY_SERVED = 31  # same card, programme and amount inside the re-tap window; detail: its sequence
 PIN_NOT_ASSIGNED = 32  # the roster entry has no PIN verifier
 NO_ANSWER = 33  # identification or redemption did not end within its time limit
 
 LAST = NO_ANSWER
 
 # The card may be laid on again and the same transaction go on.
-TRY_AGAIN = (TWO_CARDS, CARD_REMOVED, CARD_UNREADABLE, OTHER_CARD, ATTEMPTS_SPENT)
+TRY_AGAIN = (TWO_CARDS, CARD_REMOVED, CARD_UNREADABLE, OTHER_CARD)
 
 
 class Refusal(Exception):

@@ -8,6 +8,7 @@ A key maker (this one; an ATECC608 offers the same) has exactly:
     agree(public, info_for, salt, lengths) -> keys   keys derived from the secret shared with a gateway
     verify_own_steps(...), agree_steps(...)          these two as generators that yield, for idle time
     refill(step_budget) -> bool                      work ahead in idle time; False when there is nothing to do
+    is_ready                                         whether the next seal takes no more than it must at the tap
     drop()                                           forget what was worked out ahead
     entropy_ok                                       False: the source of randomness is in doubt, report it
 
@@ -62,6 +63,11 @@ class SoftwareSigner:
     def entropy_ok(self) -> bool:
         """Whether the source of randomness may be believed; while not, nonces come from key and message alone."""
         return self._entropy.ok
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a nonce was worked out ahead, so that a seal takes one multiplication."""
+        return len(self._pool) > 0
 
     def public_keys(self) -> tuple:
         """(seal key, agreement key), 64 octets each; each worked out when it is first needed."""

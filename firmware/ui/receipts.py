@@ -88,11 +88,13 @@ def redemption(
 ) -> list:
     """The receipt of a redemption.
 
-    `receipt` has terminal_id, sequence, time_s, tender, amount_rupiah, remaining_rupiah, roster_number, state; `goods`
-    is a list of (name, unit, quantity_hundredths, price_rupiah); `for_whom` is `FAMILY` or `SHOP`.
+    `receipt` has terminal_id, sequence, time_s, is_time_sure, tender, amount_rupiah, remaining_rupiah, roster_number,
+    state; `goods` is a list of (name, unit, quantity_hundredths, price_rupiah); `for_whom` is `FAMILY` or `SHOP`.
     """
     document = _opening("paper_title", is_copy)
     document += _numbered(receipt.terminal_id, receipt.sequence, receipt.time_s, utc_offset_minutes)
+    if not receipt.is_time_sure:
+        document += _wrapped(text("paper_clock"))
     document.append(_pair(text("paper_programme"), programme))
     document.append(_pair(text("paper_roster"), "%d" % receipt.roster_number))
     document.append(_pair(text("paper_tender"), text("cash" if receipt.tender == TENDER_CASH else "goods")))

@@ -183,7 +183,7 @@ _REFUSALS = {
     28: ("Segel catatan tidak dapat dibuat.", "Hubungi teknisi."),
     29: ("Kartu belum mulai berlaku.", "Urus ke bank."),
     30: ("Jumlah ini tidak dapat dilayani.", "Periksa jumlahnya."),
-    31: ("Terlalu banyak percobaan.", "Tempel sekali lagi."),
+    31: ("Jumlah yang sama baru saja dilayani.", "Lihat no. {}"),
     32: ("PIN bantuan kartu ini belum ada.", "Tanya pendamping."),
     33: ("Alat terlalu lama menunggu kartu.", "Coba sekali lagi."),
 }
@@ -202,6 +202,9 @@ _NOTICES = {
     10: "Kabar dari pusat tidak cocok. Hubungi teknisi.",
     11: "Pembaca kartu tidak bekerja.",
     12: "Catatan lama belum terkirim. Cari sinyal.",
+    13: "Memori alat rusak. Hubungi teknisi.",
+    14: "Tanda tangan alat rusak. Hubungi teknisi.",
+    15: "Sumber acak alat diragukan. Hubungi teknisi.",
 }
 
 

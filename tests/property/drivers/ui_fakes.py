@@ -37,6 +37,7 @@ def receipt(sequence=1, amount_rupiah=200_000, state=RECORDED, **more):
         "terminal_id": TERMINAL_ID,
         "sequence": sequence,
         "time_s": NOON_S,
+        "is_time_sure": True,
         "programme": 1,
         "tender": 0,
         "amount_rupiah": amount_rupiah,

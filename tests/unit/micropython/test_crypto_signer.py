@@ -290,6 +290,7 @@ def test_the_gate_has_no_other_way_out():
             "agree_steps",
             "drop",
             "entropy_ok",
+            "is_ready",
             "public_keys",
             "refill",
             "seal",
@@ -297,6 +298,15 @@ def test_the_gate_has_no_other_way_out():
             "verify_own_steps",
         ]
     )
+
+
+def test_it_is_ready_while_a_nonce_was_worked_out_ahead():
+    terminal = signer_of_boot()
+    assert not terminal.is_ready
+    filled(terminal)
+    assert terminal.is_ready
+    terminal.drop()
+    assert not terminal.is_ready
 
 
 def test_a_seal_from_the_pool_allocates_little():
