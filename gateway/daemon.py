@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import threading
 import time
@@ -32,7 +33,7 @@ from gateway.writer import RESTORED, Writer
 _LOG = structlog.get_logger("daemon")
 HEALTH_FILE = "health.json"
 _TURN_S = 0.2
-_HEALTH_S = 2.0
+_HEALTH_S = 1.0
 _STALLED_S = 20.0
 _COMMIT_TIMEOUT_S = 30.0
 _REJUDGED_MAX = 10_000
@@ -173,6 +174,7 @@ class Daemon:
         forwarder = self.forwarder
         return {
             "running": is_running,
+            "pid": os.getpid(),
             "time_ms": time.time_ns() // 1_000_000,
             "broker": {
                 "ready": is_running and self.channel.is_ready,

@@ -34,6 +34,8 @@ _IDLE_S = 0.5
 _DOWN_IN_FLIGHT = 100
 _DOWN_QUEUED_MAX = 10_000
 _BACKOFF_MS_FIRST = 200
+# A connection that lasted this long was a good one: after it, pauses start small again.
+_SETTLED_S = 10.0
 _QOS = 1
 
 
@@ -161,6 +163,7 @@ class MqttChannel:
         while not self._stopping.is_set():
             self.generation += 1
             self._acknowledged.clear()
+            started_s = self._monotonic()
             try:
                 self._client.reconnect()
                 self._serve()
@@ -168,7 +171,7 @@ class MqttChannel:
                 # Whatever it is, a new connection is the cure; the broker delivers again what was not acknowledged.
                 self.last_error = f"{type(failure).__name__}: {failure}"
                 _LOG.warning("connection lost", error=self.last_error, generation=self.generation)
-            if self._connected or self._answered_s is not None:
+            if self._monotonic() - started_s >= _SETTLED_S:
                 pause_ms = _BACKOFF_MS_FIRST
             self._connected = False
             self._answered_s = None

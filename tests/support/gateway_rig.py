@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from gateway import documents, ingest, loader, signatures
 from gateway.channels.channel import Receipt, Received
@@ -13,10 +19,12 @@ from gateway.documents import Document
 from gateway.keys import GatewayKey, KeyRing
 from gateway.store.interface import Changes, Store, TerminalRow
 from gateway.store.memory import MemoryStore
+from gateway.store.sqlite import SqliteReader
 from gateway.terminals import TerminalView
 from gateway.verdicts import ChainRecord, Judgement
 from protocol import frame
 from tests.support.frames import Authority, Terminal, key_of
+from tools.setup.checkout import ROOT
 
 KEY_ID = 0x11223344
 NOW_MS = 1_795_000_000_000
@@ -144,3 +152,99 @@ def received(raw: bytes, channel: NotingChannel, number: int, kid: int | None = 
 def small(**values: int) -> Ingest:
     """Bounds for tests."""
     return replace(Ingest(verify_threads=1), **values)
+
+
+def eventually(is_reached: Callable[[], object], what: str, timeout_s: float = 30.0) -> None:
+    """Wait until something outside of this process has become true."""
+    deadline_s = time.monotonic() + timeout_s
+    pause = threading.Event()
+    while not is_reached():
+        assert time.monotonic() < deadline_s, f"not within {timeout_s:g} s: {what}"
+        pause.wait(0.01)
+
+
+class GatewayProcess:
+    """A gateway as it is run in the field: its own process, its own data directory, ended by signal."""
+
+    def __init__(self, folder: Path, mqtt_port: int, *settings: str) -> None:
+        self.folder = folder
+        self.data = folder / "data"
+        self.authority = Authority()
+        (folder / "authority.pub").write_bytes(self.authority.public)
+        flags = [
+            f"files.data_directory={self.data}",
+            f"files.authority_public_key={folder / 'authority.pub'}",
+            f"mqtt.port={mqtt_port}",
+            "mqtt.reconnect_ms_max=300",
+            *settings,
+        ]
+        self._command = [
+            sys.executable,
+            "-m",
+            "gateway",
+            *(word for flag in flags for word in ("--set", flag)),
+        ]
+        self._process: subprocess.Popen[bytes] | None = None
+        self.run("init")
+        self.request = (self.data / "gateway.req").read_bytes()
+        self.publish("epoch", self.authority.epoch(self.request, issued_s=1_700_000_000))
+        self.policy, self.roster = self.authority.policy(), self.authority.roster()
+        self.publish("policy", self.policy)
+        self.publish("roster", self.roster)
+
+    def run(self, *arguments: str) -> str:
+        """One command to its end."""
+        done = subprocess.run(
+            [*self._command, *arguments], cwd=ROOT, check=False, capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def publish(self, kind: str, octets: bytes, *arguments: str) -> None:
+        """Publish a signed document."""
+        path = self.folder / f"{kind}.signed"
+        path.write_bytes(octets)
+        self.run("publish", kind, str(path), *arguments)
+
+    def terminal(self, kid: int) -> Terminal:
+        """A registered terminal that has adopted policy, roster and grant."""
+        made = Terminal(kid, self.authority, self.request)
+        path = self.folder / "terminal.cert"
+        path.write_bytes(made.certificate)
+        self.run("register", str(path))
+        self.publish("grant", made.adopt_all(self.policy, self.roster, self.authority), "--kid", f"{kid:08x}")
+        return made
+
+    def start(self) -> None:
+        """Run it; returns when it is connected."""
+        self._process = subprocess.Popen([*self._command, "run"], cwd=ROOT, stdout=subprocess.DEVNULL)
+        pid = self._process.pid
+        eventually(lambda: self.is_ready(pid), "the gateway is connected")
+
+    def is_ready(self, pid: int | None = None) -> bool:
+        """Tell whether the process said lately that the broker answers it."""
+        try:
+            told = json.loads((self.data / "health.json").read_text("utf-8"))
+        except (OSError, ValueError):
+            return False
+        return bool(told["broker"]["ready"]) and pid in (None, told["pid"])
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+        self._process = None
+
+    def stop(self) -> int:
+        """End it by SIGTERM; returns its exit status."""
+        if self._process is None:
+            return 0
+        self._process.terminate()
+        status = self._process.wait(60)
+        self._process = None
+        return status
+
+    def reader(self) -> SqliteReader:
+        """Its database, to look into."""
+        return SqliteReader.open(self.data)
