@@ -48,7 +48,7 @@ run: $(STAMP) ## the demo's stack, left running
 	@$(PYTHON) -m tools.demo --keep-running
 
 vectors-check: $(STAMP) ## check that the golden vectors are what the code makes today
-	@$(PYTHON) -m protocol.vectors --check
+	@$(PYTHON) -m tools.golden_vectors --check
 
 protocol-ids: $(STAMP) ## list normative sentences of the protocol that no test covers
 	@$(PYTHON) -m tools.protocol_ids
