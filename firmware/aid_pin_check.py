@@ -7,6 +7,7 @@ the next generation of the terminal.
 from firmware import refusals
 from firmware.crypto.constant_time import equal
 from firmware.crypto.hmac_sha256 import hmac_sha256
+from firmware.ledger import slots
 from firmware.refusals import Refusal
 from protocol import aid_pin, records
 
@@ -18,10 +19,10 @@ class AidPin:
         self._ledger = ledger
         self._roster_key = roster_key
 
-    def verifier_of(self, card, index: int) -> tuple:
+    def verifier_of(self, card, index: int, place: int) -> tuple:
         """(verifier, application whose certificate keys it or aid_pin.UNBOUND) of a roster card."""
         if card.bound_application == aid_pin.UNBOUND:
-            sequence = self._ledger.entitlements.enrolment(index)
+            sequence = self._ledger.entitlements.enrolment(index, place)
             held = self._ledger.records_from(sequence, 1) if sequence else ()
             for slot in held:
                 enrolled = records.decode(slot.payload)
@@ -80,4 +81,4 @@ class AidPin:
                 application_index=tap.session.application.application_index,
                 verifier=verifier,
             )
-            self._ledger.commit(enrolment, tap.index)
+            self._ledger.commit(enrolment, tap.index | (slots.SECOND_CARD if tap.place else 0))

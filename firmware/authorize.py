@@ -101,7 +101,7 @@ class Authorizer:
         if entry.state == roster.BLOCKED or not is_listed:
             raise Refusal(refusals.CARD_BLOCKED)
         tap = Tap(session, key, index, place, entry)
-        tap.verifier, tap.bound_application = self._aid_pin.verifier_of(card, index)
+        tap.verifier, tap.bound_application = self._aid_pin.verifier_of(card, index, place)
         return tap
 
     # Second phase: with amount and PIN, the card still there or laid on again.

@@ -137,16 +137,13 @@ class Terminal:
         marks = self._ledger.marks
         if self._settled_counter != (marks.epoch, marks.counter):
             self._settled_counter = (marks.epoch, marks.counter)
-            found = set()
-            for sequence in range(self._ledger.journal.first_sequence, marks.sealed_through + 1):
-                found.add(marks.settlement(sequence))
             self._settled_notices = [
                 number
                 for state, number in (
                     (acknowledgement.DISPUTED, states.NOTICE_DISPUTED),
                     (acknowledgement.REFUSED, states.NOTICE_REFUSED),
                 )
-                if state in found
+                if marks.holds(state)
             ]
         return self._settled_notices
 

@@ -76,12 +76,15 @@ class Checkpointer:
     def _is_due(self) -> bool:
         """Whether enough was written since the last one, and there is room for another."""
         journal = self._journal
-        distance = max(DISTANCE_SECTORS_MIN, DISTANCE_SIZES * self._sectors)
-        if journal.is_exhausted or journal.head - journal.checkpoints[1] < distance:
+        if journal.is_exhausted:
             return False
-        # What is kept for void, return and close may be used where a checkpoint sets old sectors free.
-        reserve = 0 if journal.is_waiting_for_checkpoint() else journal.reserve_sectors
-        return journal.free_sectors() > reserve + self._sectors
+        distance = max(DISTANCE_SECTORS_MIN, DISTANCE_SIZES * self._sectors)
+        reserve = journal.reserve_sectors
+        if journal.is_running_short() and journal.is_waiting_for_checkpoint():
+            # One that sets settled sectors free comes early, and may use what is kept for void, return and close.
+            distance = 1 + self._sectors
+            reserve = 0
+        return journal.head - journal.checkpoints[1] >= distance and journal.free_sectors() > reserve + self._sectors
 
     def _begin(self) -> None:
         """Take the state as it is now."""

@@ -13,7 +13,7 @@ from protocol import records
 # The front of every record, and of a redemption (protocol/records, LAYOUTS), read without decoding the rest.
 _REDEMPTION_FRONT = ">BBIBBHBI"
 _REDEMPTION_FRONT_OCTETS = struct.calcsize(_REDEMPTION_FRONT)
-RECENT_MAX = 8
+RECENT_MIN = 8
 
 _FIXED = ">IIBIIQQQQBIIII"
 _FIXED_OCTETS = struct.calcsize(_FIXED)
@@ -26,11 +26,12 @@ class Entitlements:
     """`families`: entries on the roster; `periods`: programme -> period whose grant is in force.
 
     Amounts are rupiah. A family is its roster index; `index * 2 + place` names one of its cards. Indices are never
-    reused, so what was spent stays right when the roster grows.
+    reused, so what was spent stays right when the roster grows. `recent` is as long as policy looks back at a run of cards.
     """
 
-    def __init__(self, families: int, periods: dict) -> None:
+    def __init__(self, families: int, periods: dict, rapid_run: int = 0) -> None:
         self._families = families
+        self._recent_max = max(RECENT_MIN, rapid_run)
         self._periods = periods
         self._spent = {}
         for programme in sorted(periods):
@@ -38,7 +39,9 @@ class Entitlements:
         # (programme, period) closed by a period close, of the periods in force.
         self.closed = set()
         self._tries = {}
+        # Sequence of the last enrolment: of first cards by family, of the few second cards by number.
         self._enrolled = self._nothing()
+        self._enrolled_second = {}
         self._first_held = 1
         self._un_sequence = 0
         self._un_next = 0
@@ -77,6 +80,8 @@ class Entitlements:
         if kind == records.ENROL:
             if index < self._families:
                 self._enrolled[index] = sequence
+            elif index != slots.NO_INDEX:
+                self._enrolled_second[index & ~slots.SECOND_CARD] = sequence
         elif kind in (records.VOID, records.RETURN, records.PERIOD_CLOSE, records.ADOPTION, records.EVENT):
             self._apply_rare(kind, sequence, index, records.decode(payload))
 
@@ -91,7 +96,7 @@ class Entitlements:
         self.redeemed_rupiah += amount_rupiah
         self._trust(trust, amount_rupiah)
         self.last_sale = sequence
-        if len(self.recent) == RECENT_MAX:
+        if len(self.recent) >= self._recent_max:
             self.recent.pop(0)
         self.recent.append((index, programme, amount_rupiah, time_s, sequence))
 
@@ -166,9 +171,9 @@ class Entitlements:
         """Aid-PIN tries burned since the last right one."""
         return int(self._tries.get(index * 2 + place, 0))
 
-    def enrolment(self, index: int) -> int:
-        """Sequence of the family's last enrol record, 0 where there is none (any more: then it is made again)."""
-        sequence = int(self._enrolled[index])
+    def enrolment(self, index: int, place: int) -> int:
+        """Sequence of the card's last enrol record, 0 where there is none (any more: then it is made again)."""
+        sequence = int(self._enrolled_second.get(index, 0) if place else self._enrolled[index])
         return sequence if sequence >= self._first_held else 0
 
     def forget_before(self, sequence: int) -> None:
@@ -210,6 +215,10 @@ class Entitlements:
         parts.append(len(cards).to_bytes(2, "big"))
         parts.extend([card.to_bytes(2, "big") + bytes((self._tries[card],)) for card in cards])
         parts.append(self._families.to_bytes(2, "big") + bytes(self._enrolled))
+        second = sorted(self._enrolled_second)
+        parts.append(len(second).to_bytes(2, "big"))
+        for index in second:
+            parts.append(index.to_bytes(2, "big") + self._enrolled_second[index].to_bytes(4, "big"))
         for programme in sorted(self._periods):
             period = self._periods[programme]
             closed = (programme, period) in self.closed
@@ -240,6 +249,12 @@ class Entitlements:
             at += 3
         families = octets[at] << 8 | octets[at + 1]
         at = self._load(self._enrolled, octets, at + 2, families)
+        count = octets[at] << 8 | octets[at + 1]
+        at += 2
+        for _ in range(count):
+            index = octets[at] << 8 | octets[at + 1]
+            self._enrolled_second[index] = int.from_bytes(octets[at + 2 : at + 6], "big")
+            at += 6
         while at < len(octets):
             programme, closed, period = struct.unpack(">BBH", octets[at : at + 4])
             spent = self._nothing()

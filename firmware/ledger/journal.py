@@ -359,6 +359,10 @@ class Journal:
         settled = self._sector_of(self._reclaim_through + 1) if self._head else 1
         self._reclaimable = max(self._reclaimable, min(settled, self.checkpoints[0]))
 
+    def is_running_short(self) -> bool:
+        """Whether less than a quarter of the ring is free."""
+        return self.free_sectors() < self._sectors // 4
+
     def is_waiting_for_checkpoint(self) -> bool:
         """Whether settled sectors are kept only because no later checkpoint holds what follows from them."""
         return self._head > 0 and self._sector_of(self._reclaim_through + 1) > max(

@@ -70,7 +70,7 @@ class Ledger:
         Raises `LedgerError`, `FlashError` (so `JournalDamaged`), or the `ProtocolError` of a document.
         """
         self._open_documents()
-        self._state = State(self.roster.count, self._periods)
+        self._state = State(self.roster.count, self._periods, self.policy.rapid_run)
         self.journal.open(self._state)
         self._checkpointer = Checkpointer(self.journal, self._state.snapshot)
         self._head_at_boot = self.journal.sequence
@@ -274,8 +274,10 @@ class Ledger:
         """Put a verified grant in force: documents first, then its adoption record under the old context.
 
         Raises `JournalFull` or `FlashError` with the old grant in force; a power cut in between is mended by
-        `adopt_missing`.
+        `adopt_missing`. Only while `quiet`.
         """
+        if not self.quiet.is_set():
+            raise LedgerError("a grant came between a burned number and its record")
         self.journal.require_room()
         self.documents.save({GRANT_FIRST + decoded.programme: signed})
         grants = {programme: self.grants[programme] for programme in sorted(self.grants)}

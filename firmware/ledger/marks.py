@@ -52,6 +52,15 @@ class Marks:
             return acknowledgement.PENDING
         return self._states[place] >> (2 * (sequence % 4)) & 3
 
+    def holds(self, state: int) -> bool:
+        """Whether any record that is still held has this settlement state."""
+        shifts = (0, 2, 4, 6)
+        for octet in self._states:
+            for shift in shifts:
+                if octet >> shift & 3 == state:
+                    return True
+        return False
+
     def _set(self, sequence: int, state: int) -> None:
         place = (sequence - self._first) // 4
         if place < 0:

@@ -6,8 +6,9 @@ slot           class(1)  kind(1)  payload length(1)  sequence(3)  roster index(2
 ```
 Both end with a CRC-32, low octet first. Slots take multiples of 32 octets, never cross a page and are not rewritten; the
 rest of a slot stays erased. Class, kind and index stand in front so that a boot scan need not decode records. `roster
-index` is the family's, or the programme's number where a grant is adopted (0xFFFF: neither). `checkpoint` is the number
-of the sector in which the newest whole checkpoint begins (0: none).
+index` is the family's, or the programme's number where a grant is adopted (0xFFFF: neither); an enrolment of the family's
+second card has the highest bit set. `checkpoint` is the number of the sector in which the newest whole checkpoint begins
+(0: none).
 """
 
 from firmware.ledger import crc
@@ -28,6 +29,7 @@ CLASS_CHAIN = 0x5C
 CLASS_LOCAL = 0x5A
 CLASS_ERASED = 0xFF
 NO_INDEX = 0xFFFF
+SECOND_CARD = 0x8000
 
 # Local slots: what the terminal must not forget but does not relay. Their kinds are apart from those of records. Each
 # holds the new value, never a step, so that one that is read twice changes nothing.

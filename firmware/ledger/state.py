@@ -14,18 +14,19 @@ _LENGTH_OCTETS = 4
 class State:
     """`entitlements` and `marks`, and `crash`: the payload of the last crash mark, b"" if there was none.
 
-    `periods()` gives programme -> period of the grants in force.
+    `periods()` gives programme -> period of the grants in force; `rapid_run`: policy's (see `Entitlements`).
     """
 
-    def __init__(self, families: int, periods) -> None:
+    def __init__(self, families: int, periods, rapid_run: int = 0) -> None:
         self._families = families
         self._periods = periods
+        self._rapid_run = rapid_run
         self.unreadable_marks = 0
         self.reset()
 
     def reset(self) -> None:
         """The state of a terminal that has done nothing."""
-        self.entitlements = Entitlements(self._families, self._periods())
+        self.entitlements = Entitlements(self._families, self._periods(), self._rapid_run)
         self.marks = Marks()
         self.crash = b""
 

@@ -22,7 +22,7 @@ CHECKPOINT_END = 0x88
 
 _SETTLEMENT = ("pending", "settled", "refused", "disputed")
 _PIECE_NUMBER_OCTETS = 2
-_MARKS = struct.Struct(">HqIIII")
+_MARKS = struct.Struct(">HIIIII")
 _TOTALS = struct.Struct(">IIBIIQQQQBIIII")
 _RECENT = struct.Struct(">HBIII")
 _DIGEST_OCTETS = 32
@@ -208,6 +208,9 @@ def _open_entitlements(octets: bytes) -> dict[str, Any]:
     told["families"] = families
     told["enrolled"] = sum(value > 0 for value in _array(octets, at, families))
     at += 4 * families
+    second_cards = int.from_bytes(octets[at : at + 2], "big")
+    told["enrolled"] += second_cards
+    at += 2 + 6 * second_cards
     told["programmes"] = []
     while at < len(octets):
         programme, closed, period = struct.unpack(">BBH", octets[at : at + 4])
