@@ -5,7 +5,7 @@ from __future__ import annotations
 import binascii
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hardware import nor_faults
 from protocol import records
 from tests.property import protocol_strategies as strategies
-from tests.support.worker import MicroPythonWorker
+from tests.support.journal_images import JournalImages
 from tools.forensics import dump, export, generation, marks, report, sectors
 
 KID = 0x0A0B0C0D
@@ -23,23 +23,11 @@ START = bytes(range(32))
 PERIOD = 24310
 SECTOR = 4096
 
-Ask = Callable[..., tuple[dict[str, Any], bytes]]
-
 
 @pytest.fixture(scope="module", params=["unix64", "unix32"])
-def ask(request: pytest.FixtureRequest) -> Iterator[Ask]:
-    with MicroPythonWorker(
-        "tests/property/drivers/forensics_journal.py", request.param, timeout_s=60
-    ) as worker:
-
-        def asked(what: str, image: bytes = b"", **values: Any) -> tuple[dict[str, Any], bytes]:
-            common = {"what": what, "kid": KID, "start": START.hex(), "periods": [[1, PERIOD]]}
-            text = json.dumps(common | values).encode()
-            answer = worker.call(len(text).to_bytes(4, "big") + text + image)
-            length = int.from_bytes(answer[:4], "big")
-            return json.loads(answer[4 : 4 + length]), answer[4 + length :]
-
-        yield asked
+def firmware(request: pytest.FixtureRequest) -> Iterator[JournalImages]:
+    with JournalImages(request.param, KID, START, ((1, PERIOD),)) as started:
+        yield started
 
 
 # -- lives
@@ -117,13 +105,6 @@ DAY = [
 days_before = st.integers(0, 14)
 
 
-def live(
-    ask: Ask, days: int, done: list[Any], plan: nor_faults.FaultPlan | None, size: int
-) -> tuple[dict[str, Any], bytes]:
-    faults = plan and [plan.seed, plan.faults]
-    return ask("live", sectors=size, days=days, day=DAY, operations=done, plan=faults)
-
-
 # -- agreement
 
 
@@ -174,9 +155,9 @@ def assert_nothing_crashes(image: bytes) -> report.Reading:
 
 
 @given(days=days_before, done=operations, plan=plans, size=st.integers(5, 9))
-def test_firmware_and_forensics_read_the_same(ask, days, done, plan, size):
-    lived, image = live(ask, days, done, plan, size)
-    told, after = ask("view", image)
+def test_firmware_and_forensics_read_the_same(firmware, days, done, plan, size):
+    lived, image = firmware.live(done, plan, size, days, DAY)
+    told, after = firmware.view(image)
     assert_same_slots(image, told)
     assert_nothing_crashes(image)
     if "refused" in told or told["damage"]:
@@ -196,12 +177,14 @@ def test_firmware_and_forensics_read_the_same(ask, days, done, plan, size):
     plan=plans,
     flips=st.lists(st.tuples(st.integers(0, 6 * SECTOR - 1), st.integers(1, 255)), min_size=1, max_size=30),
 )
-def test_what_the_firmware_still_finds_in_a_damaged_image_forensics_finds_too(ask, days, done, plan, flips):
-    _, image = live(ask, days, done, plan, 6)
+def test_what_the_firmware_still_finds_in_a_damaged_image_forensics_finds_too(
+    firmware, days, done, plan, flips
+):
+    _, image = firmware.live(done, plan, 6, days, DAY)
     damaged = bytearray(image)
     for place, mask in flips:
         damaged[place] ^= mask
-    told, after = ask("view", bytes(damaged))
+    told, after = firmware.view(bytes(damaged))
     assert_same_slots(bytes(damaged), told)
     reading = assert_nothing_crashes(bytes(damaged))
     assert_nothing_crashes(after)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tools import pinmap
@@ -21,7 +21,7 @@ class DumpError(Exception):
 class Dump:
     """`areas` by partition name; `origin`: address of each in the file, so that a reader can be shown where to look."""
 
-    areas: dict[str, bytes]
+    areas: dict[str, bytes] = field(repr=False)  # private keys are in them
     origin: dict[str, int]
 
     @property

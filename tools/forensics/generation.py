@@ -177,7 +177,7 @@ def _go(sectors: list[Sector], numbered: dict[int, Sector], generation: Generati
 def _enter(generation: Generation, walk: _Walk, header: Header, base: int, reached: int) -> int:
     """A header says which record comes next and what the chain is before it; returns the record reached."""
     if reached < 0:
-        generation.first_sequence = header.sequence + 1
+        generation.first_sequence = header.sequence + 1 if generation.oldest > 1 else 1
     elif header.sequence < reached - 1:  # one less where a start copied the last record into a new sector
         text = f"the header of sector {header.number} says record {header.sequence + 1} is next, {reached} was there"
         generation.troubles.append(Trouble(base, text))

@@ -36,6 +36,7 @@ class Life:
         self.failures = []
         self.journal = None
         self.plan = plan
+        self.seals = []
 
     def grow(self, days, operations):
         """A past without faults: the same operations each day; the plan is armed behind it."""
@@ -67,16 +68,16 @@ class Life:
         self.checkpointer = Checkpointer(journal, self.state.snapshot)
         self.journal = journal
 
-    def do_record(self, octets, index, times, seals=()):
-        """Commit records; with `seals`, these instead of made-up ones."""
+    def seal_of(self, sequence, chain):
+        """The seal that the request has for a record, else a made-up one."""
+        return bytes.fromhex(self.seals[sequence - 1]) if self.seals else made_up_seal(sequence, chain)
+
+    def do_record(self, octets, index, times):
+        """Commit records."""
         octets = bytes.fromhex(octets)
-
-        def seal_of(sequence, chain):
-            return bytes.fromhex(seals[sequence - 1]) if seals else made_up_seal(sequence, chain)
-
         for _ in range(times):
             kind = octets[0]
-            sequence, _, _ = self.journal.append_chain(kind, octets, index, seal_of)
+            sequence, _, _ = self.journal.append_chain(kind, octets, index, self.seal_of)
             self.state.apply(kind, sequence, index, octets)
             self.committed.append([sequence, octets.hex()])
 
@@ -124,6 +125,7 @@ def live(request):
         request["periods"],
         request["plan"],
     )
+    life.seals = request["seals"]
     life.grow(request["days"], request["day"])
     for operation in request["operations"]:
         life.do(operation)

@@ -1,0 +1,75 @@
+"""Driver: the real documents and roster areas on modelled flash; requests and answers as in forensics_journal.py."""
+
+import json
+
+from firmware.hal.flash_area import FlashArea, FlashError
+from firmware.ledger import roster_area
+from firmware.ledger.document_area import Documents, DocumentsMissing, DocumentsTooLarge
+from firmware.ledger.roster_area import RosterArea, RosterMissing
+from hardware.nor_faults import FaultPlan
+from hardware.nor_flash import NorFlash, Partition, PowerCut
+
+AREA = 0x4000
+ROSTER_AREA = 0x8000
+SIZE = 2 * AREA + ROSTER_AREA
+
+
+def areas(flash):
+    """Both documents areas and one for a roster."""
+    places = (("identity_a", 0, AREA), ("identity_b", AREA, AREA), ("roster_a", 2 * AREA, ROSTER_AREA))
+    return {name: FlashArea(Partition(flash, name, offset, size), name) for name, offset, size in places}
+
+
+def load(flash):
+    """The documents as the firmware finds them, empty on a new chip."""
+    documents = Documents(areas(flash)["identity_a"], areas(flash)["identity_b"])
+    try:
+        documents.load()
+    except DocumentsMissing:
+        pass
+    return documents
+
+
+def live(request):
+    """Save documents and write rosters until done, whatever the plan does."""
+    flash = NorFlash(SIZE)
+    if request["plan"] is not None:
+        flash.arm(FaultPlan(request["plan"][0], request["plan"][1]))
+    for name, octets in request["operations"]:
+        try:
+            if name == "roster":
+                roster_area.write(areas(flash)["roster_a"], bytes.fromhex(octets))
+            else:
+                load(flash).save({number: bytes.fromhex(text) for number, text in octets})
+        except PowerCut:
+            flash.power_on()
+        except (FlashError, DocumentsMissing, DocumentsTooLarge):
+            pass
+    image = bytearray(SIZE)
+    flash.read_into(0, image)
+    return {}, image
+
+
+def view(image):
+    """What the firmware finds in an image."""
+    flash = NorFlash(SIZE)
+    for place in range(0, SIZE, 256):
+        if image[place : place + 256] != b"\xff" * 256:
+            flash.page_program(place, image[place : place + 256])
+    documents = load(flash)
+    answer = {"sections": [[name, documents.get(name).hex()] for name in documents.names()], "roster": None}
+    try:
+        roster = RosterArea(areas(flash)["roster_a"])
+        answer["roster"] = [roster.number, roster.count, roster.cards, roster.digest.hex()]
+    except RosterMissing:
+        pass
+    return answer, image
+
+
+def handle(request):
+    """One request."""
+    length = int.from_bytes(request[:4], "big")
+    asked = json.loads(request[4 : 4 + length])
+    answer, image = live(asked) if asked["what"] == "live" else view(request[4 + length :])
+    told = json.dumps(answer).encode()
+    return len(told).to_bytes(4, "big") + told + bytes(image)
