@@ -11,6 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion
+
 from gateway import documents, ingest, loader, signatures
 from gateway.channels.channel import Receipt, Received
 from gateway.config import Ingest
@@ -22,7 +25,7 @@ from gateway.store.memory import MemoryStore
 from gateway.store.sqlite import SqliteReader
 from gateway.terminals import TerminalView
 from gateway.verdicts import ChainRecord, Judgement
-from protocol import frame
+from protocol import acknowledgement, frame
 from tests.support.frames import Authority, Terminal, key_of
 from tools.setup.checkout import ROOT
 
@@ -168,6 +171,7 @@ class GatewayProcess:
 
     def __init__(self, folder: Path, mqtt_port: int, *settings: str) -> None:
         self.folder = folder
+        self.mqtt_port = mqtt_port
         self.data = folder / "data"
         self.authority = Authority()
         (folder / "authority.pub").write_bytes(self.authority.public)
@@ -248,3 +252,44 @@ class GatewayProcess:
     def reader(self) -> SqliteReader:
         """Its database, to look into."""
         return SqliteReader.open(self.data)
+
+    def listen(self, terminal: Terminal) -> Downlinks:
+        """What goes down to a terminal from now on."""
+        return Downlinks(self.mqtt_port, terminal, self.request)
+
+
+class Downlinks:
+    """A terminal's ear at the broker: frames that come down, opened as the terminal opens them."""
+
+    def __init__(self, port: int, terminal: Terminal, gateway_request: bytes) -> None:
+        self._terminal = terminal
+        self._key = signatures.load_public(gateway_request[68:])
+        self.frames: list[bytes] = []
+        self._client = Client(CallbackAPIVersion.VERSION2, client_id=f"ear-{terminal.kid:08x}")
+        subscribed = threading.Event()
+        self._client.on_connect = lambda client, *_: client.subscribe(f"lumbung/1/down/{terminal.kid:08x}", 1)
+        self._client.on_subscribe = lambda *_: subscribed.set()
+        self._client.on_message = lambda _client, _data, message: self.frames.append(bytes(message.payload))
+        self._client.connect("127.0.0.1", port)
+        self._client.loop_start()
+        assert subscribed.wait(20)
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def acknowledgements(self, epoch: int = 1) -> list[acknowledgement.Acknowledgement]:
+        """All acknowledgements so far, their signatures verified."""
+        found = []
+        for octets in list(self.frames):
+            if octets[0] != frame.CLASS_DOWN << 6 | frame.DOWN_ACKNOWLEDGEMENT:
+                continue
+            header, signed = frame.open_counter(octets, self._terminal.down(epoch))
+            body, signature = signed[:-64], signed[-64:]
+            message = acknowledgement.signed_message(header.kid, header.counter, body)
+            assert signatures.verify(self._key, signature, message)
+            told = acknowledgement.decode(body)
+            told.counter = header.counter
+            found.append(told)
+        return found
