@@ -6,8 +6,8 @@ The interface is that of `signer` (see there), and two more, because the chip co
     counter()         how many commits the chip has counted for this generation, or a few more
 
 Everything that needs the chip keeps the processor while it computes: the journal's commit cannot wait for another task.
-With the clock divider that `atecc608_setup` sets, a seal takes 135 ms of the chip's time at most (digest 20, signature
-115; 60 to 70 are reported) and up to 12 ms on a 100 kHz bus; after faults on the bus three times that and some waiting.
+With the clock divider that `atecc608_setup` sets, a seal takes 150 ms at most (digest 20, signature 115, bus 15; chips
+are reported to sign in 60 to 70), and under 0.9 s where the bus fails three times and the seal with it.
 """
 
 from firmware.crypto.entropy import WatchedEntropy

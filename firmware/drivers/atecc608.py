@@ -170,7 +170,7 @@ class Atecc608:
     def _answer(self, command: core.Command, limit_ms: int):
         group = memoryview(self._buffer)[: command.octets + core.OVERHEAD_OCTETS]
         for reading in range(READINGS):
-            yield from self._poll(command.name, group, limit_ms)
+            yield from self._poll(command.name, group, WAKE_MS if reading else limit_ms)
             try:
                 return core.read_answer(command, group)
             except core.AnswerDamaged:
