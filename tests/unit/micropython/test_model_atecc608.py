@@ -549,6 +549,14 @@ def test_a_refusing_part_acknowledges_none_of_the_planned_transfers():
     host.bus.writeto(ADDRESS, b"\x00")
 
 
+def test_power_lost_while_a_command_crosses_the_bus_loses_it():
+    host = awake()
+    host.clock.at_us(host.clock.now_us() + 500, host.part.power_cycle)
+    raises(OSError, host.send, b"\x30\x00\x00\x00")
+    assert host.part.state == "asleep" and host.part.commands == 0
+    assert host.wake() == AWAKE
+
+
 def test_the_wire_loses_and_flips_alike_for_the_same_seed():
     def heard(start):
         host = Host(faults=FaultPlan(start, drop_permille=200, flip_permille=200))
