@@ -84,7 +84,10 @@ class Checkpointer:
             # One that sets settled sectors free comes early, and may use what is kept for void, return and close.
             distance = 1 + self._sectors
             reserve = 0
-        return journal.head - journal.checkpoints[1] >= distance and journal.free_sectors() > reserve + self._sectors
+        return (
+            journal.head - journal.checkpoints[1] >= distance
+            and journal.free_sectors() > reserve + self._sectors
+        )
 
     def _begin(self) -> None:
         """Take the state as it is now."""

@@ -217,8 +217,9 @@ class Entitlements:
         parts.append(self._families.to_bytes(2, "big") + bytes(self._enrolled))
         second = sorted(self._enrolled_second)
         parts.append(len(second).to_bytes(2, "big"))
-        for index in second:
-            parts.append(index.to_bytes(2, "big") + self._enrolled_second[index].to_bytes(4, "big"))
+        parts.extend(
+            [index.to_bytes(2, "big") + self._enrolled_second[index].to_bytes(4, "big") for index in second]
+        )
         for programme in sorted(self._periods):
             period = self._periods[programme]
             closed = (programme, period) in self.closed

@@ -1,8 +1,7 @@
 """The journal: a ring of flash sectors that holds every chain record and every local mark in the order they were made.
 
-A slot counts only when its CRC holds, so a power cut loses at most the slot being written. Sector n of all time lies at
-place (n - 1) modulo the ring's size, so the number of the newest sector says which others are in use. One sector
-always stays free, because the erase of the next one may be cut off at any moment.
+A slot counts only when its CRC holds, so a power cut loses at most the slot being written. Where things stand and how
+they are read back, `ring` says.
 """
 
 from array import array
@@ -10,10 +9,9 @@ from array import array
 from firmware.hal.flash_area import FlashError
 from firmware.ledger import slots
 from firmware.ledger.checkpoint import Gathering
+from firmware.ledger.ring import PAGE_BYTES, SECTOR_BYTES, JournalDamaged, Ring
 from protocol import chain
 
-SECTOR_BYTES = slots.SECTOR_BYTES
-PAGE_BYTES = slots.PAGE_OCTETS
 _ZEROS = bytes(PAGE_BYTES)
 _ERASED = b"\xff" * PAGE_BYTES
 _NOT_COPIED = (slots.LOCAL_BOOT, slots.LOCAL_CHECKPOINT, slots.LOCAL_CHECKPOINT_END)
@@ -35,14 +33,7 @@ class JournalFull(Exception):
         super().__init__("journal: no sector is free")
 
 
-class JournalDamaged(FlashError):
-    """What was programmed does not read back, or something that was stored is missing; `address` says where."""
-
-    def __init__(self, address: int, reason: str) -> None:
-        super().__init__("journal", address, reason)
-
-
-class Journal:
+class Journal(Ring):
     """`area` has `size`, `read_into`, `program`, `erase` (see hal/flash_area).
 
     After `open`: `sequence` and `chain` are the head of the chain, `boots` the boot counter that was burned,
@@ -50,17 +41,12 @@ class Journal:
     """
 
     def __init__(self, area, kid: int, chain_start: bytes) -> None:
-        self._area = area
-        self._kid = kid
-        self._sectors = area.size // SECTOR_BYTES
+        super().__init__(area, kid, chain_start)
         self.reserve_sectors = max(RESERVE_SECTORS_MIN, self._sectors // RESERVE_SHARE)
         self._marks_sectors = max(MARKS_SECTORS_MIN, self._sectors // MARKS_SHARE)
-        self._page = bytearray(PAGE_BYTES)
-        # The newest sector's number (0: none yet), where writing goes on in it, and the last sector erased ahead.
-        self._head = 0
+        # Where writing goes on in the newest sector, and the last sector that was erased ahead.
         self._at = SECTOR_BYTES
         self._erased = 0
-        self._chain_start = chain_start
         # The chain before its head, and up to which record it was followed.
         self._chain_before = chain_start
         self._chained = 0
@@ -68,8 +54,6 @@ class Journal:
         self._reclaimable = 1
         # Sectors in which the two newest whole checkpoints begin: the older one is the newer one's second chance.
         self.checkpoints = (0, 0)
-        self.sequence = 0
-        self.chain = chain_start
         self.boots = 0
         self.is_exhausted = False
         self.slots_written = 0
@@ -337,16 +321,6 @@ class Journal:
         self._erased = number
         return True
 
-    @property
-    def oldest(self) -> int:
-        """Number of the oldest sector in use: the ring less the one that stays free."""
-        return max(1, self._head - self._sectors + 2)
-
-    @property
-    def head(self) -> int:
-        """Number of the newest sector, 0 in a new journal."""
-        return self._head
-
     def _dropped_to(self) -> int:
         """The first sector whose content is still needed, if the ring needs the ones before."""
         return max(self.oldest, self._reclaimable)
@@ -381,77 +355,6 @@ class Journal:
     def is_full(self) -> bool:
         """Whether only the reserve is left: no redemption may start."""
         return self.is_exhausted or self.free_sectors() < self.reserve_sectors
-
-    @property
-    def first_sequence(self) -> int:
-        """The oldest record that is still held."""
-        return self._before(self.oldest) + 1 if self._head else 1
-
-    # Reading back.
-
-    def read(self, first: int, count: int) -> list:
-        """Up to `count` chain slots from sequence `first`, in order; what was reclaimed or is not there yet is left
-        out. Raises `JournalDamaged` for a record that should be there.
-        """
-        end = min(first + count, self.sequence + 1)
-        wanted = max(first, self.first_sequence)
-        found = []
-        if wanted >= end:
-            return found
-        for number in range(self._sector_of(wanted), self._head + 1):
-            for start in range(0, SECTOR_BYTES, PAGE_BYTES):
-                self._area.read_into(self._base(number) + start, self._page)
-                for at in slots.whole_slots(self._page, slots.SECTOR_HEADER_OCTETS if start == 0 else 0):
-                    if self._page[at] == slots.CLASS_CHAIN and slots.sequence_at(self._page, at) == wanted:
-                        found.append(slots.chain_slot(self._page, at))
-                        wanted += 1
-                        if wanted == end:
-                            return found
-        raise JournalDamaged(0, "record %d is missing" % wanted)
-
-    def chain_at(self, sequence: int) -> bytes:
-        """The chain value after record `sequence` (0: before the first), from its sector's header on."""
-        if sequence == self.sequence:
-            return self.chain
-        number = self._sector_of(sequence + 1)
-        header = self._header(number)
-        if header is None or header.sequence > sequence:
-            raise JournalDamaged(self._base(number), "record %d is missing" % sequence)
-        value = header.chain
-        for slot in self.read(header.sequence + 1, sequence - header.sequence):
-            value = chain.extend(value, slot.payload)
-        return value
-
-    def _base(self, number: int) -> int:
-        """Address of a sector."""
-        return (number - 1) % self._sectors * SECTOR_BYTES
-
-    def _header(self, number: int) -> "slots.SectorHeader | None":
-        """The header of sector `number`, None where it does not hold."""
-        octets = bytearray(slots.SECTOR_HEADER_OCTETS)
-        self._area.read_into(self._base(number), octets)
-        header = slots.decode_sector_header(octets)
-        return header if header is not None and header.number == number and header.kid == self._kid else None
-
-    def _before(self, number: int) -> int:
-        """The sequence before a sector; that before a later one where its header does not hold."""
-        for candidate in range(number, self._head + 1):
-            header = self._header(candidate)
-            if header is not None:
-                return int(header.sequence)
-        return self.sequence
-
-    def _sector_of(self, sequence: int) -> int:
-        """The last sector that begins before record `sequence`."""
-        low = self.oldest
-        high = self._head
-        while low < high:
-            middle = (low + high + 1) // 2
-            if self._before(middle) < sequence:
-                low = middle
-            else:
-                high = middle - 1
-        return low
 
 
 def _tail(sector: bytearray) -> tuple:

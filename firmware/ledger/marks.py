@@ -28,11 +28,7 @@ class Marks:
         self.time_s = max(self.time_s, acknowledged.time_s)
         self.sealed_through = max(self.sealed_through, acknowledged.sealed_through)
         self.reclaim_through = max(self.reclaim_through, acknowledged.reclaim_through)
-        for place in range(len(acknowledged.states)):
-            sequence = acknowledged.states_first + place
-            # Pending says nothing new, and what was settled stays settled.
-            if sequence <= head and acknowledged.states[place] != acknowledgement.PENDING:
-                self._set(sequence, acknowledged.states[place])
+        self._take(acknowledged.states_first, acknowledged.states, head)
 
     def begin_epoch(self, epoch: int) -> None:
         """The authority certified gateway keys of `epoch`; where nothing of that epoch was heard yet, what its gateway
@@ -61,14 +57,19 @@ class Marks:
                     return True
         return False
 
-    def _set(self, sequence: int, state: int) -> None:
-        place = (sequence - self._first) // 4
-        if place < 0:
-            return
-        if place >= len(self._states):
-            self._states.extend(bytes(place + 1 - len(self._states)))
-        shift = 2 * (sequence % 4)
-        self._states[place] = self._states[place] & ~(3 << shift) & 0xFF | state << shift
+    def _take(self, first: int, states: tuple, head: int) -> None:
+        """Settlement states from sequence `first` on. Pending says nothing new: what was settled stays settled."""
+        missing = (min(first + len(states) - 1, head) - self._first) // 4 + 1 - len(self._states)
+        if states and missing > 0:
+            self._states.extend(bytes(missing))
+        held = self._states
+        at = first - self._first
+        # One turn per record and acknowledgement at every start: no calls in here.
+        for state in states[: max(0, head + 1 - first)]:
+            if state and at >= 0:
+                shift = at % 4 * 2
+                held[at >> 2] = held[at >> 2] & ~(3 << shift) & 0xFF | state << shift
+            at += 1
 
     def forget_before(self, sequence: int) -> None:
         """Records before `sequence` were reclaimed: nothing asks for their states any more."""
