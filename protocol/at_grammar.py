@@ -62,9 +62,13 @@ class Event:
 
 
 class Parser:
-    """Feed it what arrives; tell it with `begin` and `end` which command is under way."""
+    """Feed it what arrives; tell it with `begin` and `end` which command is under way.
+
+    `echoes` counts commands that came back: where echoing was switched off, that betrays a modem that started anew.
+    """
 
     def __init__(self) -> None:
+        self.echoes = 0
         self._held = b""
         self._overlong = False
         self._header: "bytes | None" = None  # an unsolicited line whose PDU has not come yet
@@ -173,7 +177,8 @@ class Parser:
                 return
             events.append(Event(UNSOLICITED, header))
         if self._command and line == self._command:
-            return  # the echo
+            self.echoes += 1
+            return
         final = self._final(line)
         if final is not None:
             events.append(final)
