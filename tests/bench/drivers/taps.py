@@ -2,13 +2,14 @@
 
     taps.py FOLDER VARIANT MODE COUNT
 
-FOLDER holds `image.bin` (a provisioned terminal's whole flash), `cards.json` and, made by mode `record`,
-`VARIANT.json`: every answer of every card, in order, and what was derived on the way. Modes:
+FOLDER holds `x64` and `x86` (all modules, compiled), `modules.txt` (those of the firmware, in order of import), `image.bin` (a provisioned terminal's whole flash), of each variant the
+families and their cards and, made by mode `record`, `VARIANT.json`: every answer of every card, in order, and what was
+derived on the way. Modes:
 
     adopt      boots once and commits the adoptions into the image (VARIANT and COUNT do not matter)
     record     taps with card models; writes VARIANT.json, with one nonce entry for each tap
     check      the same taps from the recording; every command must be the recorded one, octet by octet
-    none       the loop alone: two nonces put into the pool for each tap
+    none       the loop alone: a nonce put into the pool for each tap
     warm       that, and Authorizer.identify, the issuer's certificate in the cache
     cold       the same, the cache emptied before each tap
     tap        warm, then Authorizer.redeem
@@ -23,58 +24,21 @@ heap is collected once before the first tap, as the firmware does while people w
 import gc
 import sys
 
-ROOT = __file__.rsplit("/", 4)[0] if __file__.count("/") >= 4 else "."
+# Everything is compiled before, as it is on a terminal.
+ROOT = sys.argv[1] + ("/x64" if sys.maxsize >> 32 else "/x86")
 sys.path[0] = ROOT
 
 gc.collect()
 HEAP_BEFORE = gc.mem_alloc()
 
-import os  # noqa: E402 - the heap is measured before anything of ours is loaded
-
-
-def exists(path):
-    try:
-        os.stat(ROOT + "/" + path)
-        return True
-    except OSError:
-        return False
-
-
-def named_by(path):
-    """Modules of ours that a source file imports at its top: (dotted name) one after the other."""
-    with open(ROOT + "/" + path) as file:
-        source = file.read().replace("(\n", "(").replace(",\n", ",")
-    for line in source.split("\n"):
-        words = line.replace("(", " ").replace(")", " ").replace(",", " ").split()
-        if len(words) > 3 and words[0] == "from" and words[1].split(".")[0] in ("firmware", "protocol"):
-            for name in [words[1]] + [words[1] + "." + word for word in words[3:]]:
-                if line[0] == "f" and exists(name.replace(".", "/") + ".py"):
-                    yield name
-
-
-def load(name, loaded):
-    """Import a module after all that it imports: chains of imports are deeper than the stack of the 32-bit port."""
-    if name not in loaded:
-        loaded.add(name)
-        for needed in list(named_by(name.replace(".", "/") + ".py")):
-            load(needed, loaded)
-        __import__(name)
-
-
-def load_folder(folder, loaded):
-    """Import every module of the firmware that runs on this port."""
-    for name in sorted(os.listdir(ROOT + "/" + folder)):
-        if "." not in name and name[0] != "_":
-            load_folder(folder + "/" + name, loaded)
-        elif name.endswith(".py") and name not in ("__init__.py", "esp32_board.py"):
-            load((folder + "/" + name[:-3]).replace("/", "."), loaded)
-
-
-load_folder("firmware", set())
+with open(sys.argv[1] + "/modules.txt") as listed:
+    for module in listed:
+        __import__(module.strip())
+listed = module = None
 gc.collect()
 HEAP_CODE = gc.mem_alloc() - HEAP_BEFORE
 
-import asyncio  # noqa: E402
+import asyncio  # noqa: E402 - the heap is measured before anything else is loaded
 import hashlib  # noqa: E402
 import json  # noqa: E402
 import time  # noqa: E402
@@ -96,6 +60,7 @@ from tests.support.mp_time import ModelTime  # noqa: E402
 from tools.virtual_board import VirtualBoard  # noqa: E402
 
 SECTOR = 4096
+BLANK = b"\xff" * SECTOR
 # Sectors of the journal that exist from the start, so that writing into them allocates nothing.
 JOURNAL_SECTORS = 12
 NOON_S = 1795928400  # 2026-11-29 12:00 at UTC+7
@@ -110,11 +75,12 @@ class Window:
         self._size = size
         self._sectors = {}
         self.reads = self.bytes_read = self.programs = self.bytes_programmed = self.erases = 0
+        octets = bytearray(SECTOR)
+        image.seek(offset)
         for sector in range(size // SECTOR):
-            image.seek(offset + sector * SECTOR)
-            octets = bytearray(image.read(SECTOR))
-            if sector < kept or octets != b"\xff" * SECTOR:
-                self._sectors[sector] = octets
+            image.readinto(octets)
+            if sector < kept or octets != BLANK:
+                self._sectors[sector] = bytearray(octets)
 
     def readblocks(self, block, buffer, offset=0):
         self.reads += 1
@@ -231,8 +197,8 @@ class Bench:
     """One terminal, booted from the image, and the cards of one variant."""
 
     def __init__(self, folder, variant, keys=None):
-        with open(folder + "/cards.json") as file:
-            self.cards = json.load(file)[variant]
+        with open(folder + "/" + variant + ".families.json") as file:
+            self.cards = json.load(file)
         self._path = folder + "/" + variant + ".json"
         moment = ModelTime(epoch_s=NOON_S)
         areas, self.windows = open_flash(folder)
@@ -262,6 +228,8 @@ class Bench:
     # Recording.
 
     def record(self, count):
+        with open(self._path.replace(".json", ".cards.json")) as file:
+            chips = json.load(file)
         recorded = []
         kept = []
         cda = oda.cda
@@ -273,7 +241,7 @@ class Bench:
         oda.cda = listen
         journal = self.app.ledger.journal
         for place in range(count):
-            reader = Recorder(Card(self.cards["cards"][place]))
+            reader = Recorder(Card(chips[place]))
             self.authorizer._reader = reader
             tap = run(self.authorizer.identify())
             identified = reader.said
@@ -304,7 +272,7 @@ class Bench:
         private = int.from_bytes(self.app.documents.get(document_area.SEAL_PRIVATE), "big")
         nonces = []
         draw = Draws()
-        while len(nonces) < 2 * count:
+        while len(nonces) < count:
             r, inverse, product = finish(entry_steps(private, int.from_bytes(draw(31), "big") + 1))
             nonces.append((r.hex(), inverse.to_bytes(32, "big").hex(), product.to_bytes(32, "big").hex()))
         with open(self._path, "w") as file:
@@ -334,12 +302,11 @@ class Playback(Bench):
         self.pins = [pin.encode() for pin in self.cards["pins"]]
 
     def ready(self):
-        """What was done before the family came: the pool holds a nonce for each record that the tap can make."""
+        """What was done before the family came: the pool holds a nonce."""
         if self._nonce == 0:
             gc.collect()
-        for _ in range(2):
-            self.app.signer._pool._put(self.nonces[self._nonce])
-            self._nonce += 1
+        self.app.signer._pool._put(self.nonces[self._nonce])
+        self._nonce += 1
 
     def identify(self, place):
         self.authorizer._reader = Player(self.answers[place])
@@ -399,17 +366,10 @@ class Playback(Bench):
         sdad, number, cid, hashed, chains = given
         session = tap.session
         if self.cards["aid_pin"]:
-            card = tap.entry.cards[tap.place]
-            if card.bound_application == aid_pin.UNBOUND:
-                offered = aid_pin.unbound(
-                    hmac_sha256, self.authorizer._roster_key, tap.card_key, self.pins[place]
-                )
-            if card.bound_application != aid_pin.UNBOUND or len(chains) > 1:
-                index = session.application.application_index
-                bound = aid_pin.bound(hmac_sha256, session.pin_binding, tap.card_key, index, self.pins[place])
-                if card.bound_application != aid_pin.UNBOUND:
-                    offered = bound
-            equal(offered, card.verifier)
+            index = session.application.application_index
+            offered = aid_pin.bound(hmac_sha256, session.pin_binding, tap.card_key, index, self.pins[place])
+            if not equal(offered, tap.verifier):
+                raise AssertionError("another PIN")
         sequence = self.taps[place]["sequence"]
         if unpredictable_number.derive(self.app._encrypt_un, sequence, 0) != number:
             raise AssertionError("another UN")
@@ -458,8 +418,8 @@ def heap(folder, variant, count):
     answers = [
         [bytes.fromhex(answer) for _, answer in tap["identify"] + tap["redeem"]] for tap in recording["taps"]
     ]
-    with open(folder + "/cards.json") as file:
-        cards = json.load(file)[variant]
+    with open(folder + "/" + variant + ".families.json") as file:
+        cards = json.load(file)
     pins_of = [pin.encode() for pin in cards["pins"]]
     lifted = cards["lifted"]
     cards = recording = None
