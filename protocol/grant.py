@@ -6,23 +6,6 @@ the default amount; the others stand as exceptions by roster index, entropy-code
 
 import hashlib
 
-try:
-    from bisect import bisect_left
-except ImportError:  # MicroPython has none
-
-    def bisect_left(sequence: tuple, value: tuple) -> int:  # type: ignore[type-arg, no-redef]
-        """The first place in a rising `sequence` that is not before `value`."""
-        low = 0
-        high = len(sequence)
-        while low < high:
-            middle = (low + high) // 2
-            if sequence[middle] < value:
-                low = middle + 1
-            else:
-                high = middle
-        return low
-
-
 from protocol import domains
 from protocol.entropy import Coder, cumulate
 from protocol.errors import NotCanonical, OutOfRange, UnknownVersion
@@ -67,10 +50,23 @@ class Grant:
 
     def amount_rupiah(self, index: int) -> int:
         """What the family at roster `index` was granted."""
-        place = bisect_left(self.exceptions, (index,))
+        place = _place_of(self.exceptions, index)
         if place < len(self.exceptions) and self.exceptions[place][0] == index:
             return int(self.exceptions[place][1])
         return self.default_rupiah
+
+
+def _place_of(exceptions: "tuple[tuple[int, int], ...]", index: int) -> int:
+    """The first place in rising exceptions that is not before `index` (MicroPython has no `bisect`)."""
+    low = 0
+    high = len(exceptions)
+    while low < high:
+        middle = (low + high) // 2
+        if exceptions[middle][0] < index:
+            low = middle + 1
+        else:
+            high = middle
+    return low
 
 
 def _units(field: str, amount_rupiah: int) -> int:

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from tools.lint import imports, layout, traps
 from tools.lint.finding import python_files
@@ -39,8 +40,13 @@ def main() -> int:
 
 
 def _types() -> bool:
-    files = python_files(*STRICT)
+    files = [path for path in python_files(*STRICT) if not _is_micropython_only(path)]
     return not files or _run([BIN / "mypy", "--strict", *files])
+
+
+def _is_micropython_only(path: Path) -> bool:
+    """Whether a tool runs inside MicroPython alone: its first line says so, and it is checked like firmware."""
+    return path.read_text("utf-8").startswith('"""MicroPython only:')
 
 
 def _device_types() -> bool:
@@ -50,6 +56,7 @@ def _device_types() -> bool:
     an `object` can be anything: annotations are few there, and `typing.Any` cannot be imported.
     """
     files = [path for path in python_files("firmware") if not traps.is_cpython_only(path.read_text("utf-8"))]
+    files += [path for path in python_files(*STRICT) if _is_micropython_only(path)]
     if not files:
         return True
     stubs = BUILD / "stubs"
@@ -60,8 +67,9 @@ def _device_types() -> bool:
         "--cache-dir", ROOT / ".mypy_cache" / "device",
     ]  # fmt: skip
     code, printed = _output([BIN / "mypy", *options, *files], {"MYPYPATH": f"{stubs}{os.pathsep}{ROOT}"})
-    # The stubs have errors of their own, which are not ours to mend.
-    errors = [line for line in printed.splitlines() if ": error:" in line and not line.startswith("build")]
+    # The stubs have errors of their own, which are not ours to mend; chip models are followed but not judged.
+    followed = ("build", "hardware")
+    errors = [line for line in printed.splitlines() if ": error:" in line and not line.startswith(followed)]
     ours = [line for line in errors if not UNKNOWN.search(line)]
     if code not in (0, 1):  # it did not get as far as checking
         ours.append(printed)

@@ -1,4 +1,4 @@
-"""Runs inside MicroPython: the firmware on a virtual board, driven by JSON lines on standard input.
+"""MicroPython only: the firmware on a virtual board, driven by JSON lines on standard input.
 
 Each line is {"do": name, ...}; the answer is one line {"ok": ...} or {"error": type, "text": ...}. What the hand does
 (keys, cards) goes to the chip models; the firmware is not told that it is virtual.
@@ -154,7 +154,7 @@ class Virtual:
             request = json.loads(line)
             return {"ok": await getattr(self, "do_" + request["do"])(request)}
         except Exception as error:  # lumbung: recorded, the other side raises it with its name
-            sys.print_exception(error, sys.stderr)
+            sys.print_exception(error, sys.stderr)  # type: ignore[arg-type]
             return {"error": type(error).__name__, "text": str(error)}
 
     async def watch(self) -> None:
@@ -164,7 +164,7 @@ class Virtual:
                 try:
                     await self._task
                 except Exception as error:  # lumbung: recorded, printed for the person at the bench
-                    sys.print_exception(error, sys.stderr)
+                    sys.print_exception(error, sys.stderr)  # type: ignore[arg-type]
                 self._task = None
             await asyncio.sleep_ms(100)
 
