@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-MODELS = ("buses", "ds3231", "mcp23017", "nor_flash", "nor_flash_faults", "printer", "ssd1309")
+MODELS = ("atecc608", "buses", "ds3231", "mcp23017", "nor_flash", "nor_flash_faults", "printer", "ssd1309")
 
 
 def promises() -> list[Callable[[], None]]:
