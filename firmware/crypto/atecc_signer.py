@@ -11,11 +11,10 @@ are reported to sign in 60 to 70), and under 0.9 s where the bus fails three tim
 """
 
 from firmware.crypto.entropy import WatchedEntropy
-from firmware.crypto.hkdf import hkdf_expand, hkdf_extract
 from firmware.crypto.p256 import decode_public_key, verify_steps
 from firmware.crypto.p256_comb import finish
 from firmware.crypto.p256_curve import N
-from firmware.crypto.signer import AgreementRefused, _seal_digest
+from firmware.crypto.signer import agreement_infos, labelled_keys, seal_digest
 
 # An increment that loses its power may count more than one (data sheet, Counter). The chip keeps its count in runs of 16
 # bits, so one such accident is taken for at most so many; the sheet does not say. Over the life of a generation a journal
@@ -81,7 +80,7 @@ class AteccSigner:
 
         The chip gives s of either half; the lower one of s and n - s is taken. Raises `SealRefused`, `SignatureRefused`.
         """
-        signature = self._chip.sign(self._seal_slot, _seal_digest(kid, sequence, chain))
+        signature = self._chip.sign(self._seal_slot, seal_digest(kid, sequence, chain))
         r = int.from_bytes(signature[:32], "big")
         s = int.from_bytes(signature[32:], "big")
         if r == 0 or r >= N:
@@ -98,7 +97,7 @@ class AteccSigner:
 
     def verify_own_steps(self, kid: int, sequence: int, chain: bytes, seal: bytes):
         """Generate `verify_own`, yielding after each step (see `p256`)."""
-        digest = _seal_digest(kid, sequence, chain)
+        digest = seal_digest(kid, sequence, chain)
         return (yield from verify_steps(self._seal_key(), digest, seal, True))
 
     def agree(self, public: bytes, info_for, salt: bytes, lengths) -> dict:
@@ -110,19 +109,12 @@ class AteccSigner:
 
     def agree_steps(self, public: bytes, info_for, salt: bytes, lengths):
         """Generate `agree`; the chip's 75 ms are one step, because other traffic must not come between."""
-        labels = [label for label, _ in lengths]
-        infos = [info_for(label) for label in labels]
-        if len(set(infos)) != len(infos) or len(set(labels)) != len(labels):
-            raise AgreementRefused("two of %d labels give one key" % len(labels))
+        infos = agreement_infos(info_for, lengths)
         decode_public_key(public)
         yield
         shared = self._chip.shared_x(self._agree_slot, bytes(public))
         yield
-        pseudo_random_key = hkdf_extract(salt, shared)
-        keys = {}
-        for position in range(len(labels)):
-            keys[labels[position]] = hkdf_expand(pseudo_random_key, infos[position], lengths[position][1])
-        return keys
+        return labelled_keys(shared, salt, infos, lengths)
 
     def refill(self, step_budget: int) -> bool:
         """Nothing to work ahead: the chip makes its nonces itself."""

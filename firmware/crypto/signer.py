@@ -81,7 +81,7 @@ class SoftwareSigner:
         One multiplication with an entry of the pool. Where that is empty, as it is while entropy is in doubt, RFC 6979
         on the message, which takes a multiplication of points. Raises `SealRefused`.
         """
-        digest = _seal_digest(kid, sequence, chain)
+        digest = seal_digest(kid, sequence, chain)
         entry = self._pool.take()
         seal = finish_signature(entry, digest) if entry else None
         return seal or self._sign_deterministically(digest)
@@ -92,7 +92,7 @@ class SoftwareSigner:
 
     def verify_own_steps(self, kid: int, sequence: int, chain: bytes, seal: bytes):
         """Generate `verify_own`, yielding after each step (see `p256`)."""
-        digest = _seal_digest(kid, sequence, chain)
+        digest = seal_digest(kid, sequence, chain)
         public = yield from self._seal_public_steps()
         return (yield from verify_steps(public, digest, seal, True))
 
@@ -106,16 +106,9 @@ class SoftwareSigner:
 
     def agree_steps(self, public: bytes, info_for, salt: bytes, lengths):
         """Generate `agree`, yielding after each step (see `p256`)."""
-        labels = [label for label, _ in lengths]
-        infos = [info_for(label) for label in labels]
-        if len(set(infos)) != len(infos) or len(set(labels)) != len(labels):
-            raise AgreementRefused("two of %d labels give one key" % len(labels))
+        infos = agreement_infos(info_for, lengths)
         shared = yield from shared_x_steps(self._agree_private, public)
-        pseudo_random_key = hkdf_extract(salt, shared)
-        keys = {}
-        for position in range(len(labels)):
-            keys[labels[position]] = hkdf_expand(pseudo_random_key, infos[position], lengths[position][1])
-        return keys
+        return labelled_keys(shared, salt, infos, lengths)
 
     def refill(self, step_budget: int) -> bool:
         """Spend up to `step_budget` steps (see `p256`) on the pool; whether work is left."""
@@ -147,7 +140,26 @@ class SoftwareSigner:
         return self._seal_public
 
 
-def _seal_digest(kid: int, sequence: int, chain: bytes) -> bytes:
+def agreement_infos(info_for, lengths) -> list:
+    """HKDF's info for each (label, octets); raises `AgreementRefused` where two labels or two infos are the same."""
+    labels = [label for label, _ in lengths]
+    infos = [info_for(label) for label in labels]
+    if len(set(infos)) != len(infos) or len(set(labels)) != len(labels):
+        raise AgreementRefused("two of %d labels give one key" % len(labels))
+    return infos
+
+
+def labelled_keys(shared: bytes, salt: bytes, infos: list, lengths) -> dict:
+    """Keys by label from a shared secret: HKDF-SHA-256 with one info each."""
+    pseudo_random_key = hkdf_extract(salt, shared)
+    keys = {}
+    for position in range(len(infos)):
+        label, octets = lengths[position]
+        keys[label] = hkdf_expand(pseudo_random_key, infos[position], octets)
+    return keys
+
+
+def seal_digest(kid: int, sequence: int, chain: bytes) -> bytes:
     """SHA-256 of what a seal signs; refuses what the fixed widths would cut off."""
     if kid < 0 or kid >> 32:
         raise SealRefused("kid: not in 32 bits")
