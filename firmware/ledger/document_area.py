@@ -6,8 +6,9 @@ A change writes all sections to the other area, its header last, so that a power
 header   "LDOC"  format(1)  0(3)  generation(4)  octets(4)  CRC-32 of the sections(4)  CRC-32 of these(4)
 section  name(1)  length(2)  octets       from octet 2048 on
 ```
-The header stands in two pages. One that was torn by a power cut may read as whole today and not tomorrow, but a second
-copy is begun only when the first is surely there; where a start finds a single one it adds a copy before it believes it.
+The header stands in two pages, one after the other. One that was torn by a power cut may read as whole today and not
+tomorrow; but where the second page was begun, the first is surely there. A start that cannot tell writes two more before
+it believes the first, and erases a header that it does not believe.
 """
 
 from binascii import crc32
@@ -22,7 +23,6 @@ PAGE_BYTES = 256
 SECTOR_BYTES = 4096
 HEADER_PAGES = 8
 DATA_AT = HEADER_PAGES * PAGE_BYTES
-COPIES = 2
 _ERASED = b"\xff" * PAGE_BYTES
 
 # Section names.
@@ -68,9 +68,10 @@ class Documents:
 
     def load(self) -> None:
         """Find the newer whole area and make sure that the next start finds it too; raises `DocumentsMissing`."""
+        scans = [_scan(area) for area in self._areas]
         for number in (0, 1):
-            header = _find_header(self._areas[number])
-            if header is not None and int.from_bytes(header[8:12], "big") > self._generation:
+            header = scans[number][0]
+            if header and int.from_bytes(header[8:12], "big") > self._generation:
                 places = _find_sections(self._areas[number], header)
                 if places is not None:
                     self._generation = int.from_bytes(header[8:12], "big")
@@ -78,7 +79,12 @@ class Documents:
                     self._active = number
         if self._active < 0:
             raise DocumentsMissing
-        _confirm(self._areas[self._active])
+        header, is_sure, page = scans[self._active]
+        if not is_sure:
+            _write_headers(self._areas[self._active], header, page)
+        other = 1 - self._active
+        if not scans[other][0] and scans[other][2]:
+            self._areas[other].erase(0)
 
     def get(self, name: int) -> bytes:
         """The octets of a section, b"" where there is none."""
@@ -122,38 +128,35 @@ class Documents:
         self._active = target
 
 
-def _copies(area) -> tuple:
-    """(pages with a whole header, last page of the header's that is not erased, or -1)."""
+def _scan(area) -> tuple:
+    """(whole header or b"", whether it is surely there, first pair of header pages that nothing was written to)."""
     page = bytearray(PAGE_BYTES)
-    whole = []
-    touched = -1
+    header = b""
+    is_sure = False
+    first_is_whole = False
+    free = 0
     for number in range(HEADER_PAGES):
         area.read_into(number * PAGE_BYTES, page)
-        if page[:5] == MAGIC + bytes((FORMAT,)) and crc.fits(page[:HEADER_OCTETS]):
-            whole.append(number)
+        is_whole = page[:5] == MAGIC + bytes((FORMAT,)) and crc.fits(page[:HEADER_OCTETS])
+        if is_whole:
+            header = bytes(page[:HEADER_OCTETS])
         if page != _ERASED:
-            touched = number
-    return whole, touched
+            free = number // 2 * 2 + 2
+            is_sure = is_sure or (number % 2 == 1 and first_is_whole)
+        first_is_whole = is_whole and number % 2 == 0
+    return header, is_sure, free
 
 
-def _find_header(area) -> "bytes | None":
-    """A whole header of an area, or None."""
-    whole, _ = _copies(area)
-    if not whole:
-        return None
-    header = bytearray(HEADER_OCTETS)
-    area.read_into(whole[0] * PAGE_BYTES, header)
-    return bytes(header) if crc.fits(header) else None
-
-
-def _confirm(area) -> None:
-    """Add a copy of the header where there is but one, in a page that no cut can have touched."""
-    whole, touched = _copies(area)
-    if len(whole) != 1 or touched + 2 >= HEADER_PAGES:
+def _write_headers(area, header: bytes, page: int) -> None:
+    """Two copies from `page` on; when the pages are used up, what is there must do."""
+    if page >= HEADER_PAGES:
         return
-    header = bytearray(HEADER_OCTETS)
-    area.read_into(whole[0] * PAGE_BYTES, header)
-    area.program((touched + 2) * PAGE_BYTES, bytes(header))
+    back = bytearray(HEADER_OCTETS)
+    for number in (page, page + 1):
+        area.program(number * PAGE_BYTES, header)
+        area.read_into(number * PAGE_BYTES, back)
+        if back != header:
+            raise DocumentsDamaged(area.name, number * PAGE_BYTES, "header does not read back")
 
 
 def _find_sections(area, header: bytes) -> "dict | None":
@@ -182,7 +185,4 @@ def _write(area, header: bytes, body: bytes) -> None:
         area.program(DATA_AT + start, bytes(body[start : start + PAGE_BYTES]))
     if _find_sections(area, header) is None:
         raise DocumentsDamaged(area.name, DATA_AT, "does not read back")
-    for number in range(COPIES):
-        area.program(number * PAGE_BYTES, header)
-    if _copies(area)[0] != list(range(COPIES)):
-        raise DocumentsDamaged(area.name, 0, "header does not read back")
+    _write_headers(area, header, 0)

@@ -32,6 +32,10 @@ class SealFault(Exception):
     """This terminal's own seals do not verify: nothing more may be committed."""
 
 
+class TerminalLocked(Exception):
+    """This terminal's flash is older than what it sealed: any record more would be one more fork."""
+
+
 class Ledger:
     """`flash`: areas by name (journal, roster_a, roster_b); `documents`: loaded `Documents`; `time_keeper` tells the time
     and how far to trust it; `seal_of(sequence, chain)` signs and may be set after `open`, which burns the boot counter
@@ -95,6 +99,11 @@ class Ledger:
         """The payload of the last crash mark (`supervisor.decode_crash`), b"" if there was none."""
         return self._state.crash
 
+    @property
+    def is_locked(self) -> bool:
+        """Whether the terminal found itself rolled back (`lock`); only a new generation ends that."""
+        return self._state.lock != b""
+
     def _periods(self) -> dict:
         """Programme -> period of the grants in force."""
         return {programme: self.grants[programme].period for programme in sorted(self.grants)}
@@ -146,7 +155,7 @@ class Ledger:
                     records.ADOPTION, subject=subject, number=document.number, digest=document.digest
                 )
                 self._append(adoption, programme)
-        except (JournalFull, FlashError):
+        except (JournalFull, FlashError, TerminalLocked):
             return
         self.context = Context(self.roster, self.policy, self.grants)
 
@@ -178,7 +187,7 @@ class Ledger:
 
         Between a burned Unpredictable Number and its commit only the record that it was burned for may follow
         (design 4.5): any other waits until then, and 0 is returned for it. Raises `JournalFull`, `FlashError`,
-        `SealFault`, or what the signer raises; nothing has changed then.
+        `SealFault`, `TerminalLocked`, or what the signer raises; nothing has changed then.
         """
         if not self.quiet.is_set() and record.kind not in _ANSWERED:
             self._waiting.append((record, index))
@@ -189,6 +198,8 @@ class Ledger:
 
     def _append(self, record: records.Record, index: int) -> int:
         """One record into the chain and into what follows from it."""
+        if self.is_locked:
+            raise TerminalLocked
         if self.seal_fault:
             raise SealFault
         octets = records.encode(record)
@@ -205,7 +216,7 @@ class Ledger:
             record.time_s = self.now_s()
             try:
                 self._append(record, index)
-            except (JournalFull, FlashError, SealFault):
+            except (JournalFull, FlashError, SealFault, TerminalLocked):
                 self.unrecorded_events += 1
 
     def _burn(self, kind: int, payload: bytes, index: int = slots.NO_INDEX) -> None:
@@ -251,6 +262,15 @@ class Ledger:
     def record_crash(self, payload: bytes) -> None:
         """Keep why the firmware restarts (`supervisor.encode_crash`)."""
         self._burn(slots.LOCAL_CRASH, payload)
+
+    def lock(self, notice: bytes) -> None:
+        """Redeem no more, now and after every start: `notice` (the octets that prove it) was found good.
+
+        Holds until the power goes even where flash cannot keep it; then raises `JournalFull` or `FlashError`.
+        """
+        self._state.apply(slots.LOCAL_LOCK, 0, slots.NO_INDEX, notice)
+        self.journal.append_local(slots.LOCAL_LOCK, notice)
+        self._forget_reclaimed()
 
     def apply_acknowledgement(self, body: bytes, counter: int) -> None:
         """Use an acknowledgement that `relay/downlink` has checked, and keep it.

@@ -7,12 +7,15 @@ from protocol import acknowledgement
 from protocol.errors import ProtocolError
 
 # Raised when `snapshot` changes; what older firmware wrote must stay readable.
-FORMAT = 1
+FORMAT = 2
+# Parts of a snapshot by format: the first had no lock.
+_PARTS = {1: 3, 2: 4}
 _LENGTH_OCTETS = 4
 
 
 class State:
-    """`entitlements` and `marks`, and `crash`: the payload of the last crash mark, b"" if there was none.
+    """`entitlements` and `marks`; `crash`: the payload of the last crash mark, `lock`: the notice that locked the terminal,
+    both b"" if there was none.
 
     `periods()` gives programme -> period of the grants in force; `rapid_run`: policy's (see `Entitlements`).
     """
@@ -29,6 +32,7 @@ class State:
         self.entitlements = Entitlements(self._families, self._periods(), self._rapid_run)
         self.marks = Marks()
         self.crash = b""
+        self.lock = b""
 
     @property
     def reclaim_through(self) -> int:
@@ -45,19 +49,21 @@ class State:
                 self.unreadable_marks += 1
         elif kind == slots.LOCAL_CRASH:
             self.crash = payload
+        elif kind == slots.LOCAL_LOCK:
+            self.lock = payload
         else:
             self.entitlements.apply(kind, sequence, index, payload)
 
     def snapshot(self) -> bytes:
         """The octets of a checkpoint."""
-        parts = (self.crash, self.marks.pack(), self.entitlements.pack())
+        parts = (self.crash, self.marks.pack(), self.entitlements.pack(), self.lock)
         return bytes((FORMAT,)) + b"".join(
             [len(part).to_bytes(_LENGTH_OCTETS, "big") + part for part in parts]
         )
 
     def restore(self, octets: bytes) -> bool:
         """What `snapshot` gave, into a state that was reset; False, and nothing done, for an unknown format."""
-        if octets[0] != FORMAT:
+        if octets[0] not in _PARTS:
             return False
         parts = []
         at = 1
@@ -66,6 +72,7 @@ class State:
             at += _LENGTH_OCTETS
             parts.append(octets[at : at + length])
             at += length
+        self.lock = parts[3] if len(parts) == _PARTS[FORMAT] else b""
         self.crash = parts[0]
         self.marks.unpack(parts[1])
         self.entitlements.unpack(parts[2])

@@ -75,16 +75,17 @@ def test_damaged_newer_documents_give_way_to_the_older_ones():
     assert loaded(areas).get(1) == b"old"
 
 
-def test_one_good_header_is_enough_and_gets_a_second_one():
+def test_one_good_header_is_enough_and_gets_company():
     chip, areas = make_areas()
     Documents(areas[0], areas[1]).save({1: b"x"})
     chip.page_program(0, bytes(24))
     chip.reset_counters()
     assert loaded(areas).get(1) == b"x"
-    assert chip.page_programs == 1
+    assert chip.page_programs == 2
     chip.page_program(256, bytes(24))
     chip.reset_counters()
     assert loaded(areas).get(1) == b"x"
+    assert chip.operations() == 0
 
 
 def test_what_does_not_fit_is_refused_with_the_old_ones_in_force():
