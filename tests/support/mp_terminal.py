@@ -23,6 +23,7 @@ from hardware.emv_card.card import Card  # noqa: E402
 from hardware.emv_card.hostile import HostileCard  # noqa: E402
 from hardware.nor_flash import MemoryStore, NorFlash  # noqa: E402
 from hardware.pn532 import Pn532  # noqa: E402
+from hardware.pn532_faults import NoFaults  # noqa: E402
 from protocol import grant, records  # noqa: E402
 from tests.support import mp  # noqa: E402
 from tests.support.mp_time import ModelTime  # noqa: E402
@@ -127,6 +128,14 @@ def later_grant(ledger):
     return signed, grant.decode(signed[:-64], KID, ledger.roster.digest, ledger.policy.digest)
 
 
+async def _outcome(coroutine):
+    """(result, exception): a task that ends with an exception nobody has asked for yet is reported by asyncio."""
+    try:
+        return await coroutine, None
+    except Exception as error:
+        return None, error
+
+
 class Bench:
     """A terminal switched on over `flash` (a provisioned one by default), `lives` counting how often it was.
 
@@ -176,10 +185,17 @@ class Bench:
         self.app = App(self.board.board, self.restarts.append)
 
     def run(self, coroutine):
-        """Run to its end in model time."""
-        result = self.time.run(coroutine)
+        """Run to its end in model time; what it raises is raised here."""
+        result, error = self.time.run(_outcome(coroutine))
         self.now_s = max(self.now_s, self.time.epoch_seconds())
+        if error is not None:
+            raise error
         return result
+
+    def mend(self):
+        """The reader is as it should be, from now on and in the lives to come."""
+        self.faults = None
+        self.board.pn532.faults = NoFaults()
 
     def power_cycle(self):
         """Off and on again after a while; whatever was running is gone."""
