@@ -58,7 +58,7 @@ class Tap:
 
 class Authorizer:
     """`kernel`: card.kernel.CardKernel; `reader`: the card reader; `roster_key`: the programme's; `encrypt_un(block)`:
-    AES under the UN key. `locked` is set when the terminal found itself rolled back.
+    AES under the UN key.
     """
 
     def __init__(self, ledger, kernel, reader, roster_key: bytes, encrypt_un) -> None:
@@ -68,7 +68,6 @@ class Authorizer:
         self._roster_key = roster_key
         self._encrypt_un = encrypt_un
         self._aid_pin = AidPin(ledger, roster_key)
-        self.locked = False
 
     # First tap: whose card is this?
 
@@ -124,7 +123,7 @@ class Authorizer:
 
     def _require(self, tap: Tap, order: Order) -> None:
         """All that speaks against the sale and needs no card."""
-        spending_rules.require_terminal(self._ledger, order, self.locked)
+        spending_rules.require_terminal(self._ledger, order)
         spending_rules.require_family(self._ledger, order, tap)
 
     async def _prove(self, tap: Tap, order: Order, pin: bytes):

@@ -5,13 +5,13 @@ from firmware.card import errors, risk
 from firmware.crypto.signer import SealRefused
 from firmware.hal.flash_area import FlashError
 from firmware.ledger.journal import JournalFull
-from firmware.ledger.ledger import SealFault
+from firmware.ledger.ledger import SealFault, TerminalLocked
 from firmware.refusals import Refusal
 from protocol.errors import ProtocolError
 
 # Everything that may go wrong below the critical path without being a fault of the program. A `ProtocolError` there
 # comes from octets that were read back from flash: what was taken in had been checked.
-FAILURES = (errors.CardError, JournalFull, FlashError, ProtocolError, SealFault, SealRefused)
+FAILURES = (errors.CardError, JournalFull, FlashError, ProtocolError, SealFault, SealRefused, TerminalLocked)
 
 _CARD_NUMBERS = {
     errors.READER_FAILED: refusals.READER_FAULT,
@@ -45,6 +45,8 @@ def refusal_of(failure: Exception) -> Refusal:
         return _of_card(failure)
     if isinstance(failure, JournalFull):
         return Refusal(refusals.JOURNAL_FULL)
+    if isinstance(failure, TerminalLocked):
+        return Refusal(refusals.TERMINAL_LOCKED)
     if isinstance(failure, (SealFault, SealRefused)):
         return Refusal(refusals.SEAL_FAULT)
     return Refusal(refusals.FLASH_FAULT)

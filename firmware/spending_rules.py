@@ -13,9 +13,9 @@ from protocol import records
 SEQUENCE_LIMIT = records.SEQUENCE_MAX - 4096
 
 
-def require_terminal(ledger, order, is_locked: bool) -> None:
+def require_terminal(ledger, order) -> None:
     """The terminal's own reasons, and those of the programme's grant and of the clock."""
-    if is_locked:
+    if ledger.is_locked:
         raise Refusal(refusals.TERMINAL_LOCKED)
     if ledger.seal_fault:
         raise Refusal(refusals.SEAL_FAULT)

@@ -122,7 +122,7 @@ class Terminal:
             (states.NOTICE_CLOCK, ledger.time_trust == records.TRUST_UNSET),
             (states.NOTICE_JOURNAL, ledger.journal.free_sectors() < JOURNAL_NEARLY_FULL_SECTORS),
             (states.NOTICE_LEASE_ENDS, 0 < ends_s < ledger.now_s() + LEASE_NOTICE_S),
-            (states.NOTICE_LOCKED, self._authorizer.locked),
+            (states.NOTICE_LOCKED, ledger.is_locked),
             (states.NOTICE_ACKNOWLEDGEMENT, ledger.entitlements.ahead > ledger.journal.sequence),
             (states.NOTICE_READER, self.reader_failed),
             (states.NOTICE_NO_LINK, self.link_state()[2] > NO_LINK_NOTICE_S),

@@ -172,7 +172,7 @@ UpHeader = Struct(
     "kind" / strict(Int8ub, status=0x41), "kid" / Int32ub, "counter" / Int32ub, "salt" / Bytes(4)
 )
 DownHeader = Struct(
-    "kind" / strict(Int8ub, acknowledgement=0x81, grant=0x82),
+    "kind" / strict(Int8ub, acknowledgement=0x81, grant=0x82, notice=0x83),
     "kid" / Int32ub,
     "counter" / Int32ub,
     "salt" / Bytes(4),
@@ -329,6 +329,10 @@ Status = Struct(
     "pending_rupiah" / Int48ub,
     "last_error" / Int16ub,
     Terminated,
+)
+
+Notice = Struct(
+    "sequence" / between(Int24ub, 1, SEQUENCE_MOST), "chain" / Bytes(32), "seal" / Bytes(64), Terminated
 )
 
 

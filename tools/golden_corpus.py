@@ -10,6 +10,7 @@ from protocol import (
     civil_date,
     context,
     grant,
+    notice,
     policy,
     records,
     roster,
@@ -267,6 +268,13 @@ def sample_acknowledgement() -> acknowledgement.Acknowledgement:
     out.sealed_through, out.chain_digest, out.reclaim_through = 4711, KEY_A[:16], 4000
     out.gaps = ((4712, 9, False), (4730, 256, True))
     out.states_first, out.states = 4700, (1, 1, 2, 3, 0)
+    return out
+
+
+def sample_notice() -> notice.Notice:
+    """A rollback notice."""
+    out = notice.Notice()
+    out.sequence, out.chain, out.seal = 4711, KEY_A[:32], SIGNATURE
     return out
 
 

@@ -30,6 +30,7 @@ from protocol import (
     frame,
     grant,
     link_keys,
+    notice,
     policy,
     records,
     roster,
@@ -222,6 +223,7 @@ def make_frames() -> Any:
             acknowledgement.encode(golden_corpus.sample_acknowledgement()) + golden_corpus.SIGNATURE,
         ),
         ("down", frame.CLASS_DOWN, frame.DOWN_GRANT, grant.encode(held.grants[1]) + golden_corpus.SIGNATURE),
+        ("down", frame.CLASS_DOWN, frame.DOWN_NOTICE, notice.encode(golden_corpus.sample_notice())),
     ):
         octets = frame.encode_counter(frame_class, kind, KID, 77, body, cipher)
         out.append({"class": name, "kind": kind, "counter": 77, "body": body.hex(), "frame": octets.hex()})
@@ -238,7 +240,7 @@ def make_frames() -> Any:
 
 
 def make_units() -> Any:
-    """Roster, policy, grants, certificates, acknowledgement, status: fields, octets, digests, signed messages."""
+    """Roster, policy, grants, certificates, acknowledgement, status, notice: fields, octets, digests, signed messages."""
     held = golden_corpus.held_context()
     entries = golden_corpus.sample_roster()
     octets = roster.encode(5, entries)
@@ -288,6 +290,10 @@ def make_units() -> Any:
             "fields": plain(golden_corpus.sample_status()),
             "hex": status.encode(golden_corpus.sample_status()).hex(),
         },
+        "notice": {
+            "fields": plain(golden_corpus.sample_notice()),
+            "hex": notice.encode(golden_corpus.sample_notice()).hex(),
+        },
     }
 
 
@@ -305,6 +311,7 @@ def decoders() -> dict[str, Callable[[bytes], Any]]:
         "epoch certificate": certificates.decode_epoch,
         "acknowledgement": acknowledgement.decode,
         "status": status.decode,
+        "notice": notice.decode,
         "header": frame.read_header,
     }
 
@@ -323,6 +330,7 @@ def make_refusals() -> Any:
         "epoch certificate": bytes.fromhex(units["epoch_certificate"]["hex"]),
         "acknowledgement": bytes.fromhex(units["acknowledgement"]["hex"]),
         "status": bytes.fromhex(units["status"]["hex"]),
+        "notice": bytes.fromhex(units["notice"]["hex"]),
         "codec 1, one record": single,
         "header": bytes.fromhex("00102030400000010000000000"),
     }

@@ -32,6 +32,7 @@ GROUPS = (
     "CRT",
     "ACK",
     "STA",
+    "NOT",
     "VER",
 )
 _ID = rf"(?:{'|'.join(GROUPS)})-\d\d"

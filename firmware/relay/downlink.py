@@ -7,10 +7,15 @@ from firmware.crypto import p256
 from firmware.crypto.constant_time import equal
 from firmware.hal.flash_area import FlashError
 from firmware.ledger import slots
-from firmware.ledger.document_area import AUTHORITY_KEY, EPOCH_CERTIFICATE, DocumentsTooLarge
+from firmware.ledger.document_area import (
+    AUTHORITY_KEY,
+    EPOCH_CERTIFICATE,
+    TERMINAL_CERTIFICATE,
+    DocumentsTooLarge,
+)
 from firmware.ledger.journal import JournalFull
-from firmware.ledger.ledger import SealFault
-from protocol import acknowledgement, certificates, frame, grant, records
+from firmware.ledger.ledger import SealFault, TerminalLocked
+from protocol import acknowledgement, certificates, chain, frame, grant, notice, records
 from protocol.errors import AuthenticationFailed, OutOfRange, ProtocolError, UnknownVersion
 
 # How a frame may end, beside the name of the error that it was refused with.
@@ -60,6 +65,9 @@ class Downlink:
             self.last_error = error
             outcome = type(error).__name__
             done = False
+        except TerminalLocked as error:
+            self.last_error = error
+            outcome = type(error).__name__
         self.counts[outcome] = self.counts.get(outcome, 0) + 1
         return outcome, done
 
@@ -80,6 +88,8 @@ class Downlink:
             return await self._acknowledgement(header, body)
         if header.codec == frame.DOWN_GRANT:
             return await self._grant(body)
+        if header.codec == frame.DOWN_NOTICE:
+            return await self._notice(body)
         raise UnknownVersion("codec", 0, "unknown downlink")
 
     def _held_epoch(self) -> certificates.EpochCertificate:
@@ -122,7 +132,7 @@ class Downlink:
     async def _record_ahead(self, decoded: acknowledgement.Acknowledgement) -> None:
         """An acknowledgement ahead of our head is ignored and recorded, once per mark (design, section 6)."""
         ledger = self._ledger
-        if decoded.sealed_through <= ledger.entitlements.ahead:
+        if decoded.sealed_through <= ledger.entitlements.ahead or ledger.is_locked:
             return
         await ledger.quiet.wait()
         event = ledger.record(
@@ -136,6 +146,8 @@ class Downlink:
     async def _grant(self, signed: bytes) -> str:
         """A grant for this terminal under the roster and policy in force; only a greater number replaces one."""
         ledger = self._ledger
+        if ledger.is_locked:
+            raise TerminalLocked
         body, signature = certificates.split_signature(signed, "grant")
         roster_digest = ledger.roster.digest
         policy_digest = ledger.policy.digest
@@ -157,6 +169,28 @@ class Downlink:
         ledger.adopt_grant(signed, decoded)
         if decoded.number >= self.unmatched_grant:
             self.unmatched_grant = 0
+        return APPLIED
+
+    async def _notice(self, body: bytes) -> str:
+        """Our own seal, shown to us: where our chain does not lead to it, this flash was put back, and nothing more may
+        be redeemed. Nobody else can make that seal, so nothing else is asked of who sends it.
+        """
+        ledger = self._ledger
+        journal = ledger.journal
+        told = notice.decode(body)
+        if ledger.is_locked:
+            return STALE
+        if told.sequence < journal.first_sequence:
+            raise OutOfRange("sequence", 0, "before the oldest record")
+        if told.sequence <= journal.sequence and journal.chain_at(told.sequence) == told.chain:
+            return STALE
+        own, _ = certificates.split_signature(
+            ledger.documents.get(TERMINAL_CERTIFICATE), "terminal certificate"
+        )
+        message = chain.seal_message(ledger.kid, told.sequence, told.chain)
+        if not await _verifies(certificates.decode_terminal(own).seal_key, message, told.seal, True):
+            raise AuthenticationFailed("seal", 35, "is not this terminal's")
+        ledger.lock(body)
         return APPLIED
 
     async def _epoch_certificate(self, signed: bytes) -> str:
@@ -182,9 +216,9 @@ class Downlink:
         return APPLIED
 
 
-async def _verifies(key: bytes, message: bytes, signature: bytes) -> bool:
+async def _verifies(key: bytes, message: bytes, signature: bytes, low_s: bool = False) -> bool:
     """Whether `signature` (raw r then s) by `key` (x then y) stands for `message`; lets other tasks run meanwhile."""
-    steps = p256.verify_steps(key, hashlib.sha256(message).digest(), signature)
+    steps = p256.verify_steps(key, hashlib.sha256(message).digest(), signature, low_s)
     while True:
         try:
             next(steps)

@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from protocol import acknowledgement, certificates, grant, policy, records, roster, status
+from protocol import acknowledgement, certificates, grant, notice, policy, records, roster, status
 from protocol.records import CardProof, Record
 from tests.bench import reference_day
 
@@ -255,6 +255,15 @@ def acknowledgements(draw: st.DrawFn) -> acknowledgement.Acknowledgement:
 
 
 @st.composite
+def notices(draw: st.DrawFn) -> notice.Notice:
+    """A rollback notice."""
+    out = notice.Notice()
+    out.sequence = draw(uint(3, 1, records.SEQUENCE_MAX))
+    out.chain, out.seal = draw(octets(32)), draw(octets(64))
+    return out
+
+
+@st.composite
 def statuses(draw: st.DrawFn) -> status.Status:
     """A status report."""
     out = status.Status()
@@ -308,6 +317,7 @@ UNITS = {
         acknowledgements().map(acknowledgement.encode), acknowledgement.decode, acknowledgement.encode
     ),
     "status": Unit(statuses().map(status.encode), status.decode, status.encode),
+    "notice": Unit(notices().map(notice.encode), notice.decode, notice.encode),
     "terminal certificate": Unit(
         terminal_certificates().map(certificates.encode_terminal),
         certificates.decode_terminal,

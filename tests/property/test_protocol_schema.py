@@ -21,6 +21,7 @@ LAYOUTS: dict[str, Construct] = {
     "policy": schema.Policy,
     "acknowledgement": schema.Acknowledgement,
     "status": schema.Status,
+    "notice": schema.Notice,
     "terminal certificate": schema.TerminalCertificate,
     "epoch certificate": schema.EpochCertificate,
 }

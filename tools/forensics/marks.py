@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from protocol import acknowledgement
+from protocol import acknowledgement, notice
 from protocol.errors import ProtocolError
 from tools.forensics.sectors import Slot, SlotClass
 
@@ -19,6 +19,7 @@ COUNTER_BLOCK = 0x85
 CRASH = 0x86
 CHECKPOINT = 0x87
 CHECKPOINT_END = 0x88
+LOCK = 0x89
 
 _SETTLEMENT = ("pending", "settled", "refused", "disputed")
 _PIECE_NUMBER_OCTETS = 2
@@ -26,7 +27,8 @@ _MARKS = struct.Struct(">HIIIII")
 _TOTALS = struct.Struct(">IIBIIQQQQBIIII")
 _RECENT = struct.Struct(">HBIII")
 _DIGEST_OCTETS = 32
-_STATE_FORMAT = 1
+# Parts of a checkpoint's state by its format: crash, marks, entitlements; then the lock.
+_STATE_PARTS = {1: 3, 2: 4}
 
 
 def _number(payload: bytes, *_: object) -> dict[str, Any]:
@@ -72,6 +74,12 @@ def _end(payload: bytes, *_: object) -> dict[str, Any]:
     return {"pieces": int.from_bytes(payload[:2], "big"), "first_sector": int.from_bytes(payload[2:6], "big")}
 
 
+def lock(payload: bytes, *_: object) -> dict[str, Any]:
+    """The notice that locked the terminal: its own seal, ahead of its head or beside its chain."""
+    told = notice.decode(payload)
+    return {"sequence": told.sequence, "chain": told.chain.hex()}
+
+
 _KINDS: dict[int, tuple[str, Callable[[bytes, int], dict[str, Any]]]] = {
     BOOT: ("boot", _number),
     PIN_TRIES: ("pin tries", _pin_tries),
@@ -81,6 +89,7 @@ _KINDS: dict[int, tuple[str, Callable[[bytes, int], dict[str, Any]]]] = {
     CRASH: ("crash", crash),
     CHECKPOINT: ("checkpoint piece", _piece),
     CHECKPOINT_END: ("checkpoint end", _end),
+    LOCK: ("lock", lock),
 }
 
 
@@ -147,13 +156,14 @@ def open_state(state: bytes) -> dict[str, Any]:
             "crash": crash(parts[0]) if parts[0] else None,
             "marks": _open_marks(parts[1]),
             "entitlements": _open_entitlements(parts[2]),
+            "lock": lock(parts[3]) if parts[3] else None,
         }
-    except (struct.error, IndexError, ValueError):
+    except (ProtocolError, struct.error, IndexError, ValueError):
         return {"unreadable": True, "octets": len(state)}
 
 
-def _parts(state: bytes) -> list[bytes]:
-    if state[0] != _STATE_FORMAT:
+def _parts(state: bytes) -> tuple[bytes, ...]:
+    if state[0] not in _STATE_PARTS:
         raise ValueError("unknown format")
     parts = []
     at = 1
@@ -161,9 +171,9 @@ def _parts(state: bytes) -> list[bytes]:
         length = int.from_bytes(state[at : at + 4], "big")
         parts.append(state[at + 4 : at + 4 + length])
         at += 4 + length
-    if at != len(state) or len(parts) != 3:  # noqa: PLR2004 - crash, marks, entitlements
-        raise ValueError("not three parts")
-    return parts
+    if at != len(state) or len(parts) != _STATE_PARTS[state[0]]:
+        raise ValueError("not as many parts as its format has")
+    return (*parts, b"")[: max(_STATE_PARTS.values())]
 
 
 def _open_marks(octets: bytes) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 Request: operation (1), then its octets. Answer: 0 and the octets made, or 1, error class, field and offset as text.
 """
 
-from protocol import acknowledgement, certificates, codec, grant, policy, records, roster, status
+from protocol import acknowledgement, certificates, codec, grant, notice, policy, records, roster, status
 from protocol.errors import ProtocolError
 from tests.support import protocol_vectors
 
@@ -53,6 +53,7 @@ OPERATIONS = (
     lambda octets: grant.encode(grant.decode(octets, KID, ROSTER_DIGEST, POLICY_DIGEST)),
     lambda octets: acknowledgement.encode(acknowledgement.decode(octets)),
     lambda octets: status.encode(status.decode(octets)),
+    lambda octets: notice.encode(notice.decode(octets)),
     lambda octets: certificates.encode_terminal(certificates.decode_terminal(octets)),
     lambda octets: certificates.encode_epoch(certificates.decode_epoch(octets)),
     _predicted,

@@ -164,7 +164,7 @@ def full_journal(bench):
 
 
 def locked(bench):
-    bench.app.authorizer.locked = True
+    bench.ledger.lock(bytes(99))
     return refused(bench, "programme", 10_000)
 
 

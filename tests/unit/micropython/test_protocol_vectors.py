@@ -15,6 +15,7 @@ from protocol import (
     frame,
     grant,
     link_keys,
+    notice,
     policy,
     records,
     roster,
@@ -164,7 +165,7 @@ def test_a_changed_frame_is_refused():
 
 
 def test_signed_units():
-    """ROS-01 to ROS-05, POL-01 to POL-06, GRT-01, GRT-04, CRT-01, CRT-02, ACK-01, ACK-05, STA-01."""
+    """ROS-01 to ROS-05, POL-01 to POL-06, GRT-01, GRT-04, CRT-01, CRT-02, ACK-01, ACK-05, STA-01, NOT-01."""
     file = held.load("units.json")
     of = file["roster"]
     octets = bytes.fromhex(of["hex"])
@@ -192,6 +193,7 @@ def test_signed_units():
         ("epoch_certificate", certificates.decode_epoch, certificates.encode_epoch),
         ("acknowledgement", acknowledgement.decode, acknowledgement.encode),
         ("status", status.decode, status.encode),
+        ("notice", notice.decode, notice.encode),
     ):
         of = file[name]
         octets = bytes.fromhex(of["hex"])

@@ -333,7 +333,7 @@ def test_notices_say_what_is_wrong_and_nothing_else():
     assert bench.terminal.notices() == [states.NOTICE_DISPUTED, states.NOTICE_REFUSED]
     bench.wait_s(27 * 86_400)
     assert states.NOTICE_LEASE_ENDS in bench.terminal.notices()
-    bench.app.authorizer.locked = True
+    bench.ledger.lock(bytes(99))
     bench.ledger.seal_fault = True
     notices = bench.terminal.notices()
     assert states.NOTICE_LOCKED in notices and states.NOTICE_SEAL in notices

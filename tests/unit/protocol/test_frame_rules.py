@@ -8,7 +8,18 @@ from collections.abc import Callable
 
 import pytest
 
-from protocol import acknowledgement, certificates, codec, frame, grant, policy, records, roster, status
+from protocol import (
+    acknowledgement,
+    certificates,
+    codec,
+    frame,
+    grant,
+    notice,
+    policy,
+    records,
+    roster,
+    status,
+)
 from protocol.errors import NotCanonical, OutOfRange, ProtocolError, Truncated, UnknownVersion
 from tests.bench import reference_day
 from tests.support.link_cipher import CpythonCipher
@@ -43,9 +54,18 @@ def test_kinds_of_body() -> None:
         0x41: frame.encode_counter(frame.CLASS_UP, frame.UP_STATUS, 1, 1, body, CIPHER),
         0x81: frame.encode_counter(frame.CLASS_DOWN, frame.DOWN_ACKNOWLEDGEMENT, 1, 1, body, CIPHER),
         0x82: frame.encode_counter(frame.CLASS_DOWN, frame.DOWN_GRANT, 1, 1, body, CIPHER),
+        0x83: frame.encode_counter(frame.CLASS_DOWN, frame.DOWN_NOTICE, 1, 1, body, CIPHER),
         0xC1: frame.encode_clear(frame.CLEAR_EPOCH_CERTIFICATE, 1, 1, body),
     }
     assert all(octets[0] == first for first, octets in kinds.items())
+
+
+def test_a_notice_is_one_sms() -> None:
+    """NOT-02: with room to spare, and no second signature."""
+    body = notice.encode(golden_corpus.sample_notice())
+    octets = frame.encode_counter(frame.CLASS_DOWN, frame.DOWN_NOTICE, 1, 1, body, CIPHER)
+    assert len(octets) == 120 <= frame.SMS_OCTETS_MAX
+    assert frame.open_counter(octets, CIPHER)[1] == body
 
 
 def test_the_kid_of_an_unknown_frame_is_still_known() -> None:
