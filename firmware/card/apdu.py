@@ -38,17 +38,14 @@ def _expects_data(command: bytes) -> bool:
     return len(command) == 5 or (len(command) > 5 and len(command) == 6 + command[4])
 
 
-async def _send(reader, command: bytes) -> tuple:
-    """(response, status word) of one command, sent again once where the card names another length (6Cxx)."""
-    response = await reader.transceive(command)
+async def _resend(reader, command: bytes, sw: int) -> tuple:
+    """(response, status word) of a command sent again with the length that the card names (6Cxx)."""
+    if not _expects_data(command):
+        raise CardProtocolError(VALUE_WRONG, "status word", 0, "6C for a command without Le")
+    response = await reader.transceive(bytes(command[:-1]) + bytes((sw & 0xFF,)))
     sw = _status(response)
     if sw >> 8 == 0x6C:
-        if not _expects_data(command):
-            raise CardProtocolError(VALUE_WRONG, "status word", 0, "6C for a command without Le")
-        response = await reader.transceive(bytes(command[:-1]) + bytes((sw & 0xFF,)))
-        sw = _status(response)
-        if sw >> 8 == 0x6C:
-            raise CardProtocolError(VALUE_WRONG, "status word", len(response) - 2, "6C twice")
+        raise CardProtocolError(VALUE_WRONG, "status word", len(response) - 2, "6C twice")
     return response, sw
 
 
@@ -56,7 +53,11 @@ async def _rest(reader, first: bytes, sw: int) -> tuple:
     """(data, status word) of a response that the card hands out in parts (61xx, GET RESPONSE)."""
     data = bytearray(first)
     for _ in range(CONTINUATIONS_MAX):
-        response, sw = await _send(reader, bytes((0x00, 0xC0, 0x00, 0x00, sw & 0xFF)))
+        command = bytes((0x00, 0xC0, 0x00, 0x00, sw & 0xFF))
+        response = await reader.transceive(command)
+        sw = _status(response)
+        if sw >> 8 == 0x6C:
+            response, sw = await _resend(reader, command, sw)
         data.extend(memoryview(response)[:-2])
         if len(data) > RESPONSE_OCTETS_MAX:
             raise CardProtocolError(
@@ -75,7 +76,11 @@ async def transmit(reader, command: bytes) -> tuple:
     A warning (62xx, 63xx) without data to a command that sends and expects data makes the terminal ask for the data
     (contact cards under T=0 hold it back); the warning stays the result.
     """
-    response, sw = await _send(reader, command)
+    # Every coroutine in between costs the heap a hundred octets for each command, so the usual way has none.
+    response = await reader.transceive(command)
+    sw = _status(response)
+    if sw >> 8 == 0x6C:
+        response, sw = await _resend(reader, command, sw)
     data = memoryview(response)[:-2]
     kind = sw >> 8
     if kind == 0x61:

@@ -168,8 +168,7 @@ class CardKernel:
     ) -> CardSession:
         """GPO, records and counters of a selected application."""
         number = self._random_bytes(4)
-        values = terminal_values(selected.application, amount_rupiah, tender, date, number)
-        pdol_data = dol.build(selected.pdol, values)
+        pdol_data = self._pdol_data(selected, amount_rupiah, tender, date, number)
         aip, afl = records.parse_options(await apdu.get_processing_options(reader, pdol_data))
         data, static = await records.read_records(reader, afl)
         session = CardSession(selected, aip, data, static)
@@ -183,6 +182,13 @@ class CardKernel:
             session.velocity = bytes(tvr)
         return session
 
+    def _pdol_data(self, selected, amount_rupiah: int, tender: int, date: bytes, number: bytes) -> bytes:
+        """What the PDOL asks for; most cards have none."""
+        if not selected.pdol:
+            return b""
+        values = terminal_values(selected.application, amount_rupiah, tender, date, number)
+        return dol.build(selected.pdol, values)
+
     async def _present(
         self, reader, session: CardSession, date: bytes, amount_rupiah: int, tender: int
     ) -> None:
@@ -194,8 +200,8 @@ class CardKernel:
             raise ValueError("the session was wiped")
         live, session.live = session.live, False
         if live:
-            values = terminal_values(session.application, amount_rupiah, tender, date, session.pdol_number)
-            if dol.build(session.pdol, values) == session.pdol_data:
+            number = session.pdol_number
+            if self._pdol_data(session, amount_rupiah, tender, date, number) == session.pdol_data:
                 return
         session.closing = {}
         selected, _ = await selection.select_one(reader, session.application, session.df_name, False)
