@@ -139,7 +139,7 @@ class Sockets:
 
     def lose(self, error: ModemError) -> None:
         """The connection is gone."""
-        if self.state == OPEN:
+        if self.state == OPEN and not self._close_wanted:
             self._counters.add("lost_connections")
         if self.state != CLOSED:
             self.state = CLOSED
