@@ -53,11 +53,15 @@ class JournalImages(Images):
         days: int = 0,
         day: list[Any] | None = None,
         seals: list[bytes] | None = None,
+        image: bytes = b"",
     ) -> tuple[dict[str, Any], bytes]:
-        """A life; `plan` (a `FaultPlan`) is armed after `days` of the operations `day`; `seals`: those of each record."""
+        """A life; `plan` (a `FaultPlan`) is armed after `days` of the operations `day`; `seals`: those of each record.
+
+        `image`: what the chip holds before; a new one by default.
+        """
         faults = plan and [plan.seed, plan.faults]
         values = {"days": days, "day": day or [], "seals": [seal.hex() for seal in seals or []]}
-        return self.ask("live", sectors=sectors, operations=operations, plan=faults, **values)
+        return self.ask("live", image, sectors=sectors, operations=operations, plan=faults, **values)
 
 
 def chip(**areas: bytes) -> bytes:

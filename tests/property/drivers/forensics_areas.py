@@ -2,8 +2,9 @@
 
 import json
 
+from firmware import settings
 from firmware.hal.flash_area import FlashArea, FlashError
-from firmware.ledger import roster_area
+from firmware.ledger import document_area, roster_area
 from firmware.ledger.document_area import Documents, DocumentsMissing, DocumentsTooLarge
 from firmware.ledger.roster_area import RosterArea, RosterMissing
 from hardware.nor_faults import FaultPlan
@@ -50,12 +51,17 @@ def live(request):
     return {}, image
 
 
-def view(image):
-    """What the firmware finds in an image."""
-    flash = NorFlash(SIZE)
+def fill(flash, image):
+    """Put an image onto a new chip."""
     for place in range(0, SIZE, 256):
         if image[place : place + 256] != b"\xff" * 256:
             flash.page_program(place, image[place : place + 256])
+
+
+def view(image):
+    """What the firmware finds in an image."""
+    flash = NorFlash(SIZE)
+    fill(flash, image)
     documents = load(flash)
     answer = {"sections": [[name, documents.get(name).hex()] for name in documents.names()], "roster": None}
     try:
@@ -66,10 +72,23 @@ def view(image):
     return answer, image
 
 
+def read_settings(image):
+    """The settings in an image, by name."""
+    flash = NorFlash(SIZE)
+    fill(flash, image)
+    return settings.parse(load(flash).get(document_area.SETTINGS)), image
+
+
 def handle(request):
     """One request."""
     length = int.from_bytes(request[:4], "big")
     asked = json.loads(request[4 : 4 + length])
-    answer, image = live(asked) if asked["what"] == "live" else view(request[4 + length :])
+    image = request[4 + length :]
+    if asked["what"] == "formats":
+        answer = {"documents": document_area.FORMAT, "roster": roster_area.FORMAT}
+    elif asked["what"] == "settings":
+        answer, image = read_settings(image)
+    else:
+        answer, image = live(asked) if asked["what"] == "live" else view(image)
     told = json.dumps(answer).encode()
     return len(told).to_bytes(4, "big") + told + bytes(image)

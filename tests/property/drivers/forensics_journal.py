@@ -7,7 +7,7 @@ import hashlib
 import json
 
 from firmware.hal.flash_area import FlashArea, FlashError
-from firmware.ledger import slots
+from firmware.ledger import slots, state
 from firmware.ledger.checkpoint import Checkpointer
 from firmware.ledger.journal import Journal, JournalFull
 from firmware.ledger.state import State
@@ -116,8 +116,9 @@ class Life:
         self.journal = None
 
 
-def live(request):
-    """A life; returns what was committed and refused, what fired, and the image as it reads at the end."""
+def live(request, image):
+    """A life, on a chip with that image if one is given; returns what was committed and refused, what fired, and the
+    image as it reads at the end."""
     life = Life(
         request["sectors"],
         request["kid"],
@@ -126,6 +127,7 @@ def live(request):
         request["plan"],
     )
     life.seals = request["seals"]
+    fill(life.flash, image)
     life.grow(request["days"], request["day"])
     for operation in request["operations"]:
         life.do(operation)
@@ -139,6 +141,13 @@ def live(request):
         "wear": life.flash.wear_spread(0, request["sectors"]),
     }
     return answer, image
+
+
+def fill(flash, image):
+    """Put an image onto a new chip."""
+    for place in range(0, len(image), 256):
+        if image[place : place + 256] != b"\xff" * 256:
+            flash.page_program(place, image[place : place + 256])
 
 
 def scan(image):
@@ -164,9 +173,7 @@ def view(request, image):
     life = Life(
         len(image) // SECTOR, request["kid"], bytes.fromhex(request["start"]), request["periods"], None
     )
-    for place in range(0, len(image), 256):
-        if image[place : place + 256] != b"\xff" * 256:
-            life.flash.page_program(place, image[place : place + 256])
+    fill(life.flash, image)
     try:
         life._boot()
     except FlashError as error:
@@ -194,21 +201,22 @@ def view(request, image):
     return answer, after
 
 
-def state_of(state):
+def state_of(known):
     """What follows from the journal, by the firmware's own books."""
-    books = state.entitlements
+    books = known.entitlements
     tries = []
     for index in range(FAMILIES):
         tries += [[index, place, books.tries(index, place)] for place in (0, 1) if books.tries(index, place)]
     return {
-        "crash": state.crash.hex(),
-        "sealed_through": state.marks.sealed_through,
-        "reclaim_through": state.marks.reclaim_through,
+        "crash": known.crash.hex(),
+        "sealed_through": known.marks.sealed_through,
+        "reclaim_through": known.marks.reclaim_through,
         "redeemed_count": books.redeemed_count,
         "redeemed_rupiah": books.redeemed_rupiah,
         "voided_rupiah": books.voided_rupiah,
         "counter_next": books.counter_next,
         "tries": tries,
+        "spent": [books.spent_rupiah(1, index) for index in range(FAMILIES)],
     }
 
 
@@ -216,6 +224,10 @@ def handle(request):
     """One request."""
     length = int.from_bytes(request[:4], "big")
     asked = json.loads(request[4 : 4 + length])
-    answer, image = live(asked) if asked["what"] == "live" else view(asked, request[4 + length :])
+    image = request[4 + length :]
+    if asked["what"] == "formats":
+        answer = {"journal": slots.FORMAT, "checkpoint": state.FORMAT}
+    else:
+        answer, image = live(asked, image) if asked["what"] == "live" else view(asked, image)
     told = json.dumps(answer).encode()
     return len(told).to_bytes(4, "big") + told + bytes(image)
