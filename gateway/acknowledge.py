@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from gateway import signatures
 from gateway.keys import GatewayCipher
 from gateway.store.interface import Reader, RecordState, TerminalRow
-from protocol import acknowledgement, frame
+from protocol import acknowledgement, frame, notice
 
 _OVERHEAD_OCTETS = frame.HEADER_OCTETS + frame.TAG_OCTETS + acknowledgement.SIGNATURE_OCTETS
 _STATES_PER_OCTET = 4
@@ -78,6 +78,15 @@ def build(
 def build_grant(kid: int, signed_grant: bytes, cipher: GatewayCipher, counter: int) -> bytes:
     """A grant on its way down; the authority signed it, the gateway only carries it."""
     return frame.encode_counter(frame.CLASS_DOWN, frame.DOWN_GRANT, kid, counter, signed_grant, cipher)
+
+
+def build_notice(reader: Reader, terminal: TerminalRow, cipher: GatewayCipher, counter: int) -> bytes:
+    """The terminal's own seal at the head that is sealed here: one that was put back to an older image locks on it."""
+    (record,) = reader.records(terminal.kid, terminal.sealed_through, terminal.sealed_through)
+    told = notice.Notice()
+    told.sequence, told.chain, told.seal = record.sequence, record.chain, record.seal
+    body = notice.encode(told)
+    return frame.encode_counter(frame.CLASS_DOWN, frame.DOWN_NOTICE, terminal.kid, counter, body, cipher)
 
 
 def build_epoch(kid: int, certificate: bytes, counter: int) -> bytes:

@@ -22,7 +22,8 @@ from gateway.errors import GatewayError
 from gateway.keys import GatewayCipher, GatewayKey, KeyRing
 from gateway.store.interface import Reader, TerminalRow
 from gateway.writer import RESTORED
-from protocol import certificates, records
+from protocol import certificates, records, status
+from protocol.errors import ProtocolError
 
 _LOG = structlog.get_logger("acknowledger")
 _IDLE_S = 0.5
@@ -41,6 +42,8 @@ class _Told:
     counter: int = 0
     unconfirmed_from: int = 0
     grant_due_s: float = 0.0
+    has_strayed: bool = False
+    notice_due_s: float = 0.0
     heard_epoch: int | None = None
     cipher: GatewayCipher | None = None
 
@@ -90,6 +93,7 @@ class Acknowledger:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="acknowledger", daemon=True)
         self.sent = 0
+        self.notices = 0
         self.last_error = ""
 
     # What other threads call.
@@ -156,6 +160,8 @@ class Acknowledger:
         told = self._told_of(kid)
         if told is None:
             return
+        if contact is not None and contact.has_strayed:
+            told.has_strayed = True
         if settled_from:
             told.cursor = min(told.cursor, settled_from)
         elif contact is None:
@@ -180,7 +186,8 @@ class Acknowledger:
             row = self._reader.terminal(kid)
             if row is None:
                 return None
-            told = self._told[kid] = _Told(max(1, row.sealed_through - _STATES_RECALLED + 1))
+            first = max(1, row.sealed_through - _STATES_RECALLED + 1)
+            told = self._told[kid] = _Told(first, heard_epoch=_echoed_epoch(row))
             if len(self._told) > _TERMINALS_MAX:
                 self._told.popitem(last=False)
         return told
@@ -220,9 +227,16 @@ class Acknowledger:
             ).agreement_key
             told.cipher = keys.down(epoch.key, row.kid, agreement, epoch.number)
             told.epoch = epoch.number
-        if now_s >= told.grant_due_s:
+        is_carrying = now_s >= told.grant_due_s
+        if is_carrying:
             told.grant_due_s = now_s + self._config.grant_interval_s
-            self._carry(row, told, told.cipher, epoch)
+            self._carry_epoch(row, told, epoch)
+        if told.has_strayed:
+            # Before anything that a terminal without its newest records would take ill or put into its chain.
+            told.has_strayed = False
+            self._warn(row, told, told.cipher)
+        if is_carrying:
+            self._carry_grants(row, told.cipher)
         counter = self._counter.take()
         signer = Signer(epoch.number, epoch.key.acknowledgement)
         first = told.cursor
@@ -241,10 +255,23 @@ class Acknowledger:
         if told.cursor <= row.booked_through:
             self._line_up(row.kid, told)
 
-    def _carry(self, row: TerminalRow, told: _Told, cipher: GatewayCipher, epoch: _Epoch) -> None:
-        """Send what the terminal has not adopted yet: the epoch certificate, and grants that fit its roster."""
+    def _warn(self, row: TerminalRow, told: _Told, cipher: GatewayCipher) -> None:
+        """Show a terminal its own last seal, so that it locks if it has forgotten it; not too often."""
+        now_s = self._monotonic()
+        if now_s < told.notice_due_s or not row.sealed_through:
+            return
+        if self._send(row.kid, acknowledge.build_notice(self._reader, row, cipher, self._counter.take())):
+            told.notice_due_s = now_s + self._config.notice_interval_s
+            self.notices += 1
+            _LOG.warning("a terminal has strayed from its own seals", kid=f"{row.kid:08x}")
+
+    def _carry_epoch(self, row: TerminalRow, told: _Told, epoch: _Epoch) -> None:
+        """Send the epoch certificate to a terminal that echoes an older epoch."""
         if told.heard_epoch is not None and told.heard_epoch < epoch.number and not epoch.is_first:
             self._send(row.kid, acknowledge.build_epoch(row.kid, epoch.octets, self._counter.take()))
+
+    def _carry_grants(self, row: TerminalRow, cipher: GatewayCipher) -> None:
+        """Send grants that fit the terminal's roster and that it has not adopted yet."""
         for grant in self._owed_grants(row.kid):
             self._send(row.kid, acknowledge.build_grant(row.kid, grant.octets, cipher, self._counter.take()))
 
@@ -288,3 +315,11 @@ class Acknowledger:
             self.last_error = "the clock stands before the epoch certificate; set it"
             return None
         return self._epoch
+
+
+def _echoed_epoch(row: TerminalRow) -> int | None:
+    """The epoch of the acknowledgement that the terminal's last report echoes; None where there is no report."""
+    try:
+        return status.decode(row.status).echo_epoch if row.status else None
+    except ProtocolError:
+        return None

@@ -30,10 +30,11 @@ class Contact:
     """What the acknowledger learns from a batch about one terminal.
 
     `repeated_from` is the lowest sequence that was sent although it was sealed already (0: none), so the terminal has
-    not heard of it.
+    not heard of it. `has_strayed`: its seals fork, or it has fallen behind its own seals.
     """
 
     repeated_from: int = 0
+    has_strayed: bool = False
     report: status.Status | None = None
 
 
@@ -79,8 +80,7 @@ class BatchJudge:
             # A context may have come with an earlier frame of this batch.
             is_unread = found.batch is not None and found.batch.records is None
             again = ingest.open_frame(item.octets, header, view) if is_unread else found
-            work.judge(item, again, view, self._next_frame, self._verifier)
-            self._next_frame += 1
+            work.judge(item, again, view, found.frame_id, self._verifier)
         self._verifier.forget()
         return work.finish()
 
@@ -105,16 +105,18 @@ class BatchJudge:
                 result.append((header, view, None))
                 continue
             opened = ingest.open_frame(raw, header, view)
+            opened.frame_id = self._next_frame
+            self._next_frame += 1
             result.append((header, view, opened))
             batch = opened.batch
-            if batch is None or batch.records is None or not batch.seal:
+            if batch is None:
                 continue
+            batch.frame_id = opened.frame_id
             head, value = heads.get(header.kid) or (view.sealed_through, view.chain)
-            if batch.first == head + 1:
-                for octets in batch.records:
-                    value = chain.extend(value, octets)
-                heads[header.kid] = (batch.last, value)
-                self._verifier.expect(view, chain.seal_message(header.kid, batch.last, value), batch.seal)
+            sealed = ingest.foresee(batch, value) if batch.first == head + 1 else None
+            if sealed is not None:
+                heads[header.kid] = (batch.last, sealed)
+                self._verifier.expect(view, chain.seal_message(header.kid, batch.last, sealed), batch.seal)
         return result
 
 
@@ -189,11 +191,17 @@ class _Work:
         """Something that the terminal itself has sent: it is told where it stands."""
         self._touched[view.kid] = view
         contact = self._contact(view.kid)
+        if view.frozen_from or judgement.verdict.outcome is Outcome.BEHIND:
+            contact.has_strayed = True
         if judgement.status is not None:
             contact.report = judgement.status
             self._result.changes.statuses.append((view.kid, status.encode(judgement.status)))
             echo = (judgement.status.echo_epoch, judgement.status.echo_counter)
-            if self._owner.echo_limit[0] and echo >= self._owner.echo_limit:
+            epoch = self._owner.echo_limit[0]
+            # A mark above ours under our own epoch is told us by nobody else: counters alone would not show a backup
+            # made inside a block of them.
+            is_ahead = echo[0] == epoch and judgement.status.sealed_through > view.sealed_through
+            if epoch and (echo >= self._owner.echo_limit or is_ahead):
                 self._result.restored_by = view.kid
         elif judgement.verdict.outcome is Outcome.DUPLICATE and opened.batch is not None:
             first = opened.batch.first
@@ -260,8 +268,7 @@ class _Work:
         self._quarantine.keep(self._result.changes, kid, outcome, fault, self._now_ms, name, item.octets)
 
     def _count(self, outcome: Outcome, fault: Fault | None) -> None:
-        self._result.outcomes[outcome.value] = self._result.outcomes.get(outcome.value, 0) + 1
-        self._add(f"frames_{outcome.value}", 1)
+        self._result.outcomes[outcome] = self._result.outcomes.get(outcome, 0) + 1
         if fault is not None:
             self._add(f"fault_{fault.error}_{fault.field}", 1)
 
@@ -272,6 +279,8 @@ class _Work:
     def finish(self) -> Result:
         """Rows that are known only at the end: frames, heads, card uses seen before."""
         changes = self._result.changes
+        for outcome, count in self._result.outcomes.items():
+            self._add(f"frames_{outcome}", count)
         changes.frames = list(self._frames.values())
         for view in self._touched.values():
             gaps = json.dumps(view.gaps()) if view.waiting else "[]"

@@ -74,8 +74,9 @@ class Ingest:
     queue_frames_max: int = _key(
         4000, "Frames waiting for the writer at most; beyond it the socket is left unread.", least=1
     )
-    batch_frames_max: int = _key(500, "Frames in one commit at most.", least=1)
-    batch_age_ms_max: int = _key(20, "A batch closes at this age; an empty queue closes it at once.", least=0)
+    batch_frames_max: int = _key(
+        500, "Frames in one commit at most; a batch closes when nothing more is there.", least=1
+    )
     verify_threads: int = _key(2, "Threads that verify seals.", least=1)
     waiting_frames_max: int = _key(
         256, "Frames of one terminal that wait for a seal or a gap at most.", least=1
@@ -98,6 +99,9 @@ class Acknowledge:
     per_second_max: int = _key(500, "Acknowledgements per second at most, all terminals.", least=1)
     octets_max: int = _key(140, "Size of an acknowledgement frame; 140 fits one SMS.", least=140)
     grant_interval_s: int = _key(60, "Time until a grant that is not adopted yet is sent again.", least=1)
+    notice_interval_s: int = _key(
+        60, "Time until a terminal that strayed from its own seals is told again.", least=1
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from gateway import documents
 from gateway.documents import Document, Kind
@@ -59,24 +60,21 @@ class HeldContext:
         self.adopted = adopted
         self.digest = adopted.digest
         self._library = library
-        self._grants: dict[int, Grant] | None = None
 
-    @property
+    @cached_property
     def roster(self) -> RosterIndex:
         """The roster; `MissingDocumentError` where it is not published here."""
         return self._library.roster(self.adopted.roster)
 
-    @property
+    @cached_property
     def policy(self) -> Policy:
         """The policy."""
         return self._library.policy(self.adopted.policy)
 
-    @property
+    @cached_property
     def grants(self) -> dict[int, Grant]:
         """The grants in force by programme."""
-        if self._grants is None:
-            self._grants = {number: self._library.grant(digest) for number, digest in self.adopted.grants}
-        return self._grants
+        return {number: self._library.grant(digest) for number, digest in self.adopted.grants}
 
     def grant(self, programme: int) -> Grant | None:
         """The grant in force for a programme."""

@@ -189,6 +189,7 @@ class Daemon:
             },
             "acknowledgements": {
                 "sent": self.acknowledger.sent,
+                "rollback_notices": self.acknowledger.notices,
                 "error": self.acknowledger.last_error,
                 "stopped_because_restored": bool(self._reader.value(RESTORED)),
             },

@@ -8,7 +8,7 @@ from typing import Any
 from gateway import ingest
 from gateway.keys import GatewayCipher
 from gateway.terminals import TerminalView
-from protocol import acknowledgement, certificates, codec, frame, records, status
+from protocol import acknowledgement, certificates, codec, frame, notice, records, status
 from protocol.errors import ProtocolError
 
 _CLASSES = {
@@ -23,6 +23,7 @@ _KINDS = {
     (frame.CLASS_UP, frame.UP_STATUS): "status",
     (frame.CLASS_DOWN, frame.DOWN_ACKNOWLEDGEMENT): "acknowledgement",
     (frame.CLASS_DOWN, frame.DOWN_GRANT): "grant",
+    (frame.CLASS_DOWN, frame.DOWN_NOTICE): "rollback notice",
     (frame.CLASS_CLEAR, frame.CLEAR_EPOCH_CERTIFICATE): "epoch certificate",
 }
 _COUNT_OCTETS = 9
@@ -161,6 +162,9 @@ def _down(raw: bytes, told: Description, down: GatewayCipher | None) -> None:
         told.note = "no keys of this terminal here: only the header can be read"
         return
     header, body = frame.open_counter(raw, down)
+    if header.codec == frame.DOWN_NOTICE:
+        told.body = _values(notice.decode(body))
+        return
     signed, signature = certificates.split_signature(body, "downlink")
     if header.codec == frame.DOWN_ACKNOWLEDGEMENT:
         told.body = _values(acknowledgement.decode(signed)) | {"signature": signature.hex()}

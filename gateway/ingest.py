@@ -7,7 +7,7 @@ differently each time, and any number of times.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from gateway.terminals import TerminalView
@@ -31,6 +31,7 @@ class Opened:
     batch: WaitingFrame | None = None
     report: status.Status | None = None
     fault: Fault | None = None
+    frame_id: int = 0
 
 
 def open_frame(raw: bytes, header: Header, view: TerminalView) -> Opened:
@@ -70,6 +71,24 @@ def _open_report(raw: bytes, header: Header, view: TerminalView) -> status.Statu
     return status.decode(body)
 
 
+def follow(sequence: int, value: bytes, path: Iterable[tuple[bytes, int]]) -> list[ChainRecord]:
+    """The chain over (record, frame id) behind the record `sequence` with its chain value."""
+    run = []
+    for octets, frame_id in path:
+        sequence += 1
+        value = chain.extend(value, octets)
+        run.append(ChainRecord(sequence, octets, value, frame_id))
+    return run
+
+
+def foresee(batch: WaitingFrame, value: bytes) -> bytes | None:
+    """What the seal of a frame must sign if `value` is the chain before it; None where that cannot be said."""
+    if not batch.records or not batch.seal:
+        return None
+    batch.foreseen = follow(batch.first - 1, value, [(octets, batch.frame_id) for octets in batch.records])
+    return batch.foreseen[-1].chain
+
+
 def judge(opened: Opened, frame_id: int, view: TerminalView, look: Look, verify: Verify) -> Judgement:
     """The verdict on an opened frame; `view` moves on to what is known after it."""
     judgement = Judgement(Verdict(frame_id, Outcome.INVALID, opened.fault))
@@ -100,12 +119,15 @@ def _covered(batch: WaitingFrame, view: TerminalView) -> bool:
 
 
 def _judge_report(opened: Opened, view: TerminalView, judgement: Judgement) -> None:
+    assert opened.report is not None
     counter = opened.header.counter
+    # Old flash takes old counters again, so that this must be looked at in a report that is no news by its counter.
+    is_behind = opened.report.head < view.sealed_through
     if counter <= view.status_counter:
-        judgement.verdict.outcome = Outcome.DUPLICATE
+        judgement.verdict.outcome = Outcome.BEHIND if is_behind else Outcome.DUPLICATE
         return
     view.status_counter = counter
-    judgement.verdict.outcome = Outcome.STATUS
+    judgement.verdict.outcome = Outcome.BEHIND if is_behind else Outcome.STATUS
     judgement.status = opened.report
     judgement.status_counter = counter
 
@@ -135,7 +157,7 @@ class _Ruling:
             fresh = batch.records[head + 1 - batch.first :]
         if not batch.seal or view.frozen_from or batch.first > head + 1:
             return Outcome.CANDIDATE, None
-        run = self._follow([(octets, batch.frame_id) for octets in fresh])
+        run = self._foreseen(batch) or self._follow([(octets, batch.frame_id) for octets in fresh])
         if not self._is_sealed(run[-1].sequence, run[-1].chain, batch.seal):
             return Outcome.INVALID, _bad_seal(batch)
         self._take(SealedRun(run, batch.seal))
@@ -144,6 +166,7 @@ class _Ruling:
     def keep(self, batch: WaitingFrame) -> None:
         """Let a frame wait, within the quota."""
         view = self._view
+        batch.foreseen = None
         if view.waiting.holds(batch):
             self._judgement.verdict.outcome = Outcome.DUPLICATE
             return
@@ -224,16 +247,16 @@ class _Ruling:
         self._judgement.conflict_at = min(self._judgement.conflict_at or sequence, sequence)
         return Outcome.CONFLICT, Fault("Conflict", "records", frame.HEADER_OCTETS, "a second sealed version")
 
-    def _follow(self, path: list[tuple[bytes, int]] | tuple[tuple[bytes, int], ...]) -> list[ChainRecord]:
+    def _foreseen(self, batch: WaitingFrame) -> list[ChainRecord] | None:
+        """The chain that was computed ahead, if it starts at the head."""
+        run = batch.foreseen
+        if run is None or batch.first != self._view.sealed_through + 1:
+            return None
+        return run if chain.extend(self._view.chain, run[0].octets) == run[0].chain else None
+
+    def _follow(self, path: Iterable[tuple[bytes, int]]) -> list[ChainRecord]:
         """The chain over (record, frame id) from the head on."""
-        value = self._view.chain
-        sequence = self._view.sealed_through
-        run = []
-        for octets, frame_id in path:
-            sequence += 1
-            value = chain.extend(value, octets)
-            run.append(ChainRecord(sequence, octets, value, frame_id))
-        return run
+        return follow(self._view.sealed_through, self._view.chain, path)
 
     def _is_sealed(self, sequence: int, value: bytes, seal: bytes) -> bool:
         return self._verify(self._view, chain.seal_message(self._view.kid, sequence, value), seal)

@@ -53,6 +53,10 @@ def status(told: dict[str, Any]) -> None:
         out.print(
             "acknowledging is STOPPED: this database is older than what terminals heard; publish a new epoch"
         )
+    if acknowledgements.get("rollback_notices"):
+        out.print(
+            f"rollback notices sent: {acknowledgements['rollback_notices']}; see the evidence of outcome behind"
+        )
     totals = told["totals"]
     money = [
         f"{name} Rp {rupiah(totals[name + '_rupiah'])}"

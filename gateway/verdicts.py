@@ -32,6 +32,8 @@ class Outcome(enum.StrEnum):
     """Its certificate was withdrawn."""
     STATUS = "status"
     """A terminal's status report."""
+    BEHIND = "behind"
+    """A status report whose head is below what that terminal has sealed: its flash was put back to an older image."""
     EVICTED = "evicted"
     """A candidate dropped for room; the terminal still has it."""
 
@@ -43,6 +45,7 @@ EVIDENCE = frozenset(
         Outcome.REVOKED_TERMINAL,
         Outcome.SUPERSEDED,
         Outcome.CONFLICT,
+        Outcome.BEHIND,
     }
 )
 """Outcomes whose frames are kept as evidence instead of as records."""

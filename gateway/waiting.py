@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from gateway.verdicts import ChainRecord
 from protocol import records
 
 GAPS_COUNT_MAX = 256
@@ -20,7 +21,8 @@ Gap = tuple[int, int, bool]
 class WaitingFrame:
     """One frame: `records` are its canonical records, None while no held context explains it.
 
-    `seal` is b"" for an unsealed frame, `seal_at` its octet offset; `raw` is kept only while `records` is None.
+    `seal` is b"" for an unsealed frame, `seal_at` its octet offset; `raw` is kept only while `records` is None;
+    `foreseen` is the chain over the records if nothing comes between.
     """
 
     frame_id: int
@@ -30,6 +32,7 @@ class WaitingFrame:
     seal: bytes
     seal_at: int
     raw: bytes = b""
+    foreseen: list[ChainRecord] | None = None
 
     @property
     def last(self) -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import queue
 import threading
 import time
 from collections import OrderedDict
@@ -20,6 +18,7 @@ from gateway.config import Ingest
 from gateway.contexts import Library
 from gateway.documents import Kind
 from gateway.errors import StoreContradictionError, StoreError
+from gateway.inbox import Inbox
 from gateway.keys import KeyRing
 from gateway.quarantine import Quarantine
 from gateway.store.interface import Changes, Store
@@ -64,7 +63,7 @@ class Writer:
         self._on_batch = on_batch
         self._clock_ms = clock_ms
         self._monotonic = monotonic
-        self._queue: queue.Queue[Received | Submission] = queue.Queue(config.queue_frames_max)
+        self._inbox: Inbox[Received | Submission] = Inbox(config.queue_frames_max)
         self._library = Library(store.document, config.contexts_cached_max)
         self._views: OrderedDict[int, TerminalView] = OrderedDict()
         self._verifier = SealVerifier(config.verify_threads)
@@ -88,8 +87,9 @@ class Writer:
     def stop(self, timeout_s: float = 30.0) -> None:
         """Finish the batch at hand and end; what is still queued was not acknowledged and comes again."""
         self._stopping.set()
-        with contextlib.suppress(queue.Full):  # only to wake it; a full queue does that as well
-            self._queue.put_nowait(Submission(Changes()))
+        for item in self._inbox.close():
+            if isinstance(item, Submission):
+                item.done.cancel()
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
         self._verifier.close()
@@ -102,27 +102,17 @@ class Writer:
     @property
     def queued(self) -> int:
         """Frames that wait."""
-        return self._queue.qsize()
+        return len(self._inbox)
 
-    def deliver(self, received: Received) -> None:
-        """Take a frame; blocks while the queue is full."""
-        while not self._stopping.is_set():
-            try:
-                self._queue.put(received, timeout=_IDLE_S)
-            except queue.Full:
-                continue
-            return
+    def deliver(self, *received: Received) -> None:
+        """Take frames; blocks while there is no room."""
+        self._inbox.put(received)
 
     def submit(self, changes: Changes, forget: Sequence[int] | None = ()) -> Future[None]:
         """Have changes written in a transaction of their own; the future ends when they are durable."""
         submission = Submission(changes, None if forget is None else list(forget))
-        while not self._stopping.is_set():
-            try:
-                self._queue.put(submission, timeout=_IDLE_S)
-            except queue.Full:
-                continue
-            return submission.done
-        submission.done.cancel()
+        if not self._inbox.put([submission]):
+            submission.done.cancel()
         return submission.done
 
     # The thread.
@@ -130,40 +120,15 @@ class Writer:
     def _run(self) -> None:
         while not self._stopping.is_set():
             self.progress_s = self._monotonic()
-            frames, submissions = self._collect()
+            # A batch is what is there, up to its bound: under light load that is one frame, and it does not wait.
+            items = self._inbox.take(self._config.batch_frames_max, _IDLE_S)
+            frames = [item for item in items if isinstance(item, Received)]
             if frames:
                 self._until_stored(lambda frames=frames: self._work_off(frames))  # type: ignore[misc]
-            for submission in submissions:
-                self._until_stored(lambda submission=submission: self._write(submission))  # type: ignore[misc]
-                submission.done.cancel()  # without effect but where the writer was stopped before it was stored
-        self._cancel_queued()
-
-    def _cancel_queued(self) -> None:
-        while not self._queue.empty():
-            item = self._queue.get_nowait()
-            if isinstance(item, Submission):
-                item.done.cancel()
-
-    def _collect(self) -> tuple[list[Received], list[Submission]]:
-        """A batch: closed by size, by age, or because nothing more is there."""
-        frames: list[Received] = []
-        submissions: list[Submission] = []
-        try:
-            item = self._queue.get(timeout=_IDLE_S)
-        except queue.Empty:
-            return frames, submissions
-        closes_s = self._monotonic() + self._config.batch_age_ms_max / 1000
-        while True:
-            if isinstance(item, Received):
-                frames.append(item)
-            else:
-                submissions.append(item)
-            if len(frames) >= self._config.batch_frames_max or self._monotonic() >= closes_s:
-                return frames, submissions
-            try:
-                item = self._queue.get_nowait()
-            except queue.Empty:
-                return frames, submissions
+            for item in items:
+                if isinstance(item, Submission):
+                    self._until_stored(lambda item=item: self._write(item))  # type: ignore[misc]
+                    item.done.cancel()  # without effect but where the writer was stopped before it was stored
 
     def _until_stored(self, work: Callable[[], None]) -> None:
         """Disk full is a state, not an end: keep trying, acknowledge nothing, say so."""
@@ -207,7 +172,7 @@ class Writer:
             frames=len(frames),
             records=len(result.changes.records),
             ms=round(1000 * (self._monotonic() - started_s), 1),
-            queued=self._queue.qsize(),
+            queued=len(self._inbox),
             **result.outcomes,
         )
 

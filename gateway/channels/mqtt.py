@@ -40,14 +40,14 @@ _QOS = 1
 
 
 class MqttChannel:
-    """`deliver` takes each frame; it may block, which leaves the socket unread (that is the back-pressure)."""
+    """`deliver` takes frames by the handful; it may block, which leaves the socket unread (that is the back-pressure)."""
 
     name = "mqtt"
 
     def __init__(
         self,
         config: Mqtt,
-        deliver: Callable[[Received], None],
+        deliver: Callable[..., None],
         jitter: Callable[[], float] = random.random,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -63,6 +63,7 @@ class MqttChannel:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
         self._socket: BufferedSocket | None = None
+        self._taken: list[Received] = []
         self._connected = False
         self._round_trip_mid = -1
         self._asked_s = 0.0
@@ -211,11 +212,15 @@ class MqttChannel:
             sock.flush()
 
     def _read(self, sock: BufferedSocket) -> None:
+        """Take what has come, and hand it on in one go."""
+        self._taken.clear()
         self._check(self._client.loop_read())
         for _ in range(_PACKETS_PER_TURN):
             if not sock.pending():
-                return
+                break
             self._check(self._client.loop_read())
+        if self._taken:
+            self._deliver(*self._taken)
 
     def _hand_over(self) -> None:
         """Give paho what other threads left: acknowledgements of this generation, and downlinks."""
@@ -309,7 +314,7 @@ class MqttChannel:
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
         # The retain flag does not matter: what a frame is worth, its tag and seal say.
         receipt = (self.generation, message.mid)
-        self._deliver(Received(bytes(message.payload), message.topic, self, receipt))
+        self._taken.append(Received(bytes(message.payload), message.topic, self, receipt))
 
 
 def _properties(packet_type: int) -> Properties:

@@ -28,12 +28,12 @@ class Ears:
         self.heard = []
         self.changed = threading.Condition()
 
-    def deliver(self, received):
+    def deliver(self, *received):
         """As the writer would."""
         if self._gives_receipts:
-            received.channel.acknowledge([received.receipt])
+            received[0].channel.acknowledge([each.receipt for each in received])
         with self.changed:
-            self.heard.append(received)
+            self.heard += received
             self.changed.notify_all()
 
     def wait_for(self, count, timeout_s=30):
@@ -188,11 +188,11 @@ def test_a_consumer_that_fails_costs_a_connection_not_the_channel(mosquitto, cha
     ears = Ears()
     failures = [1]
 
-    def deliver(received):
+    def deliver(*received):
         if failures:
             failures.pop()
             raise ZeroDivisionError("a bug")
-        ears.deliver(received)
+        ears.deliver(*received)
 
     channel = channels(deliver, broker)
     publish_all(broker.host, broker.port, [(TOPIC, b"frame")])

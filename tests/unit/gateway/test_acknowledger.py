@@ -12,7 +12,7 @@ from gateway.down_counter import BLOCK, DownCounter
 from gateway.store.interface import Changes, RecordState
 from gateway.store.memory import MemoryStore
 from gateway.writer import DOWN_RESERVED, RESTORED, Writer
-from protocol import acknowledgement, certificates, frame, grant, status
+from protocol import acknowledgement, certificates, frame, grant, notice, status
 from tests.support.frames import START_S
 from tests.support.gateway_rig import NOW_MS, NotingChannel, Rig, received, small
 
@@ -59,6 +59,14 @@ class Scene:
             self.caught.append((kid, octets))
             self.changed.notify_all()
         return True
+
+    def certify_and_tell(self, epoch):
+        """Publish an epoch as the command line does; its certificate."""
+        signed = self.rig.authority.epoch(self.rig.key.request, epoch)
+        document, _ = documents.read_epoch(self.rig.verifying, signed)
+        self.writer.submit(Changes(documents=[document], values={RESTORED: 0})).result(20)
+        self.acknowledger.published([])
+        return signed
 
     def wait_for(self, is_reached, timeout_s=20):
         """Wait until the downlinks caught make something true."""
@@ -260,6 +268,85 @@ def test_a_restored_gateway_stops_acknowledging_until_a_new_epoch(scene, termina
     assert len(scene.caught) == count
     scene.writer.submit(Changes(values={RESTORED: 0})).result(20)
     scene.wait_for(lambda: len(scene.caught) > count)
+
+
+def notices(scene, terminal):
+    """The rollback notices caught for a terminal, each one SMS."""
+    kind = frame.CLASS_DOWN << 6 | frame.DOWN_NOTICE
+    caught = [octets for kid, octets in list(scene.caught) if kid == terminal.kid and octets[0] == kind]
+    assert all(len(octets) <= 140 for octets in caught)
+    return [notice.decode(frame.open_counter(octets, terminal.down(EPOCH))[1]) for octets in caught]
+
+
+def test_a_terminal_behind_its_own_seals_is_shown_the_last_one_before_all_else(scene, terminal):
+    """NOT-05: also where its old flash takes a counter a second time; not again within the interval."""
+    scene.deliver(terminal.frame(1, 3), terminal.report(), terminal.frame(4, 9))
+    scene.wait_for(lambda: latest(scene, terminal, "sealed_through") == 9)
+    count = len(scene.caught)
+    terminal.counter = 0
+    back = terminal.fork(5)
+    scene.deliver(back.report(sealed_through=5, epoch=EPOCH, counter=1))
+    scene.wait_for(lambda: len(scene.caught) == count + 2)
+    kinds = [octets[0] & 0x3F for _, octets in scene.caught[count:]]
+    assert kinds == [frame.DOWN_NOTICE, frame.DOWN_ACKNOWLEDGEMENT]
+    (told,) = notices(scene, terminal)
+    assert (told.sequence, told.chain, told.seal) == (9, terminal.chains[9], terminal.seals[9])
+    scene.deliver(back.report(sealed_through=5, epoch=EPOCH, counter=1))
+    scene.wait_for(lambda: len(scene.caught) > count + 2)
+    assert len(notices(scene, terminal)) == scene.acknowledger.notices == 1
+    assert scene.store.counters()["frames_behind"] == 2
+    assert [row.outcome for row in scene.store.evidence(42, 9)] == ["behind", "behind"]
+    assert not scene.store.value(RESTORED)
+
+
+def test_a_terminal_whose_seals_fork_is_shown_the_seal_that_stands(scene, terminal):
+    """NOT-05."""
+    scene.deliver(terminal.frame(1, 3), terminal.frame(4, 8))
+    twin = terminal.fork(5)
+    for _ in range(5):
+        twin.redeem()
+    scene.deliver(twin.frame(6, 10))
+    scene.wait_for(lambda: notices(scene, terminal))
+    told = notices(scene, terminal)[0]
+    assert (told.sequence, told.chain, told.seal) == (8, terminal.chains[8], terminal.seals[8])
+    assert scene.store.terminal(42).frozen_from == 6
+
+
+def test_a_terminal_that_is_where_it_should_be_is_shown_no_seal(scene, terminal):
+    """NOT-05."""
+    scene.deliver(terminal.frame(1, 3), terminal.report(), terminal.frame(4, 9), terminal.report())
+    scene.wait_for(lambda: latest(scene, terminal, "sealed_through") == 9)
+    scene.deliver(terminal.report())
+    assert notices(scene, terminal) == []
+
+
+def test_a_mark_above_our_own_tells_of_a_backup_made_inside_a_block_of_counters(scene, terminal):
+    scene.deliver(terminal.frame(1, 3))
+    scene.wait_for(lambda: scene.caught)
+    counter = acknowledgements(scene, terminal)[-1].counter
+    scene.deliver(terminal.report(sealed_through=3, epoch=EPOCH, counter=counter))
+    assert not scene.store.value(RESTORED)
+    scene.deliver(terminal.report(sealed_through=4, epoch=EPOCH, counter=counter))
+    assert scene.store.value(RESTORED) == 1
+
+
+def test_marks_of_an_older_epoch_tell_nothing_about_this_database(scene, terminal):
+    scene.certify_and_tell(2)
+    scene.deliver(terminal.frame(1, 3), terminal.report(sealed_through=40, epoch=1, counter=999))
+    assert not scene.store.value(RESTORED)
+
+
+def test_whoever_reported_an_older_epoch_gets_the_certificate_with_its_next_frame(scene, terminal):
+    """Also from a new process, which knows the report from the database alone."""
+    scene.deliver(terminal.frame(1, 3))
+    scene.wait_for(lambda: scene.caught)
+    scene.deliver(terminal.report(epoch=EPOCH, counter=1))
+    scene.acknowledger._told.clear()
+    certificate = scene.certify_and_tell(2)
+    count = len(scene.caught)
+    scene.deliver(terminal.frame(4, 9))
+    scene.wait_for(lambda: len(scene.caught) >= count + 2)
+    assert frame.open_clear(scene.caught[count][1])[1] == certificate
 
 
 def test_a_clock_before_the_certificate_signs_nothing(scene, terminal):
