@@ -227,6 +227,7 @@ class Acknowledger:
             ).agreement_key
             told.cipher = keys.down(epoch.key, row.kid, agreement, epoch.number)
             told.epoch = epoch.number
+            told.grant_due_s = now_s  # a new epoch is carried at once
         is_carrying = now_s >= told.grant_due_s
         if is_carrying:
             told.grant_due_s = now_s + self._config.grant_interval_s

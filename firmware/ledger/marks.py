@@ -22,7 +22,9 @@ class Marks:
 
     def apply(self, acknowledged: acknowledgement.Acknowledgement, head: int) -> None:
         """Take in an acknowledgement whose signature, order and chain digest were checked; `head`: the last record."""
-        self.begin_epoch(acknowledged.epoch)
+        if acknowledged.epoch > self.epoch:
+            # A gateway that was restored says what it has: all behind it is sent again, even what settlement has.
+            self.sealed_through = acknowledged.sealed_through
         self.epoch = acknowledged.epoch
         self.counter = acknowledged.counter
         self.time_s = max(self.time_s, acknowledged.time_s)

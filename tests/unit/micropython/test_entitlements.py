@@ -279,6 +279,18 @@ def test_a_new_epoch_asks_for_what_settlement_does_not_have():
     assert (marks.sealed_through, marks.epoch, marks.counter) == (6, 2, 0)
 
 
+def test_a_restored_gateway_gets_even_what_settlement_has_and_nothing_more_is_kept_for_it():
+    marks = Marks()
+    applied(marks, acknowledged(9, 7, epoch=1, counter=5))
+    marks.begin_epoch(2)
+    applied(marks, acknowledged(4, 3, epoch=2, counter=1))
+    assert (marks.sealed_through, marks.reclaim_through) == (4, 7)
+    applied(marks, acknowledged(3, 3, epoch=2, counter=2))
+    assert (marks.sealed_through, marks.reclaim_through) == (4, 7)
+    applied(marks, acknowledged(9, 8, epoch=2, counter=3))
+    assert (marks.sealed_through, marks.reclaim_through) == (9, 8)
+
+
 def test_what_was_settled_stays_settled_and_pending_says_nothing():
     marks = Marks()
     states = (
