@@ -14,12 +14,30 @@ from firmware.ledger.document_area import Documents, DocumentsMissing
 from firmware.ledger.roster_area import RosterArea, RosterMissing
 from protocol import certificates, chain, grant, link_keys, policy, roster
 from protocol.errors import AuthenticationFailed, OutOfRange
+from protocol.octets import fixed
 
 KEY_DRAW_OCTETS = 40
+ROSTER_KEY_OCTETS = 32
+OPERATOR_OCTETS = 16
+
+# What the authority gives beside the grants (and the roster, which has areas of its own).
+REQUIRED = (
+    document_area.TERMINAL_CERTIFICATE,
+    document_area.EPOCH_CERTIFICATE,
+    document_area.AUTHORITY_KEY,
+    document_area.ROSTER_KEY,
+    document_area.POLICY,
+    document_area.CA_KEYS,
+)
+OPTIONAL = (document_area.OPERATORS, document_area.SETTINGS, document_area.BROKER_CA)
 
 
 class AlreadyProvisioned(Exception):
     """This terminal is in use: new keys would let its journal be overwritten, and with it records that were not sent."""
+
+
+class DocumentsIncomplete(Exception):
+    """What was given is not what a terminal needs; the message names the section."""
 
 
 def open_documents(flash: dict) -> Documents:
@@ -55,11 +73,13 @@ def make_keys(documents: Documents, kid: int, entropy, discards_records: bool = 
 def install(flash: dict, documents: Documents, given: dict, roster_signed: bytes, signer) -> None:
     """Verify and store what the authority issued: `given` maps document sections to octets.
 
-    Raises a `ProtocolError` naming what does not verify; nothing is stored then. `signer` is over the keys of
-    `make_keys` and derives the UN key that the chain commits to.
+    Raises `DocumentsIncomplete`, a `ProtocolError`, an `AuthenticationError` of the card CAs or a `SettingsError`, each
+    naming what is wrong; nothing is stored then. `signer` is over the keys of `make_keys` and derives the UN key that the
+    chain commits to.
     """
+    _require_sections(given)
     authority = given[document_area.AUTHORITY_KEY]
-    p256.decode_public_key(authority)
+    _require_point(authority, "authority key", 0)
     kid = int.from_bytes(documents.get(document_area.KID), "big")
     terminal = _terminal_certificate(given[document_area.TERMINAL_CERTIFICATE], authority, kid, signer)
     epoch = _epoch_certificate(given[document_area.EPOCH_CERTIFICATE], authority)
@@ -67,17 +87,41 @@ def install(flash: dict, documents: Documents, given: dict, roster_signed: bytes
     octets, signature = certificates.split_signature(roster_signed, "roster")
     roster_digest = roster.digest(octets)
     _require(authority, roster.signed_message(roster_digest), signature, "roster signature")
+    roster.decode(octets)
     for section in sorted(given):
         if section >= document_area.GRANT_FIRST:
-            _grant(given[section], authority, kid, roster_digest, policy_digest)
+            programme = _grant(given[section], authority, kid, roster_digest, policy_digest)
+            if section != document_area.GRANT_FIRST + programme:
+                raise OutOfRange("programme", 4, "another than its section's")
     ca_key_list.decode(given[document_area.CA_KEYS])
     settings.parse(given.get(document_area.SETTINGS, b""))
-    changes = {section: given[section] for section in given}
+    changes = dict(given)
     changes[document_area.ROSTER_SIGNATURE] = roster_digest + signature
     changes[document_area.FIRST_EPOCH_CERTIFICATE] = given[document_area.EPOCH_CERTIFICATE]
     changes[document_area.CHAIN_START] = _chain_start(kid, terminal, epoch, signer)
     roster_area.write(_free_area(flash, documents), octets)
     documents.save(changes)
+
+
+def _require_sections(given: dict) -> None:
+    """All that a terminal needs, nothing that it makes itself, and the right lengths where nothing else checks them."""
+    for section in REQUIRED:
+        if not given.get(section):
+            raise DocumentsIncomplete("section %d is missing" % section)
+    for section in sorted(given):
+        if section < document_area.GRANT_FIRST and section not in REQUIRED and section not in OPTIONAL:
+            raise DocumentsIncomplete("section %d is not for the authority to give" % section)
+    fixed("roster key", given[document_area.ROSTER_KEY], ROSTER_KEY_OCTETS)
+    if len(given.get(document_area.OPERATORS, b"")) % OPERATOR_OCTETS:
+        raise OutOfRange("operators", 0, "not %d octets each" % OPERATOR_OCTETS)
+
+
+def _require_point(key: bytes, field: str, offset: int) -> None:
+    """A public key on the curve."""
+    try:
+        p256.decode_public_key(key)
+    except p256.InvalidPublicKey:
+        raise OutOfRange(field, offset, "not a point of the curve")
 
 
 def _free_area(flash: dict, documents: Documents):
@@ -115,7 +159,10 @@ def _epoch_certificate(signed: bytes, authority: bytes) -> certificates.EpochCer
     """The gateway's keys."""
     body, signature = certificates.split_signature(signed, "epoch certificate")
     _require(authority, certificates.epoch_message(body), signature, "epoch certificate signature")
-    return certificates.decode_epoch(body)
+    certificate = certificates.decode_epoch(body)
+    _require_point(certificate.agreement_key, "agreement key", 11)
+    _require_point(certificate.acknowledgement_key, "acknowledgement key", 75)
+    return certificate
 
 
 def _policy(signed: bytes, authority: bytes) -> bytes:
@@ -125,12 +172,12 @@ def _policy(signed: bytes, authority: bytes) -> bytes:
     return policy.decode(body).digest
 
 
-def _grant(signed: bytes, authority: bytes, kid: int, roster_digest: bytes, policy_digest: bytes) -> None:
-    """A grant for this kid under this roster and policy."""
+def _grant(signed: bytes, authority: bytes, kid: int, roster_digest: bytes, policy_digest: bytes) -> int:
+    """A grant for this kid under this roster and policy; returns its programme."""
     body, signature = certificates.split_signature(signed, "grant")
     message = grant.signed_message(kid, roster_digest, policy_digest, body)
     _require(authority, message, signature, "grant signature")
-    grant.decode(body, kid, roster_digest, policy_digest)
+    return int(grant.decode(body, kid, roster_digest, policy_digest).programme)
 
 
 def _chain_start(kid: int, terminal, epoch, signer) -> bytes:

@@ -55,6 +55,11 @@ def _load(name):
     return _made[name]
 
 
+def documents_of_the_world():
+    """What `tests/support/tap_world.py` says beside the cards."""
+    return _load("documents")
+
+
 def family(name):
     """`index`, `pin`, `granted` and `card_keys` of a family."""
     return _load("documents")["families"][name]
