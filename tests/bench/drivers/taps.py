@@ -14,6 +14,7 @@ derived on the way. Modes:
     cold       the same, the cache emptied before each tap
     tap        warm, then Authorizer.redeem
     crypto     warm, then only the cryptography that redeem does, with the same inputs
+    flash      prints what each tap did to the flash
     time       prints microseconds of identify and redeem for each tap
     heap       prints the heap as App.run leaves it, and what each tap allocates
 
