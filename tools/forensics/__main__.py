@@ -21,7 +21,10 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     "--export", "folder", type=click.Path(file_okay=False, path_type=Path), help="Save all records there."
 )
 @click.option("--certificate", "certificate_file", type=FILE, help="The terminal's certificate.")
-def main(dump_file: Path, is_json: bool, folder: Path | None, certificate_file: Path | None) -> None:
+@click.option("--chain-start", default="", metavar="HEX", help="The chain's value before the first record.")
+def main(
+    dump_file: Path, is_json: bool, folder: Path | None, certificate_file: Path | None, chain_start: str
+) -> None:
     """Read a raw flash dump (whole chip or journal partition): what is whole, torn or missing, and is it proved.
 
     Exit code: 0 every record proved; 1 something missing, damaged or unproved; 2 wrong usage or no dump;
@@ -29,8 +32,8 @@ def main(dump_file: Path, is_json: bool, folder: Path | None, certificate_file: 
     """
     try:
         certificate = proof.read_certificate(certificate_file.read_bytes()) if certificate_file else None
-        reading = report.read(dump.load(dump_file), certificate)
-    except (dump.DumpError, proof.KeyFileError, OSError) as error:
+        reading = report.read(dump.load(dump_file), certificate, bytes.fromhex(chain_start))
+    except (dump.DumpError, proof.KeyFileError, OSError, ValueError) as error:
         raise click.UsageError(str(error)) from error
     told = report.of(reading)
     if is_json:

@@ -43,8 +43,8 @@ class Reading:
         return self.documents[0] if self.documents else None
 
 
-def read(dump: Dump, certificate: proof.Certificate | None = None) -> Reading:
-    """Read a dump; `certificate` is the terminal's from the authority's own books, else the dump's own is used."""
+def read(dump: Dump, certificate: proof.Certificate | None = None, chain_start: bytes = b"") -> Reading:
+    """Read a dump; certificate and chain_0 are the authority's and the gateway's copies, else the dump's own are used."""
     held = documents.read(dump)
     current = held[0] if held else None
     if certificate is None and current is not None:
@@ -53,7 +53,7 @@ def read(dump: Dump, certificate: proof.Certificate | None = None) -> Reading:
     kid = certificate.kid if certificate else None
     if kid is None and current is not None:
         kid = current.kid
-    start = current.get(documents.CHAIN_START) if current and current.kid == kid else b""
+    start = chain_start or (current.get(documents.CHAIN_START) if current and current.kid == kid else b"")
     key = certificate.seal_key if certificate else None
     return Reading(dump, laid, generation.read(laid, kid, key, start or None), held, certificate)
 

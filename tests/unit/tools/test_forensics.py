@@ -332,6 +332,9 @@ def test_the_command_prints_json_and_exits_with_its_verdict(flash, journal, term
     certificate = tmp_path / "certificate.bin"
     certificate.write_bytes(terminal.certificate)
     assert run(tmp_path, journal, "--certificate", str(certificate)).exit_code == report.ALL_PROVED
+    given = ("--certificate", str(certificate), "--chain-start")
+    assert run(tmp_path, journal, *given, terminal.chains[0].hex()).exit_code == report.ALL_PROVED
+    assert run(tmp_path, journal, *given, terminal.chains[1].hex()).exit_code == report.SOMETHING_WRONG
     assert run(tmp_path, struck_out(journal, 9)).exit_code == report.SOMETHING_WRONG
     assert run(tmp_path, b"\xff" * SECTOR).exit_code == report.NO_JOURNAL
 
@@ -341,6 +344,7 @@ def test_the_command_refuses_what_is_no_dump_or_no_certificate(journal, tmp_path
     wrong = tmp_path / "wrong.bin"
     wrong.write_bytes(b"abc")
     assert run(tmp_path, journal, "--certificate", str(wrong)).exit_code == 2
+    assert run(tmp_path, journal, "--chain-start", "xyz").exit_code == 2
 
 
 def test_the_command_exports(flash, tmp_path, rig):
