@@ -75,7 +75,7 @@ class Window:
     def __init__(self, image, offset, size, kept):
         self._size = size
         self._sectors = {}
-        self.reads = self.bytes_read = self.programs = self.bytes_programmed = self.erases = 0
+        self.forget()
         octets = bytearray(SECTOR)
         image.seek(offset)
         for sector in range(size // SECTOR):
@@ -83,9 +83,12 @@ class Window:
             if sector < kept or octets != BLANK:
                 self._sectors[sector] = bytearray(octets)
 
+    def forget(self):
+        """Count from zero."""
+        self.reads = self.programs = self.erases = 0
+
     def readblocks(self, block, buffer, offset=0):
         self.reads += 1
-        self.bytes_read += len(buffer)
         block += offset // SECTOR
         offset %= SECTOR
         sector = self._sectors.get(block)
@@ -101,7 +104,6 @@ class Window:
 
     def writeblocks(self, block, data, offset):
         self.programs += 1
-        self.bytes_programmed += len(data)
         if block not in self._sectors:
             self._sectors[block] = bytearray(b"\xff" * SECTOR)
         self._sectors[block][offset : offset + len(data)] = data
@@ -396,20 +398,17 @@ class Playback(Bench):
 
     def flash(self, count):
         journal, roster = self.windows["journal"], self.windows["roster_a"]
+        books = self.app.ledger.journal
         for place in range(count):
             self.ready()
-            roster.reads = roster.bytes_read = 0
+            roster.forget()
             tap = self.identify(place)
             self.again(tap)
-            identify_reads = roster.reads
-            journal.reads = journal.bytes_read = journal.programs = journal.bytes_programmed = (
-                journal.erases
-            ) = 0
+            journal.forget()
+            slots = books.slots_written
             self.redeem(place, tap)
-            print(
-                "flash", identify_reads, journal.reads, journal.bytes_read, journal.programs,
-                journal.bytes_programmed, journal.erases,
-            )  # fmt: skip
+            slots = books.slots_written - slots
+            print("flash", roster.reads, journal.reads, journal.programs, journal.erases, slots)
 
 
 def heap(folder, variant, count):
