@@ -133,7 +133,8 @@ class Keypad:
     """Keys one at a time, debounced by the task `run` and handed out by `get_key`.
 
     `interrupt` is low while the expander has news; without news the bus stays quiet, for the other chips' sake.
-    `failures` counts scans that the bus did not carry, `dropped` keys for which there was no room.
+    `failures` counts scans that the bus did not carry, `dropped` keys for which there was no room, `taken` all others.
+    `is_listening`: somebody waits for a key and none is there.
     """
 
     def __init__(self, expander: Expander, interrupt, clock):
@@ -147,6 +148,13 @@ class Keypad:
         self._keys = []
         self.failures = 0
         self.dropped = 0
+        self.taken = 0
+        self.is_listening = False
+
+    @property
+    def held(self) -> str:
+        """The key that counted last and is not up yet, or an empty string."""
+        return self._held
 
     async def run(self, check_in) -> None:
         """Scan for ever, calling `check_in()` each time; BusError when the expander stays silent."""
@@ -166,11 +174,15 @@ class Keypad:
     async def get_key(self, timeout_ms: int):
         """The oldest key that was not handed out yet, or None if there is none within `timeout_ms`."""
         started = self._clock.ticks_ms()
-        while not self._keys:
-            if self._clock.ticks_diff(self._clock.ticks_ms(), started) >= timeout_ms:
-                return None
-            await self._clock.sleep_ms(SCAN_INTERVAL_MS)
-        return self._keys.pop(0)
+        try:
+            while not self._keys:
+                if self._clock.ticks_diff(self._clock.ticks_ms(), started) >= timeout_ms:
+                    return None
+                self.is_listening = True
+                await self._clock.sleep_ms(SCAN_INTERVAL_MS)
+            return self._keys.pop(0)
+        finally:
+            self.is_listening = False
 
     def scan(self) -> None:
         """One look at the keys; BusError if the expander does not answer."""
@@ -195,6 +207,7 @@ class Keypad:
     def _remember(self, key: str) -> None:
         if len(self._keys) < KEYS_WAITING_MAX:
             self._keys.append(key)
+            self.taken += 1
         else:
             self.dropped += 1
 

@@ -14,8 +14,9 @@ from tools.authority.issue import Authority
 
 ROOT = Path(__file__).resolve().parents[2]
 INTERPRETER = ROOT / "build" / "bin" / "micropython64"
-# Keys pressed before a screen stands are not taken (they would answer a question that nobody has read).
-GLANCE_S = 0.15
+LOOK_S = 0.02
+# A screen that asks for no key, as one that prints meanwhile, is looked at for so long.
+GLANCE_S = 1.0
 INSIDE = Path(__file__).with_name("inside.py")
 
 
@@ -90,16 +91,26 @@ class VirtualTerminal:
         while not condition():
             if time.monotonic() > deadline:
                 raise TerminalError(f"waited {timeout_s:.0f} s for {what}; the screen shows {self.shown()!r}")
-            time.sleep(0.03)
+            time.sleep(LOOK_S)
 
     def wait_for_screen(self, name: str, timeout_s: float = 20.0) -> None:
-        """Until the screen `name` is seen, and the moment that a person takes to see it."""
-        self.wait_for(lambda: self.shown() == name, f"screen {name!r}", timeout_s)
-        self.pause()
+        """Until the screen `name` is seen and waits for a key: what is pressed before would answer a question that nobody
+        has read, and is not taken.
+        """
+
+        def stands() -> bool:
+            answer = self.ask("shown")
+            return bool(answer["shown"] == name and answer["listening"])
+
+        self.wait_for(stands, f"screen {name!r}", timeout_s)
 
     def pause(self) -> None:
-        """The moment that a person takes to see a new screen of the same name."""
-        time.sleep(GLANCE_S)
+        """Until the terminal waits for a key again, as after a key that leads to another screen of the same name; a
+        second at most.
+        """
+        deadline = time.monotonic() + GLANCE_S
+        while not self.ask("shown")["listening"] and time.monotonic() < deadline:
+            time.sleep(LOOK_S)
 
 
 def provision(
@@ -110,12 +121,14 @@ def provision(
     sections: dict[int, bytes],
     roster_signed: bytes,
     grants: Callable[[int], dict[int, bytes]],
+    discards_records: bool = False,
 ) -> bytes:
     """Make keys on the terminal, certify them and install everything; returns the terminal certificate.
 
-    `sections` are the documents that all terminals share; `grants(kid)` gives the signed grants by programme.
+    `sections` are the documents that all terminals share; `grants(kid)` gives the signed grants by programme. A terminal
+    that was in use takes new keys only where `discards_records` says that its records are safe elsewhere.
     """
-    keys = terminal.ask("make_keys", kid=kid)
+    keys = terminal.ask("make_keys", kid=kid, discards_records=discards_records)
     certificate = authority.terminal(
         kid,
         bytes.fromhex(keys["seal_key"]),

@@ -19,9 +19,7 @@ from hardware.emv_card.card import Card
 from hardware.printer_escpos import receipt_text
 from protocol import records
 from tools.virtual_board import VirtualBoard
-
-
-HOLD_MS = 120
+from tools.virtual_terminal import fingers
 
 
 class Virtual:
@@ -40,7 +38,9 @@ class Virtual:
     async def do_make_keys(self, request: dict) -> dict:
         """Keys for a new generation; only the public halves come out."""
         documents = provisioning.open_documents(self.board.board.flash)
-        seal, agreement = provisioning.make_keys(documents, request["kid"], self.board.board.entropy)
+        seal, agreement = provisioning.make_keys(
+            documents, request["kid"], self.board.board.entropy, request["discards_records"]
+        )
         return {"seal_key": seal.hex(), "agreement_key": agreement.hex()}
 
     async def do_install(self, request: dict) -> dict:
@@ -76,8 +76,8 @@ class Virtual:
         self._crash = code
 
     async def do_press(self, request: dict) -> dict:
-        """Press keys one after the other, as fingers do."""
-        await self.board.press(request["keys"], HOLD_MS)
+        """Press keys one after the other, each until the firmware's keypad has taken it."""
+        await fingers.press(self.board, self._app.keypad, request["keys"])
         return {}
 
     async def do_place(self, request: dict) -> dict:
@@ -101,10 +101,14 @@ class Virtual:
         return {"rows": ["".join([str(pixel(x, y)) for x in range(128)]) for y in range(64)]}
 
     async def do_shown(self, _request: dict) -> dict:
-        """The name of the screen that is seen, and the code of a crash (0: none)."""
-        ready = self._app is not None and self._app.flow is not None
-        shown = self._app.flow.panel.shown if ready else ""
-        return {"shown": shown, "crash": self._crash}
+        """The name of the screen that is seen, whether it waits for a key, and the code of a crash (0: none)."""
+        app = self._app
+        ready = app is not None and app.flow is not None
+        return {
+            "shown": app.flow.panel.shown if ready else "",
+            "listening": ready and app.keypad.is_listening,
+            "crash": self._crash,
+        }
 
     async def do_receipts(self, _request: dict) -> dict:
         """What was printed since the last call, as text."""
@@ -146,6 +150,9 @@ class Virtual:
             "link": self._app.relay.state,
             "boots": ledger.journal.boots,
             "downlink": self._app.downlink.counts,
+            "locked": ledger.is_locked,
+            "notices": self._app.terminal.notices(),
+            "epoch": ledger.marks.epoch,
         }
 
     async def answer(self, line: str) -> dict:

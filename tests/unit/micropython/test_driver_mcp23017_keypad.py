@@ -123,6 +123,25 @@ def test_get_key_gives_up_after_its_time_and_not_before():
     assert 250 <= wired.time.run(main()) <= 250 + driver.SCAN_INTERVAL_MS
 
 
+def test_it_can_be_seen_that_a_key_was_taken_and_let_go_and_that_one_is_waited_for():
+    wired = Wired()
+    keypad = wired.keypad
+    wired.press("5", 100, 300)
+    seen = []
+
+    async def main():
+        scanning = asyncio.create_task(keypad.run(lambda: None))
+        waiting = asyncio.create_task(keypad.get_key(1000))
+        for _ in range(5):
+            await wired.time.sleep_ms(90)
+            seen.append((keypad.taken, keypad.held, keypad.is_listening))
+        scanning.cancel()
+        assert await waiting == "5"
+
+    wired.time.run(main())
+    assert seen == [(0, "", True), (1, "5", False), (1, "5", False), (1, "", False), (1, "", False)]
+
+
 def test_keys_typed_while_nobody_asked_are_handed_out_later_up_to_a_limit():
     wired = Wired()
     for index in range(10):
@@ -140,7 +159,7 @@ def test_keys_typed_while_nobody_asked_are_handed_out_later_up_to_a_limit():
             found += key
 
     assert wired.time.run(main()) == "01234567"
-    assert wired.keypad.dropped == 2
+    assert wired.keypad.dropped == 2 and wired.keypad.taken == 8 and not wired.keypad.is_listening
 
 
 def test_the_bus_is_quiet_while_nobody_presses():
