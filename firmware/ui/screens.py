@@ -240,7 +240,9 @@ def pending(fb, count: int, amount_rupiah: int, oldest_s: int, link: str) -> Non
         draw.centred(fb, text("oldest", fmt.age(oldest_s)), 46)
     else:
         draw.centred(fb, text("nothing_pending"), 28)
-    draw.foot(fb, _keys("E", "key_see", "M", "key_send", "X", "key_back") if count else _keys("X", "key_back"))
+    draw.foot(
+        fb, _keys("E", "key_see", "M", "key_send", "X", "key_back") if count else _keys("X", "key_back")
+    )
 
 
 def table(fb, title: str, unit: str, rows: tuple, keys: tuple) -> None:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from firmware.ledger import document_area
 from protocol import certificates
@@ -37,7 +37,7 @@ class VirtualTerminal:
             text=True,
         )
 
-    def __enter__(self) -> "VirtualTerminal":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
