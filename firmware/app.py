@@ -89,6 +89,7 @@ class App:
         transport = SpiTransport(board.spi, board.pn532_select, board.pn532_irq, clock)
         self.reader = Pn532Reader(transport, board.pn532_reset, clock)
         self.flow = None
+        self._un_cipher = None
         self.terminal = None
         self._watchdog = None
         self._started_ms = clock.ticks_ms()
@@ -153,7 +154,10 @@ class App:
         self.flow = Flow(self.terminal, self.display, self.keypad, self.printer, self.signals)
 
     def _encrypt_un(self, block: bytes) -> bytes:
-        return cryptolib.aes(self.keys.un_key(), AES_ECB).encrypt(block)
+        # Ten blocks in every tap: one cipher for them all spares the heap 3 KB between PIN and commit.
+        if self._un_cipher is None:
+            self._un_cipher = cryptolib.aes(self.keys.un_key(), AES_ECB)
+        return self._un_cipher.encrypt(block)
 
     def _is_busy(self) -> bool:
         return self.terminal.busy
