@@ -7,16 +7,19 @@ modelled. Used by the demo and by whole-system tests.
 import json
 import os
 import secrets
+import shutil
 import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from firmware.ledger import ca_key_list, document_area
-from protocol import grant, policy, roster
+from protocol import certificates, grant, policy, roster
 from tools import brokers, district
+from tools.authority import release
 from tools.authority.issue import Authority
 from tools.authority.signing import SigningKey
 from tools.brokers import Broker
@@ -47,6 +50,7 @@ class Stack:
         self.granted_rupiah = 0
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._terminals: dict[int, VirtualTerminal] = {}
+        self._flash: dict[int, Path] = {}
         self._now_s = int(time.time())
         self._roster_key = secrets.token_bytes(32)
         self._authority = Authority(SigningKey.generate())
@@ -68,10 +72,16 @@ class Stack:
         token.write_text(secrets.token_urlsafe(32))
         (folder / "gateway.toml").write_text(self._gateway_config())
         self.gateway_command("init")
-        epoch = self._authority.epoch((folder / "gateway" / "gateway.req").read_bytes(), 1, self._now_s)
-        (folder / "epoch.cert").write_bytes(epoch)
+        self.certify_epoch(1)
         for kind, name in (("epoch", "epoch.cert"), ("policy", "policy.bin"), ("roster", "roster.bin")):
             self.gateway_command("publish", kind, str(folder / name))
+
+    def certify_epoch(self, epoch: int) -> Path:
+        """The authority certifies the gateway's keys for an epoch; the certificate's file."""
+        request = (self.folder / "gateway" / "gateway.req").read_bytes()
+        path = self.folder / "epoch.cert"
+        path.write_bytes(self._authority.epoch(request, epoch, self._now_s))
+        return path
 
     def _gateway_config(self) -> str:
         """The gateway's TOML file."""
@@ -99,8 +109,6 @@ class Stack:
         """This month's grants for a terminal, signed, by programme; published at the gateway too."""
         period = district.period_now(self._now_s)
         expiry_s = self._now_s + GRANT_DAYS * 86400
-        roster_digest = roster.digest(self._roster)
-        policy_digest = policy.digest(policy.encode(self._policy))
         signed = {}
         for programme, amount_rupiah in (
             (district.PROGRAMME_SEMBAKO, SEMBAKO_RUPIAH),
@@ -108,19 +116,54 @@ class Stack:
         ):
             document = district.make_grant(programme, programme, period, expiry_s, amount_rupiah)
             self.granted_rupiah += granted_rupiah(document, len(self.families))
-            signed[programme] = self._authority.grant(kid, roster_digest, policy_digest, document)
-            path = self.folder / f"grant-{kid:08x}-{programme}.bin"
-            path.write_bytes(signed[programme])
+            signed[programme] = self._sign_grant(kid, document)
+        return signed
+
+    def _sign_grant(self, kid: int, document: grant.Grant) -> bytes:
+        """A grant of the authority, kept as a file."""
+        digests = roster.digest(self._roster), policy.digest(policy.encode(self._policy))
+        signed = self._authority.grant(kid, *digests, document)
+        self._grant_path(kid, document.programme).write_bytes(signed)
+        return signed
+
+    def _grant_path(self, kid: int, programme: int) -> Path:
+        return self.folder / f"grant-{kid:08x}-{programme}.bin"
+
+    def _grants_left(self, kid: int, after: int) -> dict[int, bytes]:
+        """Grants for a new generation: the leases of `after` less what of it is sealed at the gateway."""
+        told = self.gateway_command(
+            "records", "--kid", f"{after:08x}", "--limit", "100000", "--full", "--json"
+        )
+        sealed = [bytes.fromhex(row["octets"]) for row in json.loads(told)]
+        families = release.families_of(self._roster)
+        digests = roster.digest(self._roster), policy.digest(policy.encode(self._policy))
+        signed = {}
+        for programme in (district.PROGRAMME_SEMBAKO, district.PROGRAMME_PKH):
+            body = self._grant_path(after, programme).read_bytes()[: -certificates.SIGNATURE_OCTETS]
+            old = grant.decode(body, after, *digests)
+            signed[programme] = self._sign_grant(kid, release.left(old, old.number, sealed, families))
         return signed
 
     # Terminals.
 
     def add_terminal(self, kid: int) -> VirtualTerminal:
         """A new terminal: keys made on it, certified, everything installed, registered at the gateway."""
-        terminal = VirtualTerminal(
-            self.folder / f"flash-{kid:08x}.bin", self.folder / f"terminal-{kid:08x}.log"
-        )
-        self._terminals[kid] = terminal
+        self._flash[kid] = self.folder / f"flash-{kid:08x}.bin"
+        return self._furnish(kid, self._grants, discards_records=False)
+
+    def new_generation(self, kid: int, after: int, *, discards_records: bool) -> VirtualTerminal:
+        """The terminal `after` with new keys under `kid` on its old flash, and what is left of its leases."""
+        for known in (after, kid):
+            if known in self._terminals:
+                self._terminals.pop(known).switch_off()
+        self._flash[kid] = self._flash[after]
+        return self._furnish(kid, lambda new: self._grants_left(new, after), discards_records)
+
+    def _furnish(
+        self, kid: int, grants: Callable[[int], dict[int, bytes]], discards_records: bool
+    ) -> VirtualTerminal:
+        """Keys, certificate, documents, registration."""
+        terminal = self._switch_on(kid)
         settings = f"broker_host={self.broker.host}\nbroker_port={self.broker.port}\nusername={kid:08x}\n"
         operators = district.hmac_sha256(self._roster_key, b"operator" + OPERATOR_CODE.encode())[:16]
         sections = {
@@ -133,7 +176,7 @@ class Stack:
         }
         roster_signed = (self.folder / "roster.bin").read_bytes()
         certificate = provision(
-            terminal, self._authority, kid, self._now_s, sections, roster_signed, self._grants
+            terminal, self._authority, kid, self._now_s, sections, roster_signed, grants, discards_records
         )
         path = self.folder / f"terminal-{kid:08x}.cert"
         path.write_bytes(certificate)
@@ -142,14 +185,27 @@ class Stack:
             self.gateway_command("publish", "grant", str(grant_path))
         return terminal
 
-    def power_cut(self, kid: int) -> VirtualTerminal:
-        """Switch a terminal off in the middle of whatever it does, and on again with the same flash."""
-        self._terminals[kid].switch_off()
-        terminal = VirtualTerminal(
-            self.folder / f"flash-{kid:08x}.bin", self.folder / f"terminal-{kid:08x}.log"
-        )
+    def _switch_on(self, kid: int) -> VirtualTerminal:
+        """A process for the terminal on its flash."""
+        terminal = VirtualTerminal(self._flash[kid], self.folder / f"terminal-{kid:08x}.log")
         self._terminals[kid] = terminal
         return terminal
+
+    def power_cut(self, kid: int, flash: Path | None = None) -> VirtualTerminal:
+        """Switch a terminal off in the middle of whatever it does, and on again with the same flash, or with a copy of
+        `flash`, an image of it that was kept.
+        """
+        self._terminals[kid].switch_off()
+        if flash is not None:
+            shutil.copyfile(flash, self._flash[kid])
+        return self._switch_on(kid)
+
+    def keep_flash(self, kid: int) -> Path:
+        """Switch a terminal off and copy its flash; `power_cut` brings it back."""
+        self._terminals[kid].switch_off()
+        kept = self._flash[kid].with_suffix(".kept")
+        shutil.copyfile(self._flash[kid], kept)
+        return kept
 
     def card_of(self, index: int) -> dict[str, Any]:
         """The card of the family at a roster index."""
