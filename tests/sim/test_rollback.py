@@ -1,0 +1,144 @@
+"""A terminal whose flash was put back: it locks on its own seal, its forks are found and frozen, a new generation goes on."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from firmware import states
+from tests.sim.test_whole_system import cash, redemptions, send_now, serve, wait_until
+from tools.hands import Counter
+from tools.setup import checkout
+from tools.stack import OPERATOR_CODE, Stack
+from tools.virtual_terminal.control import TerminalError, VirtualTerminal
+
+KID = 0x61
+NEXT_KID = 0x62
+
+pytestmark = [
+    pytest.mark.timeout(300),
+    pytest.mark.skipif("mosquitto" in checkout.missing(), reason="Mosquitto could not be had"),
+    pytest.mark.skipif("micropython64" in checkout.missing(), reason="MicroPython could not be had"),
+]
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[Stack]:
+    """A district whose broker and gateway run."""
+    made = Stack(tmp_path)
+    try:
+        made.issue_documents()
+        made.broker.start()
+        made.start_gateway()
+        made.wait_for_gateway()
+        yield made
+    finally:
+        made.stop()
+
+
+def opened(terminal: VirtualTerminal) -> Counter:
+    """A counter that is open for business."""
+    counter = Counter(terminal)
+    counter.open_shop(OPERATOR_CODE)
+    return counter
+
+
+def refuse(stack: Stack, counter: Counter, family: int) -> None:
+    """One family that is refused, and back to the idle screen."""
+    one = stack.families[family]
+    assert counter.serve(cash(family, "10*"), stack.card_of(family), one.pin) == "refused"
+    counter.finish()
+
+
+def wait_until_sealed(terminal: VirtualTerminal, what: str) -> int:
+    """Until the gateway has sealed all that the terminal has; how many records."""
+
+    def all_sealed() -> bool:
+        books = terminal.ask("books")
+        return bool(books["sealed_through"] == len(books["records"]))
+
+    wait_until(all_sealed, what)
+    return len(terminal.ask("books")["records"])
+
+
+def test_a_terminal_put_back_locks_before_it_forks(stack: Stack) -> None:
+    stack.add_terminal(KID)
+    counter = opened(stack.power_cut(KID))
+    serve(stack, counter, cash(0, "50*"))
+    image = stack.keep_flash(KID)
+    terminal = stack.power_cut(KID)
+    counter = opened(terminal)
+    serve(stack, counter, cash(2, "70*"))
+    send_now(terminal)
+    sealed = wait_until_sealed(terminal, "the sale that will be forgotten is sealed")
+    assert not terminal.ask("books")["locked"]
+
+    terminal = stack.power_cut(KID, image)
+    terminal.ask("power_on")
+    terminal.wait_for_screen("last_transaction")
+    wait_until(lambda: terminal.ask("books")["locked"], "the terminal locks")
+    books = terminal.ask("books")
+    assert states.NOTICE_LOCKED in books["notices"]
+    assert [entry["amount_rupiah"] for entry in redemptions(terminal)] == [50_000], "it still shows"
+    status = stack.gateway_status()
+    assert status["conflicts"] == []
+    assert status["counters"]["frames_behind"] >= 1
+    assert status["health"]["acknowledgements"]["rollback_notices"] == 1
+
+    terminal = stack.power_cut(KID)
+    counter = opened(terminal)
+    assert terminal.ask("books")["locked"]
+    refuse(stack, counter, 3)
+    assert len(terminal.ask("books")["records"]) == len(books["records"]), "nothing is added to its chain"
+    send_now(terminal)
+    status = stack.gateway_status()
+    assert (status["conflicts"], status["terminals"][0]["sealed_through"]) == ([], sealed)
+    assert status["totals"]["pending_rupiah"] == 120_000, "both sales are there, each once"
+
+
+def test_forked_seals_are_frozen_and_a_new_generation_goes_on(stack: Stack) -> None:
+    stack.add_terminal(KID)
+    counter = opened(stack.power_cut(KID))
+    stack.start_settlement()
+    serve(stack, counter, cash(0, "50*"))
+    send_now(counter.terminal)
+    wait_until(
+        lambda: stack.settlement_get("/v1/totals")["settled_rupiah"] == 50_000, "the first sale is paid"
+    )
+    stack.stop_service("settlement")
+    image = stack.keep_flash(KID)
+    terminal = stack.power_cut(KID)
+    counter = opened(terminal)
+    serve(stack, counter, cash(2, "70*"))
+    send_now(terminal)
+    sealed = wait_until_sealed(terminal, "the sale that will be forgotten is sealed")
+
+    stack.broker.stop()
+    terminal = stack.power_cut(KID, image)
+    counter = opened(terminal)
+    serve(stack, counter, cash(3, "30*"))
+    assert not terminal.ask("books")["locked"], "nobody could tell it"
+    stack.broker.start()
+    stack.wait_for_gateway()
+    send_now(terminal)
+    wait_until(lambda: terminal.ask("books")["locked"], "the terminal locks")
+    granted_rupiah = terminal.ask("books")["granted_rupiah"]
+    status = stack.gateway_status()
+    assert [entry["kid"] for entry in status["conflicts"]] == [f"{KID:08x}"]
+    (row,) = status["terminals"]
+    assert (row["state"], row["sealed_through"]) == ("frozen", sealed)
+    assert 0 < row["frozen_from"] <= sealed
+
+    with pytest.raises(TerminalError, match="AlreadyProvisioned"):
+        stack.new_generation(NEXT_KID, KID, discards_records=False)
+    terminal = stack.new_generation(NEXT_KID, KID, discards_records=True)
+    stack.start_settlement()
+    counter = opened(terminal)
+    assert terminal.ask("books")["granted_rupiah"] == granted_rupiah - 120_000, "less what is sealed"
+    serve(stack, counter, cash(5, "40*"))
+    send_now(terminal)
+    wait_until(lambda: stack.settlement_get("/v1/totals")["settled_rupiah"] == 90_000, "it is paid")
+    totals = stack.gateway_status()["totals"]
+    assert totals["settled_rupiah"] == 90_000
+    assert totals["pending_rupiah"] == 70_000, "nothing of the fork settles, neither side of it"
+    assert totals["refused_rupiah"] == totals["disputed_rupiah"] == 0
