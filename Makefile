@@ -41,6 +41,9 @@ mpy: $(STAMP) ## compile protocol and firmware for the ESP32 into build/mpy
 bench: $(STAMP) ## measure the budgets and write build/bench.json
 	@$(PYTHON) -m tests.bench
 
+soak: $(STAMP) ## an hour of random lives, pairs of power cuts, and two months of 30 days
+	@$(PYTHON) -m tests.sim.soak
+
 demo: $(STAMP) ## one terminal, five families, broker down and up again, settled
 	@$(PYTHON) -m tools.demo
 
@@ -59,4 +62,4 @@ lock: $(STAMP) ## renew the hashed lock files from the .in files
 clean: ## remove everything that setup and builds made
 	rm -rf build .venv .ruff_cache .mypy_cache .hypothesis
 
-.PHONY: help setup test lint format mpy bench demo run vectors-check protocol-ids lock clean
+.PHONY: help setup test lint format mpy bench soak demo run vectors-check protocol-ids lock clean
