@@ -248,6 +248,7 @@ def main(keep_running: bool, folder: Path) -> None:
     """Run the demonstration; exit 0 only if granted, redeemed, settled and pending rupiah add up."""
     shutil.rmtree(folder, ignore_errors=True)
     demo = Demo(folder.resolve())
+    agree = False
     try:
         agree = demo.run()
         if keep_running:
@@ -255,7 +256,7 @@ def main(keep_running: bool, folder: Path) -> None:
             while True:
                 time.sleep(1)
     except KeyboardInterrupt:
-        agree = True
+        demo.say("Interrupted.")
     finally:
         demo.stack.stop()
     sys.exit(0 if agree else 1)
