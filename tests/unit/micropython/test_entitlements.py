@@ -280,6 +280,7 @@ def test_a_new_epoch_asks_for_what_settlement_does_not_have():
 
 
 def test_a_restored_gateway_gets_even_what_settlement_has_and_nothing_more_is_kept_for_it():
+    """ACK-07."""
     marks = Marks()
     applied(marks, acknowledged(9, 7, epoch=1, counter=5))
     marks.begin_epoch(2)

@@ -10,10 +10,13 @@ from collections.abc import Iterator
 import pytest
 from click.testing import CliRunner
 
-from protocol import frame
+from firmware.ledger import slots
+from firmware.ledger.state import State
+from protocol import frame, notice
 from tests.support import frames
 from tests.support.gateway_rig import Bench, Rig
 from tests.support.journal_images import SECTOR, JournalImages, chip
+from tools import golden_corpus
 from tools.forensics import documents, dump, export, marks, proof, report, sectors
 from tools.forensics.__main__ import main
 
@@ -375,3 +378,18 @@ def test_an_enrolment_is_told_without_its_verifier(tmp_path):
         said = run(tmp_path, image, *options).stdout
         assert verifier.hex() not in said
     assert "withheld" in run(tmp_path, image, "--json").stdout
+
+
+def test_a_lock_is_told_from_its_mark_and_from_a_checkpoint_of_either_format() -> None:
+    told = notice.encode(golden_corpus.sample_notice())
+    octets = slots.encode_slot(slots.LOCAL_LOCK, 0, slots.NO_INDEX, told, b"")
+    mark = sectors.Slot(0, sectors.SlotClass.LOCAL, slots.LOCAL_LOCK, 0, slots.NO_INDEX, told, b"", octets)
+    name, values = marks.describe(mark)
+    assert (name, values["sequence"]) == ("lock", golden_corpus.sample_notice().sequence)
+    state = State(8, dict)
+    unlocked = state.snapshot()
+    assert marks.open_state(unlocked)["lock"] is None
+    assert marks.open_state(b"\x01" + unlocked[1:-4])["lock"] is None, "the first format had no lock"
+    state.lock = told
+    assert marks.open_state(state.snapshot())["lock"] == values
+    assert marks.open_state(b"\x01" + unlocked[1:])["unreadable"]
