@@ -1,0 +1,172 @@
+"""Whatever families, cards and mains do in whatever order, the terminal's books are those of a model of a few lines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from firmware import refusals
+from tests.support import tap_world
+from tests.support.worker import MicroPythonWorker
+
+DRIVER = "tests/property/drivers/tap_lives.py"
+WINDOW_S = 600
+PIN_TRIES = 3
+GRANTED = {1: tap_world.SEMBAKO_RUPIAH, 2: tap_world.PKH_RUPIAH}
+CAPS = {"bank_sda": 50_000, "programme_dda": 100_000}
+BANK = {"bank", "bound", "bank_sda"}
+FAMILIES = ("programme", "bank", "bound", "bank_sda", "programme_dda", "nothing")
+TEARS = ("clean", "marginal", "random", "unstable", "weak")
+
+
+@pytest.fixture(scope="module")
+def terminal() -> Iterator[MicroPythonWorker]:
+    with MicroPythonWorker(DRIVER, "unix64", heap="24m", timeout_s=60) as worker:
+        yield worker
+
+
+class Model:
+    """What a family may take, by the rules of the design, and nothing of how the terminal does it."""
+
+    def __init__(self) -> None:
+        self.spent: dict[tuple[str, int], int] = {}
+        self.wrong: dict[str, int] = {}
+        self.served: list[tuple[str, int, int, int, int]] = []  # family, programme, amount, time, sequence
+        self.sales: list[list[Any]] = []
+        self.shown_next = 0
+
+    def granted(self, name: str, programme: int) -> int:
+        """What the grant gives."""
+        return 0 if (name, programme) == ("nothing", 1) else GRANTED[programme]
+
+    def refusal(self, sale: dict[str, Any], now_s: int) -> int:
+        """The number with which a sale without accidents is refused, 0 for a sale."""
+        name, programme, amount = sale["family"], sale["programme"], sale["amount"]
+        if programme not in GRANTED:
+            return refusals.NO_GRANT
+        if amount == 0:
+            return refusals.AMOUNT_NOT_ALLOWED
+        remaining = self.granted(name, programme) - self.spent.get((name, programme), 0)
+        if remaining <= 0:
+            return refusals.NO_ENTITLEMENT
+        if amount > remaining:
+            return refusals.AMOUNT_ABOVE_REMAINING
+        drawn = sum(self.spent.get((name, number), 0) for number in GRANTED)
+        if name in CAPS and drawn + amount > CAPS[name]:
+            return refusals.AMOUNT_ABOVE_CAP
+        if self._repeats(name, programme, amount, now_s):
+            return refusals.ALREADY_SERVED
+        if self.wrong.get(name, 0) >= PIN_TRIES:
+            return refusals.PIN_LOCKED
+        if not sale["pin_is_right"]:
+            return refusals.PIN_LOCKED if self.wrong.get(name, 0) + 1 == PIN_TRIES else refusals.PIN_WRONG
+        return 0
+
+    def _repeats(self, name: str, programme: int, amount: int, now_s: int) -> bool:
+        """Whether the same sale was made just before and another one was shown when the card was tapped."""
+        recent = [one for one in self.served if one[:2] == (name, programme) and one[3] >= now_s - WINDOW_S]
+        same = [one for one in recent if one[2] == amount]
+        if not same:
+            return False
+        shown = self.shown_next if any(one[4] == self.shown_next for one in recent) else recent[-1][4]
+        return same[-1][4] != shown
+
+    def after(self, sale: dict[str, Any], number: int, outcome: dict[str, Any]) -> None:
+        """Take over what a sale without accidents led to."""
+        name = sale["family"]
+        if number == 0:
+            self.wrong[name] = 0
+            self.shown_next = 0
+            self._book(sale, outcome["receipt"], outcome["now_s"])
+        elif number in {refusals.PIN_WRONG, refusals.PIN_LOCKED}:
+            self.wrong[name] = min(PIN_TRIES, self.wrong.get(name, 0) + 1)
+        elif number == refusals.ALREADY_SERVED:
+            self.shown_next = outcome["refused"][1]
+
+    def _book(self, sale: dict[str, Any], sequence: int, now_s: int) -> None:
+        name, programme, amount = sale["family"], sale["programme"], sale["amount"]
+        self.spent[name, programme] = self.spent.get((name, programme), 0) + amount
+        self.served.append((name, programme, amount, now_s, sequence))
+
+    def adopt(self, sale: dict[str, Any], outcome: dict[str, Any]) -> None:
+        """After an accident: the sale was made, or it was not; both are right, anything else is not."""
+        name = sale["family"]
+        new = outcome["sales"][len(self.sales) :]
+        assert len(new) <= 1
+        if new:
+            sequence, _, programme, amount = new[0]
+            assert (programme, amount) == (sale["programme"], sale["amount"])
+            assert self.refusal(sale, outcome["now_s"]) == 0
+            self._book(sale, sequence, outcome["now_s"])
+        before = self.wrong.get(name, 0)
+        if name in BANK:
+            # A cut costs at most one try; a right PIN may have cleared them all.
+            allowed = {before, before + 1} | ({0, 1} if sale["pin_is_right"] else set())
+            assert outcome["tries"] in allowed, (outcome["tries"], before)
+            self.wrong[name] = outcome["tries"]
+
+
+def accident(sale: dict[str, Any]) -> bool:
+    """Whether something happens to the card or the mains."""
+    return bool(sale["pull_at"]) or sale["cut_at"] >= 0
+
+
+SALES = st.fixed_dictionaries(
+    {
+        "do": st.just("sell"),
+        "family": st.sampled_from(FAMILIES),
+        "amount": st.sampled_from((0, 1_000, 10_000, 10_000, 25_000, 50_000, 60_000, 200_000, 750_001)),
+        "programme": st.sampled_from((1, 1, 1, 2, 3)),
+        "pin_is_right": st.sampled_from((True, True, True, False)),
+        "lift": st.booleans(),
+        "pull": st.sampled_from(("pull_before_apdu", "pull_after_apdu")),
+        "pull_at": st.sampled_from((0, 0, 0, 3, 8, 9, 10, 11, 15)),
+        "cut_at": st.sampled_from((-1, -1, -1, 0, 1, 2, 3, 4)),
+        "torn": st.integers(0, 256),
+        "tear": st.sampled_from(TEARS),
+    }
+)
+OTHERS = st.one_of(
+    st.fixed_dictionaries({"do": st.just("wait"), "seconds": st.sampled_from((5, 60, 601, 40_000))}),
+    st.just({"do": "power"}),
+)
+
+
+@given(operations=st.lists(st.one_of(SALES, SALES, SALES, OTHERS), min_size=1, max_size=14))
+def test_the_books_are_those_of_the_model(
+    terminal: MicroPythonWorker, operations: list[dict[str, Any]]
+) -> None:
+    answers = json.loads(terminal.call(json.dumps(operations).encode()))
+    model = Model()
+    card_wrong: dict[str, int] = {}
+    for operation, outcome in zip(operations, answers, strict=True):
+        if operation["do"] == "sell":
+            name = operation["family"]
+            if accident(operation):
+                model.adopt(operation, outcome)
+                if name not in BANK:
+                    model.wrong.pop(name, None)  # the card's own count, which no book of the terminal holds
+                    card_wrong[name] = 1
+            elif name in card_wrong and outcome.get("refused", [0])[0] in {
+                refusals.PIN_LOCKED,
+                refusals.PIN_WRONG,
+            }:
+                assert outcome["sales"] == model.sales
+            else:
+                number = model.refusal(operation, outcome["now_s"])
+                got = outcome.get("refused", [0])[0]
+                assert got == number, (operation, outcome)
+                model.after(operation, number, outcome)
+            assert outcome["spent"] == [model.spent.get((name, programme), 0) for programme in GRANTED]
+        if operation["do"] == "power":
+            model.shown_next = 0
+        if "receipt" in outcome:
+            assert outcome["sales"][-1][0] == outcome["receipt"]
+        if outcome.get("cut"):
+            model.shown_next = 0
+        model.sales = outcome["sales"]
