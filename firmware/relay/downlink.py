@@ -119,8 +119,6 @@ class Downlink:
         if decoded.sealed_through > ledger.journal.sequence:
             await self._record_ahead(decoded)
             raise OutOfRange("sealed through", 6, "ahead of this terminal's chain")
-        if decoded.reclaim_through > decoded.sealed_through:
-            raise OutOfRange("reclaim through", 25, "ahead of what is sealed")
         if decoded.sealed_through >= ledger.journal.first_sequence:
             own = ledger.journal.chain_at(decoded.sealed_through)
             if not equal(own[: acknowledgement.DIGEST_OCTETS], decoded.chain_digest):
