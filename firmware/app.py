@@ -256,7 +256,10 @@ class App:
             self._has_crashed.set()
 
     def _unnamed_task_ended(self, _loop, context: dict) -> None:
-        """A task without a name ended with an error: that is a crash like any other."""
+        """A task without a name ended with an error: that is a crash like any other, unless one came before it."""
+        self.supervisor.make_room()
+        if self._crash_code:
+            return
         detail = type(context["exception"]).__name__.encode()[:24]
         self._record_crash(encode_crash(TASK_ENDED, self._uptime_s(), detail))
         self._crashed(TASK_ENDED)

@@ -13,6 +13,8 @@ TASK_ENDED = 100
 TASK_SILENT = 200
 
 CHECK_PERIOD_MS = 500
+# Held back, and let go when something ends: where the heap is full, a crash could be neither described, kept nor shown.
+RESERVE_OCTETS = 4096
 DETAIL_OCTETS_MAX = 64
 
 
@@ -44,6 +46,7 @@ class Supervisor:
         self._tasks = []
         self._seen_ms = clock.ticks_ms()
         self._uptime_ms = 0
+        self._reserve = bytearray(RESERVE_OCTETS)
         self.crash_code = 0
 
     def add(self, name: str, number: int, limit_ms: int, work) -> Task:
@@ -66,6 +69,9 @@ class Supervisor:
         except asyncio.CancelledError:
             raise
         except Exception as error:  # lumbung: catch-all - kept in flash as a crash record
+            self.make_room()
+            if self.crash_code:
+                return
             detail = describe(error)
         self._crash(TASK_ENDED + task.number, detail)
 
@@ -105,6 +111,10 @@ class Supervisor:
         finally:
             # A flash that fails must not keep a terminal running that cannot go on.
             self._restart(code)
+
+    def make_room(self) -> None:
+        """Let go of what was held back: the heap may be the very thing that ran out."""
+        self._reserve = None
 
     def stop(self) -> None:
         """Cancel every task (used when the virtual terminal is switched off)."""
