@@ -102,7 +102,12 @@ def rows_of(figures: Figures, name: str) -> list[dict[str, Any]]:
             "KB",
             "documents, checkpoint, journal; ",
         ),
-        ("flash read at a start, growth", round(slope(boots) / 1024, 3), "KB a start", "least squares; "),
+        (
+            "flash read at the last start, growth",
+            round(slope(boots) / 1024, 3),
+            "KB a day",
+            "least squares; ",
+        ),
         (
             "start, median",
             round(statistics.median(figures.column(2)) / 1000, 2),
