@@ -70,7 +70,10 @@ TASK_FLOW = ("flow", 5, 0)
 
 
 class App:
-    """One powered terminal. `board`: hal.board.Board; `restart(code)` ends it after its code was shown."""
+    """One powered terminal. `board`: hal.board.Board; `restart(code)` ends it after its code was shown.
+
+    `stopped_code` is the code on the screen of a terminal that has stopped itself, 0 while it runs.
+    """
 
     def __init__(self, board, restart) -> None:
         self._board = board
@@ -91,6 +94,7 @@ class App:
         self.flow = None
         self._un_cipher = None
         self.terminal = None
+        self.stopped_code = 0
         self._watchdog = None
         self._started_ms = clock.ticks_ms()
         self._crash_before = b""
@@ -277,6 +281,7 @@ class App:
         """A code for the technician, and what became of the last sale if the books can tell; then `restart`."""
         receipt = self.terminal.last_receipt() if self.terminal is not None else None
         last = (receipt.sequence, receipt.state) if receipt is not None else ()
+        self.stopped_code = code
         try:
             await self._show(screens.stopped, code, last)
         except DisplayError:

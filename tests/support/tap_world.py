@@ -31,7 +31,7 @@ SEED = b"tests/support/tap_world"
 NOW_S = 1795928400
 KID = 0x2A
 OPERATOR_CODE = "1234"
-EXPIRY_S = NOW_S + 30 * 86400
+GRANT_S = 30 * 86400
 SEMBAKO_RUPIAH = 200_000
 PKH_RUPIAH = 750_000
 LARGE_RUPIAH = 16_383_000
@@ -177,38 +177,51 @@ class World:
             issuer = personalise.make_issuer(ca, district.BIN_PROGRAMME, bits=ISSUER_BITS, seed=seed)
             self.cards[name] = self._card("programme", pan_of("programme", False), "000000", issuer=issuer)
 
-    def documents(self) -> dict[str, Any]:
-        """All that is not a card, as JSON: what provisioning installs, and what the tests must know."""
-        authority = Authority(SigningKey(ec.derive_private_key(_scalar(b"authority"), ec.SECP256R1())))
-        seal, agreement = (_draw(b"terminal seal"), _draw(b"terminal agreement"))
-        publics = [_public(int.from_bytes(draw, "big") % (CURVE_ORDER - 1) + 1) for draw in (seal, agreement)]
+    def roster(self) -> bytes:
+        """The roster's octets."""
+        return roster.encode(1, self.entries)
+
+    def sections(self, authority: Authority, now_s: int) -> dict[int, bytes]:
+        """What every terminal of this world is given beside its own certificate and its grants."""
         gateway = (
             (1).to_bytes(4, "big") + _public(_scalar(b"gateway agree")) + _public(_scalar(b"gateway ack"))
         )
-        rules = district.make_policy()
-        octets = roster.encode(1, self.entries)
-        digests = roster.digest(octets), policy.digest(policy.encode(rules))
-        sections = {
-            document_area.TERMINAL_CERTIFICATE: authority.terminal(
-                KID, publics[0], publics[1], certificates.STORAGE_SOFTWARE, NOW_S
-            ),
-            document_area.EPOCH_CERTIFICATE: authority.epoch(gateway, 1, NOW_S),
-            document_area.AUTHORITY_KEY: authority.public,
-            document_area.POLICY: authority.policy(rules),
+        return {
+            document_area.EPOCH_CERTIFICATE: authority.epoch(gateway, 1, now_s),
+            document_area.POLICY: authority.policy(district.make_policy()),
             document_area.ROSTER_KEY: self.roster_key,
             document_area.CA_KEYS: ca_key_list.encode([_ca(issuer) for issuer in self.issuers.values()]),
-            document_area.OPERATORS: district.hmac_sha256(self.roster_key, b"operator1234")[:16],
+            document_area.OPERATORS: district.hmac_sha256(
+                self.roster_key, b"operator" + OPERATOR_CODE.encode()
+            )[:16],
             document_area.SETTINGS: b"broker_host=\n",
         }
-        for programme, amount_rupiah in ((1, SEMBAKO_RUPIAH), (2, PKH_RUPIAH)):
-            signed = authority.grant(KID, *digests, _grant(1, programme, amount_rupiah))
-            sections[document_area.GRANT_FIRST + programme] = signed
-        later = authority.grant(KID, *digests, _grant(2, 1, SEMBAKO_RUPIAH))
+
+    def grants(self, authority: Authority, kid: int, now_s: int, number: int = 1) -> dict[int, bytes]:
+        """This month's grants of both programmes, signed, by programme."""
+        digests = roster.digest(self.roster()), policy.digest(policy.encode(district.make_policy()))
         return {
-            "draws": [seal.hex(), agreement.hex()],
+            programme: authority.grant(kid, *digests, _grant(number, programme, amount_rupiah, now_s))
+            for programme, amount_rupiah in ((1, SEMBAKO_RUPIAH), (2, PKH_RUPIAH))
+        }
+
+    def documents(self) -> dict[str, Any]:
+        """All that is not a card, as JSON: what provisioning installs, and what the tests must know."""
+        authority = Authority(SigningKey(ec.derive_private_key(_scalar(b"authority"), ec.SECP256R1())))
+        draws = (_draw(b"terminal seal"), _draw(b"terminal agreement"))
+        publics = [_public(int.from_bytes(draw, "big") % (CURVE_ORDER - 1) + 1) for draw in draws]
+        sections = self.sections(authority, NOW_S)
+        sections[document_area.TERMINAL_CERTIFICATE] = authority.terminal(
+            KID, publics[0], publics[1], certificates.STORAGE_SOFTWARE, NOW_S
+        )
+        sections[document_area.AUTHORITY_KEY] = authority.public
+        for programme, signed in self.grants(authority, KID, NOW_S).items():
+            sections[document_area.GRANT_FIRST + programme] = signed
+        return {
+            "draws": [draw.hex() for draw in draws],
             "sections": {str(name): octets.hex() for name, octets in sections.items()},
-            "roster": authority.roster(octets).hex(),
-            "later_grant": later.hex(),
+            "roster": authority.roster(self.roster()).hex(),
+            "later_grant": self.grants(authority, KID, NOW_S, 2)[1].hex(),
             "families": {
                 name: {
                     "index": index,
@@ -221,13 +234,13 @@ class World:
         }
 
 
-def _grant(number: int, programme: int, amount_rupiah: int) -> grant.Grant:
+def _grant(number: int, programme: int, amount_rupiah: int, now_s: int) -> grant.Grant:
     """This month's grant of a programme, with the exceptions that families have in Sembako."""
     document = grant.Grant()
     document.number = number
     document.programme = programme
-    document.period = district.period_now(NOW_S)
-    document.expiry_s = EXPIRY_S
+    document.period = district.period_now(now_s)
+    document.expiry_s = now_s + GRANT_S
     document.hold = 1
     document.default_rupiah = amount_rupiah
     document.exceptions = tuple(

@@ -22,6 +22,10 @@ from tools.virtual_board import VirtualBoard
 from tools.virtual_terminal import fingers
 
 
+class TerminalOffError(Exception):
+    """This needs a terminal that was switched on."""
+
+
 class Virtual:
     """The terminal on the bench: its board, its application while powered, and the cards lying about."""
 
@@ -75,9 +79,15 @@ class Virtual:
     def _restarted(self, code: int) -> None:
         self._crash = code
 
+    def _running(self) -> App:
+        """The application, once it was switched on and its books are open."""
+        if self._app is None or self._app.terminal is None:
+            raise TerminalOffError("not switched on, or it could not start")
+        return self._app
+
     async def do_press(self, request: dict) -> dict:
         """Press keys one after the other, each until the firmware's keypad has taken it."""
-        await fingers.press(self.board, self._app.keypad, request["keys"])
+        await fingers.press(self.board, self._running().keypad, request["keys"])
         return {}
 
     async def do_place(self, request: dict) -> dict:
@@ -101,12 +111,15 @@ class Virtual:
         return {"rows": ["".join([str(pixel(x, y)) for x in range(128)]) for y in range(64)]}
 
     async def do_shown(self, _request: dict) -> dict:
-        """The name of the screen that is seen, whether it waits for a key, and the code of a crash (0: none)."""
+        """The name of the screen that is seen, whether it waits for a key, the code that a stopped terminal shows, and the
+        one with which it restarted (0: none).
+        """
         app = self._app
         ready = app is not None and app.flow is not None
         return {
             "shown": app.flow.panel.shown if ready else "",
             "listening": ready and app.keypad.is_listening,
+            "stopped": app.stopped_code if app is not None else 0,
             "crash": self._crash,
         }
 
@@ -119,7 +132,8 @@ class Virtual:
 
     async def do_books(self, _request: dict) -> dict:
         """The chain as the terminal has it, with the state that its screen shows for each redemption."""
-        ledger = self._app.ledger
+        app = self._running()
+        ledger = app.ledger
         found = []
         for slot in ledger.records_from(1, ledger.journal.sequence):
             record = records.decode(slot.payload)
@@ -133,7 +147,7 @@ class Virtual:
                 entry["atc"] = record.proof.atc
                 entry["ac"] = record.proof.ac.hex()
                 entry["record"] = slot.payload.hex()
-            state = self._app.terminal.state_of(slot.sequence)
+            state = app.terminal.state_of(slot.sequence)
             entry["state"] = strings.STATE_WORDS[state]
             found.append(entry)
         granted = 0
@@ -147,11 +161,11 @@ class Virtual:
             "voided_rupiah": ledger.entitlements.voided_rupiah,
             "sealed_through": ledger.marks.sealed_through,
             "reclaim_through": ledger.marks.reclaim_through,
-            "link": self._app.relay.state,
+            "link": app.relay.state,
             "boots": ledger.journal.boots,
-            "downlink": self._app.downlink.counts,
+            "downlink": app.downlink.counts,
             "locked": ledger.is_locked,
-            "notices": self._app.terminal.notices(),
+            "notices": app.terminal.notices(),
             "epoch": ledger.marks.epoch,
         }
 
