@@ -8,13 +8,12 @@ from array import array
 
 from firmware.hal.flash_area import FlashError
 from firmware.ledger import slots
+from firmware.ledger.checked_area import CheckedArea
 from firmware.ledger.checkpoint import Gathering
 from firmware.ledger.ring import PAGE_BYTES, SECTOR_BYTES, JournalDamaged, Ring
 from protocol import chain
 
-_ZEROS = bytes(PAGE_BYTES)
-_ERASED = b"\xff" * PAGE_BYTES
-_NOT_COPIED = (slots.LOCAL_BOOT, slots.LOCAL_CHECKPOINT, slots.LOCAL_CHECKPOINT_END)
+_NOT_COPIED = (slots.LOCAL_BOOT, slots.LOCAL_CHECKPOINT)
 
 # Shares of the ring kept free: so that void, return, close and event records fit when redemptions are refused, and of
 # it the part that only local marks may take: a terminal whose journal is full still starts, shows, prints and sends.
@@ -37,16 +36,18 @@ class Journal(Ring):
     """`area` has `size`, `read_into`, `program`, `erase` (see hal/flash_area).
 
     After `open`: `sequence` and `chain` are the head of the chain, `boots` the boot counter that was burned,
-    `is_exhausted` that not even that fitted. `reclaim_through` is set by the ledger: what may be dropped for space.
+    `is_exhausted` that not even that could be. `reclaim_through` is set by the ledger: what may be dropped for space.
     """
 
     def __init__(self, area, kid: int, chain_start: bytes) -> None:
         super().__init__(area, kid, chain_start)
+        self._checked = CheckedArea(area)
         self.reserve_sectors = max(RESERVE_SECTORS_MIN, self._sectors // RESERVE_SHARE)
         self._marks_sectors = max(MARKS_SECTORS_MIN, self._sectors // MARKS_SHARE)
-        # Where writing goes on in the newest sector, and the last sector that was erased ahead.
+        # Where writing goes on in the newest sector, the last sector that was erased ahead, and that which would not be.
         self._at = SECTOR_BYTES
         self._erased = 0
+        self._unusable = 0
         # The chain before its head, and up to which record it was followed.
         self._chain_before = chain_start
         self._chained = 0
@@ -68,19 +69,32 @@ class Journal(Ring):
         in order for each slot behind the checkpoint, and `reclaim_through` (see `set_reclaim`). Raises `JournalDamaged`
         where neither checkpoint nor records suffice.
         """
-        buffer = bytearray(SECTOR_BYTES)
-        self._head = self._find_head(buffer)
-        self._replay(books, buffer)
+        # The newest sector is read once: what was torn in it may read differently the next time.
+        newest = bytearray(SECTOR_BYTES)
+        self._head = self._find_head(newest)
+        self._replay(books, newest)
         self.set_reclaim(books.reclaim_through)
         self.boots += 1
         try:
-            self._settle_tail(buffer)
+            self._settle_tail(newest)
         except JournalFull:
             # Not even a mark fits: nothing will be written or sealed, but all can still be shown, printed and sent.
             self.is_exhausted = True
+        except FlashError as error:
+            # Flash takes no mark: the same, and no record may follow.
+            self.is_exhausted = True
+            if self.damage is None:
+                self.damage = error
 
-    def _find_head(self, buffer: bytearray) -> int:
-        """Number of the newest sector that is surely open, 0 for a new journal."""
+    def require_same_head(self, sequence: int) -> None:
+        """Take no record when the books end with another one than the chain: it would be the second with its number."""
+        if sequence != self.sequence and self.damage is None:
+            self._note_damage(
+                self._head, "the books end with record %d, the chain with %d" % (sequence, self.sequence)
+            )
+
+    def _find_head(self, newest: bytearray) -> int:
+        """Number of the newest sector that is surely open, whose octets are then in `newest`; 0 for a new journal."""
         name = bytearray(slots.SECTOR_NAME_OCTETS)
         numbers = array("I", bytes(4 * self._sectors))  # lumbung: fits - zeros
         for place in range(self._sectors):
@@ -90,7 +104,7 @@ class Journal(Ring):
                 numbers[place] = number
         while True:
             number = max(numbers)
-            if number == 0 or self._is_open(number, buffer):
+            if number == 0 or self._is_open(number, newest):
                 return int(number)
             numbers[(number - 1) % self._sectors] = 0
 
@@ -101,29 +115,28 @@ class Journal(Ring):
         sector is erased and opened again.
         """
         self._area.read_into(self._base(number), buffer)
-        return self._header(number) is not None and _tail(buffer)[1] != b""
+        return self._header_in(number, buffer) is not None and slots.tail_of(buffer)[1] != b""
 
-    def _replay(self, books, buffer: bytearray) -> None:
-        """Checkpoint and what follows it into `books`; leaves the newest sector in `buffer`, as it was counted."""
+    def _replay(self, books, newest: bytearray) -> None:
+        """Checkpoint and what follows it into `books`."""
         if self._head:
-            for start in self._checkpoint_sectors(buffer):
+            for start in self._checkpoint_sectors(newest):
                 books.reset()
-                if self._run(books, start, buffer, True):
+                if self._run(books, start, newest, True):
                     return
             if self.oldest > 1:
                 raise JournalDamaged(
                     self._base(self.oldest), "no whole checkpoint, and older records are reclaimed"
                 )
         books.reset()
-        self._run(books, 1, buffer, False)
+        self._run(books, 1, newest, False)
 
-    def _checkpoint_sectors(self, buffer: bytearray):
+    def _checkpoint_sectors(self, newest: bytearray):
         """Generate the sectors in which whole checkpoints should begin, newest first."""
-        self._area.read_into(self._base(self._head), buffer)
-        pointer = self._header(self._head).checkpoint
-        for at in slots.whole_slots(buffer, slots.SECTOR_HEADER_OCTETS):
-            if buffer[at + 1] == slots.LOCAL_CHECKPOINT_END:
-                pointer = int.from_bytes(slots.payload_at(buffer, at)[2:6], "big")
+        pointer = self._header_in(self._head, newest).checkpoint
+        for at in slots.whole_slots(newest, slots.SECTOR_HEADER_OCTETS):
+            if newest[at + 1] == slots.LOCAL_CHECKPOINT_END:
+                pointer = int.from_bytes(slots.payload_at(newest, at)[2:6], "big")
         while pointer >= self.oldest and pointer > 0:
             header = self._header(pointer)
             older = header.checkpoint if header is not None else 0
@@ -132,7 +145,7 @@ class Journal(Ring):
             pointer = older
         self.checkpoints = (0, 0)
 
-    def _run(self, books, first: int, buffer: bytearray, from_checkpoint: bool) -> bool:
+    def _run(self, books, first: int, newest: bytearray, from_checkpoint: bool) -> bool:
         """Walk from sector `first` to the head, applying slots (behind the first whole checkpoint, where asked so);
         returns False when there was none.
         """
@@ -141,15 +154,18 @@ class Journal(Ring):
         self.chain = self._chain_before = self._chain_start
         gathering = Gathering()
         live = not from_checkpoint
+        older = bytearray(SECTOR_BYTES) if first < self._head else newest
         for number in range(first, self._head + 1):
-            header = self._header(number)
+            is_head = number == self._head
+            buffer = newest if is_head else older
+            if not is_head:
+                self._area.read_into(self._base(number), buffer)
+            header = self._header_in(number, buffer)
             if live:
                 self._enter(number, header)
             elif header is not None:
                 self.sequence = self._chained = header.sequence
                 self.chain = header.chain
-            self._area.read_into(self._base(number), buffer)
-            is_head = number == self._head
             for at in slots.whole_slots(buffer, slots.SECTOR_HEADER_OCTETS):
                 kind = buffer[at + 1]
                 if kind < slots.LOCAL_FIRST:
@@ -202,25 +218,25 @@ class Journal(Ring):
         if self.damage is None:
             self.damage = JournalDamaged(self._base(number), reason)
 
-    def _settle_tail(self, buffer: bytearray) -> None:
-        """Make sure that the next run finds what this one found; `buffer`: the newest sector as it was counted.
+    def _settle_tail(self, newest: bytearray) -> None:
+        """Make sure that the next run finds what this one found; `newest`: the newest sector as it was counted.
 
-        The operation that the last cut tore may read differently next time. So what may hold a torn slot (the last
-        page that was touched, and the one after it) is programmed to zeros, and the last whole slot, which may be torn
-        itself, is written again before anything is built on it.
+        The operation that the last cut tore may read differently next time, and so may those of starts that were cut
+        in their turn. So all that may hold a torn slot (from the last whole one to the page behind the last that was
+        touched) is struck out, and the last whole slot, which may be torn itself, is written again before anything is
+        built on it.
         """
         if self._head:
-            touched, octets, end = _tail(buffer)
+            touched, octets, end = slots.tail_of(newest)
             limit = min(SECTOR_BYTES, (touched + 2) * PAGE_BYTES)
-            at = max(end, touched * PAGE_BYTES)
-            while at < limit:
-                rest = _ZEROS[at % PAGE_BYTES :]
-                self._area.program(self._base(self._head) + at, rest)
-                at += len(rest)
+            base = self._base(self._head)
+            torn = self._checked.strike_out(base + end, base + limit)
+            if torn:
+                raise JournalDamaged(torn, "a torn slot cannot be struck out")
             self._at = limit
-            if octets and octets[1] < slots.LOCAL_FIRST:
+            if octets[1] < slots.LOCAL_FIRST:
                 self._copy_record(octets)
-            elif octets and octets[1] not in _NOT_COPIED:
+            elif octets[1] not in _NOT_COPIED:
                 self._write(octets)
         self.append_local(slots.LOCAL_BOOT, self.boots.to_bytes(4, "big"))
 
@@ -275,50 +291,52 @@ class Journal(Ring):
                 self._open_sector()
             address = self._base(self._head) + self._at
             self._at += taken
-            if self._program(address, octets):
+            if self._checked.program(address, octets):
                 return
             self._at = (self._at + PAGE_BYTES - 1) // PAGE_BYTES * PAGE_BYTES
         # The slot may read back at the next start all the same: until then nothing may follow it.
         self.damage = JournalDamaged(address, "does not read back")
         raise self.damage
 
-    def _program(self, address: int, octets: bytes) -> bool:
-        """Program and compare; a chip that fails is the same as one that does not read back."""
-        back = memoryview(self._page)[: len(octets)]
-        try:
-            self._area.program(address, octets)
-            self._area.read_into(address, back)
-        except FlashError:
-            return False
-        return back == octets
-
     def _open_sector(self) -> None:
-        """Go on in the next sector, erasing it if that was not done while idle."""
+        """Go on in the next sector, erasing it if that was not done while idle.
+
+        No slot goes into a sector whose header does not read back, because the next start would not find it. Sectors
+        stand where their numbers say, so one that cannot be opened is the end: `JournalDamaged`.
+        """
         number = self._head + 1
         if number - self._dropped_to() >= self._sectors - 1:
             raise JournalFull
-        if self._erased != number:
-            self._area.erase((number - 1) % self._sectors)
-        self._erased = 0
         header = slots.SectorHeader()
         header.number = number
         header.sequence = self.sequence
         header.chain = self.chain
         header.kid = self._kid
         header.checkpoint = self.checkpoints[1]
-        self._area.program(self._base(number), slots.encode_sector_header(header))
-        self._head = number
-        self._at = slots.SECTOR_HEADER_OCTETS
+        octets = slots.encode_sector_header(header)
+        for _ in range(WRITE_TRIES):
+            is_erased = self._erased == number or self._checked.erase((number - 1) % self._sectors)
+            self._erased = 0
+            if is_erased and self._checked.program(self._base(number), octets):
+                self._head = number
+                self._at = slots.SECTOR_HEADER_OCTETS
+                return
+        self.is_exhausted = True
+        self.damage = JournalDamaged(self._base(number), "no sector can be opened here")
+        raise self.damage
 
     # Idle work and space.
 
     def erase_ahead(self) -> bool:
         """While idle: erase the next sector ahead of need; True if something was done."""
         number = self._head + 1
-        if self._erased == number:
+        if number == self._erased or number == self._unusable:
             return False
-        self._area.erase((number - 1) % self._sectors)
-        self._erased = number
+        if self._checked.erase((number - 1) % self._sectors):
+            self._erased = number
+        else:
+            # Tried once more when it is needed.
+            self._unusable = number
         return True
 
     def _dropped_to(self) -> int:
@@ -355,17 +373,3 @@ class Journal(Ring):
     def is_full(self) -> bool:
         """Whether only the reserve is left: no redemption may start."""
         return self.is_exhausted or self.free_sectors() < self.reserve_sectors
-
-
-def _tail(sector: bytearray) -> tuple:
-    """(last page that is not erased, octets of the last whole slot or b"", where that ends) in a sector."""
-    touched = SECTOR_BYTES // PAGE_BYTES - 1
-    while touched > 0 and sector[touched * PAGE_BYTES : (touched + 1) * PAGE_BYTES] == _ERASED:
-        touched -= 1
-    start = -1
-    for at in slots.whole_slots(sector, slots.SECTOR_HEADER_OCTETS):
-        start = at
-    if start < 0:
-        return touched, b"", slots.SECTOR_HEADER_OCTETS
-    end = slots.end_of(sector, start)
-    return touched, bytes(sector[start:end]), slots.slot_octets(end)

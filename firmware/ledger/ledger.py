@@ -76,6 +76,7 @@ class Ledger:
         self._open_documents()
         self._state = State(self.roster.count, self._periods, self.policy.rapid_run)
         self.journal.open(self._state)
+        self.journal.require_same_head(self.entitlements.sequence)
         self._checkpointer = Checkpointer(self.journal, self._state.snapshot)
         self._head_at_boot = self.journal.sequence
         self._forget_reclaimed()

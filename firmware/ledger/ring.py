@@ -88,7 +88,11 @@ class Ring:
         """The header of sector `number`, None where it does not hold."""
         octets = bytearray(slots.SECTOR_HEADER_OCTETS)
         self._area.read_into(self._base(number), octets)
-        header = slots.decode_sector_header(octets)
+        return self._header_in(number, octets)
+
+    def _header_in(self, number: int, octets: bytearray) -> "slots.SectorHeader | None":
+        """The same from octets that were read already."""
+        header = slots.decode_sector_header(memoryview(octets)[: slots.SECTOR_HEADER_OCTETS])
         return header if header is not None and header.number == number and header.kid == self._kid else None
 
     def _before(self, number: int) -> int:

@@ -17,6 +17,7 @@ MAGIC = b"LJRN"
 FORMAT = 1
 SECTOR_BYTES = 4096
 PAGE_OCTETS = 256
+ERASED_PAGE = b"\xff" * PAGE_OCTETS
 SECTOR_HEADER_OCTETS = 64
 # What finds a sector without decoding its header: magic, format and number.
 SECTOR_NAME_OCTETS = 12
@@ -140,6 +141,20 @@ def whole_slots(data: bytes, at: int):
             continue
         yield at
         at = (end + SLOT_UNIT - 1) // SLOT_UNIT * SLOT_UNIT
+
+
+def tail_of(sector: bytearray) -> tuple:
+    """(last page that is not erased, octets of the last whole slot or b"", where the next may begin) in a sector."""
+    touched = SECTOR_BYTES // PAGE_OCTETS - 1
+    while touched > 0 and sector[touched * PAGE_OCTETS : (touched + 1) * PAGE_OCTETS] == ERASED_PAGE:
+        touched -= 1
+    start = -1
+    for at in whole_slots(sector, SECTOR_HEADER_OCTETS):
+        start = at
+    if start < 0:
+        return touched, b"", SECTOR_HEADER_OCTETS
+    end = end_of(sector, start)
+    return touched, bytes(sector[start:end]), slot_octets(end)
 
 
 def sequence_at(data: bytes, at: int) -> int:

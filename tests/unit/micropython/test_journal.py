@@ -194,6 +194,16 @@ def test_flash_that_takes_nothing_stops_the_chain_until_the_next_start():
     append_events(again, again.sequence, 1)
 
 
+def test_books_that_end_elsewhere_than_the_chain_take_no_record():
+    flash = make_flash()
+    append_events(open_journal(flash), 0, 3)
+    journal = open_journal(flash)
+    journal.require_same_head(3)
+    assert journal.damage is None
+    journal.require_same_head(4)
+    assert "record 4" in str(raises(JournalDamaged, append_events, journal, 3, 1))
+
+
 def test_a_seal_that_fails_leaves_the_journal_as_it_was():
     flash = make_flash()
     journal = open_journal(flash)
