@@ -39,7 +39,11 @@ class LinkKeys:
 
     def _agree_steps(self, epoch: certificates.EpochCertificate, number: int, labels: tuple):
         """Derive `labels` with the gateway key of `epoch`; a generator, as the signer's."""
-        _, own = self._signer.public_keys()
+        body, _ = certificates.split_signature(
+            self._documents.get(document_area.TERMINAL_CERTIFICATE), "terminal certificate"
+        )
+        # From the certificate, which was held against the signer's keys when it came in: working it out takes time.
+        own = certificates.decode_terminal(body).agreement_key
         salt = link_keys.salt(own, epoch.agreement_key)
 
         def info_for(label: bytes) -> bytes:

@@ -1,0 +1,46 @@
+"""Settings are read or refused by line; the error never shows a value."""
+
+from firmware.settings import KNOWN, SettingsError, parse
+from tests.support.mp import raises
+
+
+def test_what_is_absent_has_its_default():
+    assert parse(b"") == KNOWN
+    assert parse(b"\n# nothing\n\n") == KNOWN
+    assert parse(b"") is not KNOWN
+
+
+def test_lines_are_read_whatever_they_end_with():
+    for end in (b"\n", b"\r\n"):
+        got = parse(b"broker_host=b.example" + end + b"broker_port=8883" + end + b"password=a=b #c" + end)
+        assert (got["broker_host"], got["broker_port"], got["password"]) == ("b.example", "8883", "a=b #c")
+        assert got["broker_tls"] == "0"
+    assert parse(b"wifi_ssid=Warung \xe2\x98\x95")["wifi_ssid"] == "Warung \u2615"
+    assert parse(b"password=")["password"] == ""
+
+
+def test_what_is_wrong_is_refused_with_its_line():
+    for octets, line, word in (
+        (b"nonsense", 1, "no '='"),
+        (b"\n# c\nno_such=1", 3, "unknown"),
+        (b"broker_port=abc", 1, "broker_port"),
+        (b"broker_port=0", 1, "broker_port"),
+        (b"broker_port=65536", 1, "broker_port"),
+        (b"broker_port=999999999999", 1, "broker_port"),
+        (b"broker_port=", 1, "broker_port"),
+        (b"broker_port=-1", 1, "broker_port"),
+        (b"broker_tls=yes", 1, "broker_tls"),
+        (b"username=a\nusername=b", 2, "before"),
+        (b"username=" + b"a" * 300, 1, "longer"),
+        (b"=1", 1, "unknown"),
+        (b"wifi_ssid=\xff\xfe", 1, "UTF-8"),
+    ):
+        error = raises(SettingsError, parse, octets)
+        assert error.line == line, octets
+        assert word in str(error), (octets, str(error))
+
+
+def test_an_error_never_shows_the_value():
+    secret = b"password=secret1\npassword=secret2"
+    assert "secret" not in str(raises(SettingsError, parse, secret))
+    assert "secret" not in str(raises(SettingsError, parse, b"broker_tls=secret"))
