@@ -95,6 +95,7 @@ class App:
         self._un_cipher = None
         self.terminal = None
         self.stopped_code = 0
+        self._un_cipher = None
         self._watchdog = None
         self._started_ms = clock.ticks_ms()
         self._crash_before = b""
