@@ -10,6 +10,7 @@ from hardware import modem_faults, modem_messages, modem_radio, modem_sockets
 CR, LF, CTRL_Z, ESC, BACKSPACE = 0x0D, 0x0A, 0x1A, 0x1B, 0x08
 
 COMMAND_OCTETS_MAX = 1600
+COMMANDS_KEPT = 200
 PIECE_OCTETS = 256
 PIECE_GAP_US = 500
 
@@ -21,7 +22,7 @@ class Modem:
     sockets lead to, or None.
 
     The host's side: `connect(uart)`, `press_power_key(pressed)`, `drive_reset(asserted)`. The bench's: `radio`, `unplug()`.
-    What happened: `commands` (names in order), `boots`.
+    What happened: `commands` (the latest names), `boots`.
     """
 
     def __init__(
@@ -225,6 +226,8 @@ class Modem:
         name, mode, argument = _parsed(command)
         self._count += 1
         self.commands.append(name)
+        if len(self.commands) > COMMANDS_KEPT:
+            self.commands.pop(0)
         self._busy = True
         fault = self.faults.on_command(self._count, name)
         if fault == modem_faults.SILENT:

@@ -55,9 +55,9 @@ class NoFaults:
 class FaultPlan(NoFaults):
     """Faults at given commands and random ones at given rates; `rest()` ends them all.
 
-    `commands`: count -> what becomes of it. Rates are per thousand: `lose_to_host` pieces of answers without some octets,
-    `lose_to_modem` octets, `trouble` commands (silent, refused or reboot), `chatter` gaps filled with an unsolicited line,
-    `keep` deletions that do nothing.
+    `commands`: count since power-up -> what becomes of it, once. Rates are per thousand: `lose_to_host` pieces of answers
+    without some octets, `lose_to_modem` octets, `trouble` commands (silent, refused or reboot), `chatter` gaps filled with
+    an unsolicited line, `keep` deletions that do nothing.
     """
 
     CHATTER = (
@@ -112,7 +112,7 @@ class FaultPlan(NoFaults):
         """As planned, else by chance."""
         if count in self._commands:
             self.happened += 1
-            return self._commands[count]
+            return self._commands.pop(count)
         if self._draw.happens(self._trouble):
             self.happened += 1
             return (SILENT, REFUSE, REBOOT)[self._draw.below(3)]

@@ -23,6 +23,7 @@ class Sockets:
         self.is_up = False  # the data bearer
         self._connection = None
         self._buffer = b""
+        self._total = 0
         self._announced = False
 
     def drop(self) -> None:
@@ -59,6 +60,7 @@ class Sockets:
         host, port = parts[place].strip(b'"').decode(), int(parts[place + 1].strip(b'"'))
         self._connection = self._internet.connect(host, port)
         self._buffer = b""
+        self._total = 0
         self._announced = False
         self.opened += self._connection is not None
         return self._connection is not None
@@ -66,6 +68,7 @@ class Sockets:
     def _put(self, octets: bytes) -> bool:
         if self._connection is None or not self._connection.is_open:
             return False
+        self._total += len(octets)
         self._connection.send(octets)
         return True
 
@@ -321,8 +324,10 @@ class QuectelSockets(Sockets):
 
     def _send(self, _mode: str, argument: bytes) -> None:
         length = argument.split(b",")[-1]
-        if self._connection is None or not length.isdigit() or not 1 <= int(length) <= 1460:
+        if self._connection is None or not length.isdigit() or int(length) > 1460:
             self._modem.error()
+        elif not int(length):
+            self._modem.answer((b"+QISEND: %d,%d,0" % (self._total, self._total),))
         else:
             self._modem.prompt(self._sent, int(length))
 

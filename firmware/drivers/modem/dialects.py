@@ -40,7 +40,8 @@ class SocketCommands:
     line whose last field is the count. `fetch`: command with a count; its answer has the octets as hexadecimal on a line of
     their own, or behind its line as they are where `data` says so (as for the parser); `count_place`: field with their
     count. `news`, `ends`: unsolicited lines that tell of data and of the end. `poll`: asks how much waits, in the last
-    field; empty where `fetch` tells that by itself.
+    field; empty where `fetch` tells that by itself. `total`: asks, in the first field, how many octets went out since the
+    connection was made, where `sent` does not tell.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class SocketCommands:
         sent_line: bytes = b"",
         data: "tuple | None" = None,
         poll: bytes = b"",
+        total: bytes = b"",
     ) -> None:
         self.bearer = bearer
         self.connect = connect
@@ -73,6 +75,7 @@ class SocketCommands:
         self.news = news
         self.ends = ends
         self.poll = poll
+        self.total = total
 
 
 class Dialect:
@@ -170,6 +173,7 @@ _QUECTEL_SOCKETS = SocketCommands(
     send=b'AT+QISENDEX=0,"%s"',
     sends_hex=True,
     sent=b"SEND OK",
+    total=b"AT+QISEND=0,0",
     fetch=b"AT+QIRD=0,%d",
     data=(0, b"\r\n\r\n"),
     count_place=0,

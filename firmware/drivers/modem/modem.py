@@ -18,6 +18,7 @@ from firmware.drivers.modem.port import AtPort, find_line
 from firmware.drivers.modem.sender import Sender
 from firmware.drivers.modem.service import Service
 from firmware.drivers.modem.sockets import Sockets
+from protocol import at_lines
 
 # States, as screens show them.
 OFF = "off"
@@ -37,7 +38,7 @@ _PATIENT_MS = 1500
 _SIM_AGAIN_MS = 30000
 _BEHIND_RESTART_MS = 1000
 # Without trouble for that long, the next trouble begins at the lowest rung again.
-_WELL_MS = 600000
+_WELL_MS = 180000
 _PAUSE_FIRST_MS = 10000
 _PAUSE_MOST_MS = 300000
 # Searches in vain, with a signal there, behind which the modem is reset.
@@ -115,8 +116,9 @@ class Modem:
                 self._fail(error, SIM_LOCKED, "refused")
                 await self._pause(_SIM_AGAIN_MS)
             except NotRegistered as error:
+                has_signal = self.service.signal != at_lines.SIGNAL_UNKNOWN
                 self._fail(error, STARTING, "refused")
-                await self._search_anew()
+                await self._search_anew(has_signal)
             except ModemError as error:
                 self._fail(error, FAILED, _counter_of(error))
                 await self._recover()
@@ -245,19 +247,24 @@ class Modem:
     # -- recovering
 
     async def _recover(self) -> None:
-        """One rung, and the next at once if the modem stays silent; each failure soon after begins one rung higher."""
+        """One rung, and the next at once if the modem stays silent; each failure soon after begins one rung higher.
+
+        Before the last one comes a pause, longer each time; if not even that helps, it begins again from the first.
+        """
         while True:
             rung = self._rung
             self._rung = min(rung + 1, ladder.POWER)
-            if await self._ladder.climb(rung, self.dialect):
-                return
             if rung == ladder.POWER:
                 await self._pause(self._pause_ms)
                 self._pause_ms = min(2 * self._pause_ms, _PAUSE_MOST_MS)
+            if await self._ladder.climb(rung, self.dialect):
+                return
+            if rung == ladder.POWER:
+                self._rung = ladder.RESYNC
 
-    async def _search_anew(self) -> None:
+    async def _search_anew(self, has_signal: bool) -> None:
         """Radio off and on. In a blank spot nothing else would help; with a signal there, a reset may."""
-        self._vain_searches += 1
+        self._vain_searches += has_signal
         if self._vain_searches > _VAIN_SEARCHES_MAX:
             self._vain_searches = 0
             if await self._ladder.climb(ladder.RESET, self.dialect):

@@ -50,6 +50,8 @@ class Sockets:
         self._received = bytearray()
         self._unsent = b""
         self._bearer_failures = 0
+        self._sent_total = 0
+        self._left_open = False  # in the modem, as far as anybody knows
         self.state = CLOSED
         self._clear()
 
@@ -106,7 +108,7 @@ class Sockets:
         return taken
 
     async def close(self) -> None:
-        """Close; returns when the modem has done so or the connection is lost anyhow."""
+        """Close; the modem does it with its next step."""
         if self.state == CLOSED:
             return
         self._unsent = b""
@@ -144,6 +146,7 @@ class Sockets:
         if self.state != CLOSED:
             self.state = CLOSED
             self._error = error
+            self._left_open = True
         self._unsent = b""
         self._close_wanted = False
         self._ended = False
@@ -152,7 +155,7 @@ class Sockets:
 
     def due(self) -> bool:
         if self.state == CLOSED:
-            return False
+            return self._left_open and self._commands is not None
         if self.state == OPENING or self._close_wanted or self._unsent or self._ended:
             return True
         if len(self._received) >= _RECEIVED_MAX:
@@ -162,15 +165,17 @@ class Sockets:
     async def work(self) -> None:
         """The next step; ModemError only when the modem itself fails."""
         if self._close_wanted:
-            await self._close()
+            self.lose(SocketFailed("closed"))
+        if self._left_open:
+            self._left_open = False
+            await self._run(self._commands.close)
         elif self.state == OPENING:
             await self._open()
-        else:
+        elif self.state == OPEN:
             try:
                 await self._exchange()
             except (CommandRefused, AnswerMalformed, SocketFailed, OutOfRange) as error:
-                # The modem may still hold the connection; what was lost on the line cannot be mended in it.
-                await self._run(self._commands.close)
+                # What was lost on the line cannot be mended in this connection.
                 self.lose(error if isinstance(error, SocketFailed) else SocketFailed("the connection failed"))
 
     async def _open(self) -> None:
@@ -188,6 +193,7 @@ class Sockets:
             self.lose(error)
             raise
         self._counters.add("opened")
+        self._sent_total = 0
         self.state = OPEN
         self._looked = self._clock.ticks_ms()
         self._changed.set()
@@ -226,13 +232,6 @@ class Sockets:
             if outcome != step.good:
                 raise SocketFailed("%s: %s" % (step.command[:12], (outcome or b"").decode()))
 
-    async def _close(self) -> None:
-        """Closed is closed, whatever the modem says to it."""
-        try:
-            await self._run(self._commands.close)
-        finally:
-            self.lose(SocketFailed("closed"))
-
     async def _exchange(self) -> None:
         """Some of what waits in either direction."""
         if self._unsent and not self._ended:
@@ -250,12 +249,20 @@ class Sockets:
             octets = self._unsent[:_SEND_HEX_OCTETS]
             text = b"".join([b"%02X" % octet for octet in octets])
             await self._port.command(commands.send % text, _SEND_TIMEOUT_MS, finals=(commands.sent,))
+            await self._compare_total(len(octets))
         else:
             octets = self._unsent[:_SEND_OCTETS]
             await self._send_behind_prompt(octets)
         self._unsent = self._unsent[len(octets) :]
         if not self._unsent:
             self._changed.set()
+
+    async def _compare_total(self, count: int) -> None:
+        """Digits that got lost in pairs make no error: the modem's count of octets tells."""
+        self._sent_total += count
+        reply = await self._port.command(self._commands.total, _FETCH_TIMEOUT_MS)
+        if not reply.lines or at_lines.number(reply.lines[0], 0) != self._sent_total:
+            raise SocketFailed("not everything was sent")
 
     async def _send_behind_prompt(self, octets: bytes) -> None:
         commands = self._commands

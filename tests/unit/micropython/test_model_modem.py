@@ -309,6 +309,7 @@ def test_quectel_sockets():
     assert host.ask(b"AT+QISEND=0,2\r") == b"\r\n> "
     assert host.ask(b"hi") == b"\r\nSEND OK\r\n"
     assert bytes(pipe.sent) == b"\r\x1a\xffhi"
+    assert host.ask(b"AT+QISEND=0,0\r") == b"\r\n+QISEND: 5,5,0\r\n\r\nOK\r\n"
     pipe.push(b"\r\nOK\r\n")
     assert host.listen(20) == b'\r\n+QIURC: "recv",0\r\n'
     assert host.ask(b"AT+QIRD=0,1500\r") == b"\r\n+QIRD: 6\r\n\r\nOK\r\n\r\n\r\nOK\r\n"

@@ -344,7 +344,7 @@ def test_a_connection_carries_octets_both_ways():
             got += await sockets.receive(700)
         assert got == octets * 3
         await sockets.close()
-        assert pipe.closed
+        await bench.until(lambda: pipe.closed)
         await fails(SocketFailed, sockets.send(b"more"))
         await sockets.open("broker.example", 1883)
         assert len(bench.internet.pipes) == 2
