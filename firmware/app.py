@@ -92,7 +92,6 @@ class App:
         transport = SpiTransport(board.spi, board.pn532_select, board.pn532_irq, clock)
         self.reader = Pn532Reader(transport, board.pn532_reset, clock)
         self.flow = None
-        self._un_cipher = None
         self.terminal = None
         self.stopped_code = 0
         self._un_cipher = None
