@@ -2,4 +2,5 @@
 
 from gateway.cli import main
 
-main(prog_name="lumbung-gateway")
+if __name__ == "__main__":
+    main(prog_name="lumbung-gateway")

@@ -27,6 +27,7 @@ from protocol.errors import ProtocolError
 
 _LOG = structlog.get_logger("acknowledger")
 _IDLE_S = 0.5
+_PAUSE_S_MIN = 0.005
 _STATES_RECALLED = 255
 """Sealed records whose state is told anew to a terminal that this process has not told anything yet."""
 _TERMINALS_MAX = 50_000
@@ -60,7 +61,10 @@ class _Epoch:
 
 
 class Acknowledger:
-    """`send` hands a frame to the channel; `is_ready` tells whether it would take one."""
+    """`send` hands a frame to the channel, `is_ready` tells whether it would take one.
+
+    While `is_busy` says that a backlog is worked off, records come before answers.
+    """
 
     def __init__(
         self,
@@ -70,6 +74,7 @@ class Acknowledger:
         config: Acknowledge,
         send: Callable[[int, bytes], bool],
         is_ready: Callable[[], bool],
+        is_busy: Callable[[], bool] = lambda: False,
         clock_s: Callable[[], int] = lambda: int(time.time()),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -79,6 +84,7 @@ class Acknowledger:
         self._config = config
         self._send = send
         self._is_ready = is_ready
+        self._is_busy = is_busy
         self._clock_s = clock_s
         self._monotonic = monotonic
         self._changed = threading.Condition()
@@ -151,9 +157,12 @@ class Acknowledger:
                 self._stopping.wait(_IDLE_S)
 
     def _pause_s(self) -> float:
+        """Until somebody's turn comes, or until one more may be sent."""
         if not self._due:
             return _IDLE_S
-        return min(_IDLE_S, max(0.005, self._due[0][0] - self._monotonic()))
+        if self._tokens < 1:
+            return 1 / self._config.busy_per_second_max
+        return min(_IDLE_S, max(_PAUSE_S_MIN, self._due[0][0] - self._monotonic()))
 
     def _take(self, kid: int, contact: Contact | None, settled_from: int) -> None:
         """One piece of news: rewind what is to be told, and put the terminal in line."""
@@ -200,7 +209,7 @@ class Acknowledger:
     def _answer(self) -> None:
         """Send to everybody whose turn has come, as fast as is allowed."""
         now_s = self._monotonic()
-        rate = self._config.per_second_max
+        rate = self._config.busy_per_second_max if self._is_busy() else self._config.per_second_max
         self._tokens = min(float(rate), self._tokens + (now_s - self._filled_s) * rate)
         self._filled_s = now_s
         if not self._due or not self._is_ready() or self._reader.value(RESTORED):

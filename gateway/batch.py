@@ -9,11 +9,14 @@ from dataclasses import dataclass, field
 from gateway import columns, ingest
 from gateway.channels.channel import Received
 from gateway.ingest import Opened
+from gateway.opener import Answer
+from gateway.openers import Asked, Openers
 from gateway.quarantine import Quarantine
 from gateway.store.interface import Changes, ConflictRow, FrameRow, HeadRow, OutboxRow, Reader, RecordRow
 from gateway.terminals import TerminalView
 from gateway.verdicts import EVIDENCE, Fault, Judgement, Outcome, SealedRun, Verdict
 from gateway.verifier import SealVerifier
+from gateway.waiting import WaitingFrame
 from protocol import chain, frame, status
 from protocol.errors import ProtocolError
 from protocol.frame import Header
@@ -23,6 +26,16 @@ _WAITING = (Outcome.CANDIDATE, Outcome.UNKNOWN_CONTEXT)
 _UNREADABLE_KID = slice(1, 5)
 
 Views = Callable[[int], TerminalView | None]
+Entry = tuple[Received, Header | None, TerminalView | None, Opened | None]
+"""A frame, its header where it has one, its terminal where that is known, and what was opened."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Which frames of a batch helper processes are at work on."""
+
+    places: list[int]
+    asked: Asked
 
 
 @dataclass(slots=True)
@@ -59,21 +72,73 @@ class BatchJudge:
         verifier: SealVerifier,
         quarantine: Quarantine,
         ids: tuple[int, int],
+        openers: Openers | None = None,
     ) -> None:
+        self._openers = openers or Openers.none()
         self._reader = reader
         self._views = views
         self._verifier = verifier
         self._quarantine = quarantine
         self._next_frame, self._next_outbox = ids
+        self._heads: dict[int, tuple[int, bytes]] = {}
         self.echo_limit = (0, 0)
         """(epoch, counter) below which every acknowledgement ever sent must lie."""
 
     def judge(self, frames: list[Received], now_ms: int) -> Result:
         """Open all frames, verify their seals side by side, then judge them in order."""
-        opened = self._open(frames)
+        return self.rule(self.open(frames, self.ask(frames)), now_ms)
+
+    def ask(self, frames: list[Received]) -> Question | None:
+        """Hand the frames of known terminals to helper processes, where there are some and they are free.
+
+        Their chains are taken to go on where the batch before ends, which is not judged yet: if it does not, they are
+        followed again here.
+        """
+        if not self._openers.count:
+            return None
+        places, tasks = [], []
+        seen: set[int] = set()
+        for place, item in enumerate(frames):
+            header, view = self._know(item.octets)
+            if header is None or view is None or view.revoked or header.frame_class != frame.CLASS_RECORDS:
+                continue
+            head, value = self._heads.get(view.kid) or (view.sealed_through, view.chain)
+            tasks.append((view.kid, item.octets, -1 if view.kid in seen else head, value, view.history.count))
+            seen.add(view.kid)
+            places.append(place)
+        asked = self._openers.ask(tasks)
+        return Question(places, asked) if asked else None
+
+    def open(self, frames: list[Received], question: Question | None) -> list[Entry]:
+        """Decrypt and decode; expect the seals that will be asked about if nothing is out of order."""
+        answers: list[Answer] = [None] * len(frames)
+        if question is not None:
+            for place, answer in zip(question.places, self._openers.gather(question.asked), strict=True):
+                answers[place] = answer
+        self._heads.clear()
+        entries: list[Entry] = []
+        for item, answer in zip(frames, answers, strict=True):
+            header, view = self._know(item.octets)
+            if header is None or view is None or view.revoked:
+                entries.append((item, header, view, None))
+                continue
+            if answer is None:
+                opened = ingest.open_frame(item.octets, header, view)
+            else:
+                opened = Opened(header, batch=ingest.batch_of(item.octets, header, answer[0]))
+            opened.frame_id = self._next_frame
+            self._next_frame += 1
+            entries.append((item, header, view, opened))
+            if opened.batch is not None:
+                opened.batch.frame_id = opened.frame_id
+                self._foresee(opened.batch, view, answer)
         self._verifier.gather()
+        return entries
+
+    def rule(self, entries: list[Entry], now_ms: int) -> Result:
+        """Judge opened frames in order."""
         work = _Work(self, self._reader, self._quarantine, now_ms)
-        for item, (header, view, found) in zip(frames, opened, strict=True):
+        for item, header, view, found in entries:
             if found is None or header is None or view is None:
                 work.refuse(item, header, view)
                 continue
@@ -89,35 +154,29 @@ class BatchJudge:
         self._next_outbox += 1
         return self._next_outbox - 1
 
-    def _open(self, frames: list[Received]) -> list[tuple[Header | None, TerminalView | None, Opened | None]]:
-        """Decrypt and decode; expect the seals that will be asked about if nothing is out of order."""
-        heads: dict[int, tuple[int, bytes]] = {}
-        result: list[tuple[Header | None, TerminalView | None, Opened | None]] = []
-        for item in frames:
-            raw = item.octets
-            try:
-                header = frame.read_header(raw)
-            except ProtocolError:
-                result.append((None, None, None))
-                continue
-            view = self._views(header.kid)
-            if view is None or view.revoked:
-                result.append((header, view, None))
-                continue
-            opened = ingest.open_frame(raw, header, view)
-            opened.frame_id = self._next_frame
-            self._next_frame += 1
-            result.append((header, view, opened))
-            batch = opened.batch
-            if batch is None:
-                continue
-            batch.frame_id = opened.frame_id
-            head, value = heads.get(header.kid) or (view.sealed_through, view.chain)
-            sealed = ingest.foresee(batch, value) if batch.first == head + 1 else None
-            if sealed is not None:
-                heads[header.kid] = (batch.last, sealed)
-                self._verifier.expect(view, chain.seal_message(header.kid, batch.last, sealed), batch.seal)
-        return result
+    def _know(self, raw: bytes) -> tuple[Header | None, TerminalView | None]:
+        try:
+            header = frame.read_header(raw)
+        except ProtocolError:
+            return None, None
+        return header, self._views(header.kid)
+
+    def _foresee(self, batch: WaitingFrame, view: TerminalView, answer: Answer) -> None:
+        """Follow the chain ahead, and have the seal verified ahead, where the frame follows what came before."""
+        kid = view.kid
+        head, value = self._heads.get(kid) or (view.sealed_through, view.chain)
+        if batch.first != head + 1:
+            return
+        if answer is not None and answer[1] and ingest.continues(batch, value, answer[1]):
+            sealed = ingest.adopt_chain(batch, answer[1])
+            if answer[2]:
+                self._verifier.learn(view, chain.seal_message(kid, batch.last, sealed), batch.seal)
+            self._heads[kid] = (batch.last, sealed)
+            return
+        foreseen = ingest.foresee(batch, value)
+        if foreseen is not None:
+            self._heads[kid] = (batch.last, foreseen)
+            self._verifier.expect(view, chain.seal_message(kid, batch.last, foreseen), batch.seal)
 
 
 class _Work:

@@ -78,6 +78,11 @@ class Ingest:
         500, "Frames in one commit at most; a batch closes when nothing more is there.", least=1
     )
     verify_threads: int = _key(2, "Threads that verify seals.", least=1)
+    open_processes: int = _key(
+        -1,
+        "Helper processes that open frames beside the gateway's own; 0: none, -1: as many as processors, if several.",
+        least=-1,
+    )
     waiting_frames_max: int = _key(
         256, "Frames of one terminal that wait for a seal or a gap at most.", least=1
     )
@@ -97,6 +102,9 @@ class Acknowledge:
 
     interval_ms: int = _key(1000, "One acknowledgement per terminal in this time at most.", least=0)
     per_second_max: int = _key(500, "Acknowledgements per second at most, all terminals.", least=1)
+    busy_per_second_max: int = _key(
+        50, "The same while more than a batch of frames waits for the writer.", least=1
+    )
     octets_max: int = _key(140, "Size of an acknowledgement frame; 140 fits one SMS.", least=140)
     grant_interval_s: int = _key(60, "Time until a grant that is not adopted yet is sent again.", least=1)
     notice_interval_s: int = _key(

@@ -152,12 +152,15 @@ class History:
     def __init__(self, library: Library, adoptions: Iterable[bytes]) -> None:
         self._library = library
         self.adopted = Adopted()
+        self.count = 0
+        """Adoptions so far."""
         self.held: list[HeldContext] = []
         for octets in adoptions:
             self.adopt(octets)
 
     def adopt(self, octets: bytes) -> None:
         """Take one more sealed adoption record."""
+        self.count += 1
         self.adopted = self.adopted.after(records.decode(octets), self._library.find)
         if self._library.holds(self.adopted):
             self.held.insert(0, HeldContext(self.adopted, self._library))

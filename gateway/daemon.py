@@ -22,6 +22,7 @@ from gateway.config import Config
 from gateway.down_counter import DownCounter
 from gateway.errors import GatewayError
 from gateway.forwarder import Forwarder
+from gateway.openers import Openers
 from gateway.publish import Publication, Publisher
 from gateway.settlement import SettlementClient
 from gateway.spool import Spooled
@@ -63,7 +64,8 @@ class Daemon:
         self._store = SqliteStore.create(config.data)
         self._readers: list[SqliteReader] = []
         self._reader = self._new_reader()
-        self.writer = Writer(self._store, self._ring, config.ingest, self._on_batch)
+        openers = Openers(_open_processes(config.ingest.open_processes), config.data, config.keys)
+        self.writer = Writer(self._store, self._ring, config.ingest, self._on_batch, openers=openers)
         self.channel = MqttChannel(config.mqtt, self.writer.deliver)
         counter = DownCounter(self._new_reader(), self.writer)
         self.acknowledger = Acknowledger(
@@ -73,6 +75,7 @@ class Daemon:
             config.acknowledge,
             self.channel.send,
             lambda: self.channel.is_ready,
+            lambda: self.writer.queued >= config.ingest.batch_frames_max,
         )
         self.forwarder: Forwarder | None = None
         if config.settlement.url:
@@ -201,6 +204,12 @@ class Daemon:
                 "error": forwarder.last_error if forwarder else "",
             },
         }
+
+
+def _open_processes(configured: int) -> int:
+    """How many helper processes there are to be."""
+    processors = len(os.sched_getaffinity(0))
+    return configured if configured >= 0 else processors if processors > 1 else 0
 
 
 def rejudge(reader: Reader, writer: Writer, kid: int) -> int:

@@ -49,9 +49,14 @@ def open_frame(raw: bytes, header: Header, view: TerminalView) -> Opened:
         )
 
 
-def _open_records(raw: bytes, header: Header, view: TerminalView) -> WaitingFrame:
+def batch_of(raw: bytes, header: Header, contents: list[bytes] | None) -> WaitingFrame:
+    """A records frame with what it holds, None while that is not known."""
     seal_at = len(raw) - frame.SEAL_OCTETS if header.sealed else len(raw)
-    batch = WaitingFrame(0, header.first, header.count, None, bytes(raw[seal_at:]), seal_at)
+    return WaitingFrame(0, header.first, header.count, contents, bytes(raw[seal_at:]), seal_at)
+
+
+def _open_records(raw: bytes, header: Header, view: TerminalView) -> WaitingFrame:
+    batch = batch_of(raw, header, None)
     contexts: list[object] = list(view.history.held)
     if view.waiting:
         contexts += view.history.prospects(view.waiting.adoptions())
@@ -86,6 +91,20 @@ def foresee(batch: WaitingFrame, value: bytes) -> bytes | None:
     if not batch.records or not batch.seal:
         return None
     batch.foreseen = follow(batch.first - 1, value, [(octets, batch.frame_id) for octets in batch.records])
+    return batch.foreseen[-1].chain
+
+
+def continues(batch: WaitingFrame, value: bytes, values: list[bytes]) -> bool:
+    """Tell whether chain values computed elsewhere go on from `value`."""
+    return bool(batch.records) and chain.extend(value, (batch.records or [b""])[0]) == values[0]
+
+
+def adopt_chain(batch: WaitingFrame, values: list[bytes]) -> bytes:
+    """What `foresee` does, where the chain was computed elsewhere."""
+    batch.foreseen = [
+        ChainRecord(batch.first + place, octets, value, batch.frame_id)
+        for place, (octets, value) in enumerate(zip(batch.records or (), values, strict=True))
+    ]
     return batch.foreseen[-1].chain
 
 

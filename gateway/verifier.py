@@ -27,6 +27,10 @@ class SealVerifier:
         if len(self._pending) >= CHUNK:
             self._submit()
 
+    def learn(self, view: TerminalView, message: bytes, seal: bytes) -> None:
+        """The answer is known to be yes: a helper process has verified it."""
+        self._answers[view.kid, message, seal] = True
+
     def gather(self) -> None:
         """Wait for everything that was expected."""
         if self._running:

@@ -8,11 +8,12 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
 from gateway import loader
-from gateway.batch import BatchJudge, Contact, Result
+from gateway.batch import BatchJudge, Contact, Question, Result
 from gateway.channels.channel import Channel, Receipt, Received
 from gateway.config import Ingest
 from gateway.contexts import Library
@@ -20,6 +21,7 @@ from gateway.documents import Kind
 from gateway.errors import StoreContradictionError, StoreError
 from gateway.inbox import Inbox
 from gateway.keys import KeyRing
+from gateway.openers import Openers
 from gateway.quarantine import Quarantine
 from gateway.store.interface import Changes, Store
 from gateway.terminals import TerminalView
@@ -45,6 +47,15 @@ class Submission:
     done: Future[None] = field(default_factory=Future)
 
 
+@dataclass(slots=True)
+class _Load:
+    """One turn of the writer: frames, and changes to write behind them."""
+
+    frames: list[Received]
+    submissions: list[Submission]
+    question: Question | None = None
+
+
 class Writer:
     """`on_batch` is told about the terminals of each committed batch."""
 
@@ -56,7 +67,9 @@ class Writer:
         on_batch: Callable[[dict[int, Contact]], None],
         clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         monotonic: Callable[[], float] = time.monotonic,
+        openers: Openers | None = None,
     ) -> None:
+        self._openers = openers or Openers.none()
         self._store = store
         self._ring = ring
         self._config = config
@@ -69,8 +82,11 @@ class Writer:
         self._verifier = SealVerifier(config.verify_threads)
         frame_id, outbox_id, _, evidence_id = store.next_ids()
         self._quarantine = Quarantine(store, config, evidence_id)
-        self._judge = BatchJudge(store, self._view, self._verifier, self._quarantine, (frame_id, outbox_id))
+        self._judge = BatchJudge(
+            store, self._view, self._verifier, self._quarantine, (frame_id, outbox_id), self._openers
+        )
         self._read_echo_limit()
+        self._ahead: _Load | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self.progress_s = monotonic()
@@ -93,6 +109,7 @@ class Writer:
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
         self._verifier.close()
+        self._openers.close()
 
     @property
     def is_alive(self) -> bool:
@@ -120,15 +137,29 @@ class Writer:
     def _run(self) -> None:
         while not self._stopping.is_set():
             self.progress_s = self._monotonic()
-            # A batch is what is there, up to its bound: under light load that is one frame, and it does not wait.
-            items = self._inbox.take(self._config.batch_frames_max, _IDLE_S)
-            frames = [item for item in items if isinstance(item, Received)]
-            if frames:
-                self._until_stored(lambda frames=frames: self._work_off(frames))  # type: ignore[misc]
-            for item in items:
-                if isinstance(item, Submission):
-                    self._until_stored(lambda item=item: self._write(item))  # type: ignore[misc]
-                    item.done.cancel()  # without effect but where the writer was stopped before it was stored
+            load = self._ahead or self._take(_IDLE_S)
+            self._ahead = None
+            if load.frames:
+                self._until_stored(partial(self._work_off, load))
+            for submission in load.submissions:
+                self._until_stored(partial(self._write, submission))
+                submission.done.cancel()  # without effect but where the writer was stopped before it was stored
+        for submission in self._ahead.submissions if self._ahead else ():
+            submission.done.cancel()
+
+    def _take(self, wait_s: float) -> _Load:
+        """What is there, up to the bound of a batch: under light load that is one frame, and it does not wait."""
+        items = self._inbox.take(self._config.batch_frames_max, wait_s)
+        frames = [item for item in items if isinstance(item, Received)]
+        return _Load(frames, [item for item in items if isinstance(item, Submission)])
+
+    def _look_ahead(self) -> None:
+        """Let helper processes begin with the next batch while this one is judged and written."""
+        if self._openers.count and self._ahead is None:
+            load = self._take(0)
+            if load.frames or load.submissions:
+                load.question = self._judge.ask(load.frames)
+                self._ahead = load
 
     def _until_stored(self, work: Callable[[], None]) -> None:
         """Disk full is a state, not an end: keep trying, acknowledge nothing, say so."""
@@ -145,10 +176,11 @@ class Writer:
                 self.last_error = ""
                 return
 
-    def _work_off(self, frames: list[Received]) -> None:
+    def _work_off(self, load: _Load) -> None:
         """Judge and commit a batch; if it fails for a reason of its own, one by one: a bad frame stops no other."""
+        frames = load.frames
         try:
-            self._commit(frames)
+            self._commit(load)
         except Exception as failure:
             if isinstance(failure, StoreError) and not isinstance(failure, StoreContradictionError):
                 raise
@@ -156,13 +188,17 @@ class Writer:
             _LOG.exception("batch failed", frames=len(frames))
             if len(frames) > 1:
                 for item in frames:
-                    self._work_off([item])
+                    self._work_off(_Load([item], []))
             else:
                 self._condemn(frames[0], failure)
 
-    def _commit(self, frames: list[Received]) -> None:
+    def _commit(self, load: _Load) -> None:
         started_s = self._monotonic()
-        result = self._judge.judge(frames, self._clock_ms())
+        frames = load.frames
+        question, load.question = load.question or self._judge.ask(frames), None
+        entries = self._judge.open(frames, question)
+        self._look_ahead()
+        result = self._judge.rule(entries, self._clock_ms())
         if result.restored_by:
             result.changes.values[RESTORED] = 1
         self._store.apply(result.changes)
@@ -215,6 +251,8 @@ class Writer:
         else:
             for kid in submission.forget:
                 self._views.pop(kid, None)
+            if submission.forget:
+                self._openers.forget()
         if submission.changes.values or submission.changes.documents:
             self._read_echo_limit()
         submission.done.set_result(None)
@@ -233,6 +271,7 @@ class Writer:
         """Forget everything that is held in memory; the store is the truth."""
         self._views.clear()
         self._library.forget()
+        self._openers.forget()
         self._quarantine.forget()
 
     def _read_echo_limit(self) -> None:

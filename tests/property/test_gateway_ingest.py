@@ -4,6 +4,8 @@ The model beside the gateway is a few lines: a record counts when every record b
 it has come too. It knows nothing of chains, candidates, contexts or databases.
 """
 
+from pathlib import Path
+
 import hypothesis.strategies as st
 from hypothesis import note, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -13,6 +15,8 @@ from gateway.batch import BatchJudge
 from gateway.channels.channel import Received
 from gateway.contexts import Library
 from gateway.documents import Kind
+from gateway.opener import Opener
+from gateway.openers import Openers
 from gateway.quarantine import Quarantine
 from gateway.store.interface import Changes
 from gateway.store.memory import MemoryStore
@@ -24,12 +28,34 @@ FRAMES_MAX = 12
 PLACES = st.integers(0, 1_000_000)
 
 
+class LocalOpeners(Openers):
+    """A helper process without the process."""
+
+    def __init__(self, rig):
+        super().__init__(0, Path(), Path())
+        self._opener = Opener(rig.store, rig.ring)
+
+    @property
+    def count(self):
+        """As if there were one."""
+        return 1
+
+    def ask(self, tasks):
+        """Work is done when it is asked for, like by a helper that is fast."""
+        return self._opener.work(self._generation, tasks)
+
+    def gather(self, asked):
+        """What was made of it."""
+        return asked
+
+
 class Gateway:
     """The gateway's judging and storing without threads or channels; `restart` forgets everything in memory."""
 
-    def __init__(self, rig, waiting_max):
+    def __init__(self, rig, waiting_max, has_helper):
         self.rig = rig
         self.waiting_max = waiting_max
+        self.openers = LocalOpeners(rig) if has_helper else Openers.none()
         self.verifier = SealVerifier(1)
         self.restart()
 
@@ -40,7 +66,8 @@ class Gateway:
         self.views = {}
         frame_id, outbox_id, _, evidence_id = store.next_ids()
         quarantine = Quarantine(store, small(), evidence_id)
-        self.judge = BatchJudge(store, self.view, self.verifier, quarantine, (frame_id, outbox_id))
+        ids = (frame_id, outbox_id)
+        self.judge = BatchJudge(store, self.view, self.verifier, quarantine, ids, self.openers)
 
     def view(self, kid):
         """A terminal's view, read from the store where it is not held."""
@@ -52,12 +79,19 @@ class Gateway:
         return self.views[kid]
 
     def take(self, frames):
-        """Judge and commit one batch."""
-        result = self.judge.judge([Received(raw, "") for raw in frames], NOW_MS)
-        self.rig.store.apply(result.changes)
+        """Judge and commit frames in two batches, the second one handed to the helper before the first is judged."""
+        received = [Received(raw, "") for raw in frames]
+        halves = [received[: len(received) // 2], received[len(received) // 2 :]]
+        opened = self.judge.open(halves[0], self.judge.ask(halves[0]))
+        question = self.judge.ask(halves[1])
+        self.commit(opened)
+        self.commit(self.judge.open(halves[1], question))
+
+    def commit(self, opened):
+        """Judge what was opened, and store it."""
+        self.rig.store.apply(self.judge.rule(opened, NOW_MS).changes)
         for view in self.views.values():
             view.recent.clear()
-        return result
 
 
 class Model:
@@ -100,14 +134,14 @@ class NetworkMachine(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.rig = Rig(MemoryStore())
-        self.gateway = Gateway(self.rig, waiting_max=10_000)
         self.model = Model()
         self.bag = []
         self.grants = 1
 
-    @initialize()
-    def start(self):
+    @initialize(has_helper=st.booleans())
+    def start(self, has_helper):
         """Three adoptions, then work."""
+        self.gateway = Gateway(self.rig, 10_000, has_helper)
         self.terminal = self.rig.terminal(KID)
         self.model.adoptions = [1, 2, 3]
         self.terminal.redeem()
@@ -214,7 +248,7 @@ class NetworkMachine(RuleBasedStateMachine):
             assert row.sealed_through == self.terminal.head
             assert row.gaps == "[]"
             assert self.rig.store.waiting(KID) == []
-        self.gateway.verifier.close()
+            self.gateway.verifier.close()
 
 
 class ForkMachine(RuleBasedStateMachine):
@@ -223,14 +257,14 @@ class ForkMachine(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.rig = Rig(MemoryStore())
-        self.gateway = Gateway(self.rig, waiting_max=6)
         self.branches = []
         self.fork_at = 0
         self.frozen_at_head = None
 
-    @initialize(before=st.integers(0, 4), alone=st.integers(1, 5))
-    def fork(self, before, alone):
+    @initialize(before=st.integers(0, 4), alone=st.integers(1, 5), has_helper=st.booleans())
+    def fork(self, before, alone, has_helper):
         """A common start, then each on its own."""
+        self.gateway = Gateway(self.rig, 6, has_helper)
         honest = self.rig.terminal(KID)
         for _ in range(before):
             honest.redeem()
@@ -298,7 +332,7 @@ class ForkMachine(RuleBasedStateMachine):
             for branch in self.branches:
                 self.gateway.take([branch.frame(1, literal=True)])
             assert self.rig.store.terminal(KID).frozen_from == self.fork_at + 1
-        self.gateway.verifier.close()
+            self.gateway.verifier.close()
 
 
 TestNetwork = NetworkMachine.TestCase
