@@ -1,10 +1,20 @@
 """A chip that does nothing and says nothing, and bits that are stuck: the journal notices before anything rests on it."""
 
 from firmware.ledger import slots
+from firmware.ledger.checkpoint import Checkpointer
 from firmware.ledger.journal import JournalDamaged, JournalFull
 from hardware import nor_faults
 from tests.support.mp import raises
-from tests.support.mp_books import SECTOR_BYTES, Tape, append_events, make_flash, open_journal
+from tests.support.mp_books import (
+    SECTOR_BYTES,
+    Tape,
+    append_events,
+    make_flash,
+    make_ledger,
+    note_event,
+    open_journal,
+    open_ledger,
+)
 
 
 def fill_sector(journal, number=0):
@@ -120,3 +130,16 @@ def test_what_a_start_strikes_out_is_struck_out_again_where_that_did_nothing():
     octet = bytearray(1)
     flash.read_into(address, octet)
     assert octet == b"\x00"
+
+
+def test_a_ledger_whose_checkpoint_is_ahead_of_its_chain_commits_nothing():
+    ledger, flash, _ = make_ledger()
+    note_event(ledger)
+    ledger.entitlements.sequence += 1
+    writer = Checkpointer(ledger.journal, ledger._state.snapshot)
+    writer._is_due = lambda: True
+    while ledger.journal.checkpoints == (0, 0):
+        writer.step()
+    again = open_ledger(flash)
+    assert again.journal.damage is not None
+    raises(JournalDamaged, note_event, again)
