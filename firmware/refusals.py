@@ -1,7 +1,7 @@
 """Why the terminal says no: one number for each reason, and the error that carries it.
 
 A number is printed, spoken on the phone and counted at the gateway: it is never given a second meaning. The sentences
-stand in `firmware/ui/strings.py`. Nothing was debited when a `Refusal` is raised.
+stand in `firmware/ui/strings.py`. Nothing was debited when a `Refusal` is raised, but for FLASH_FAULT, which cannot know.
 """
 
 NO_ENTITLEMENT = 1  # nothing granted to this card for the programme, or all of it spent
@@ -30,7 +30,7 @@ PERIOD_CLOSED = 23  # the programme's period was closed on this terminal
 NO_GRANT = 24  # no applied grant for the programme
 SEQUENCE_SPENT = 25  # sequence numbers near 2**23: a new generation is needed
 READER_FAULT = 26  # the card reader does not answer
-FLASH_FAULT = 27  # journal or roster flash failed
+FLASH_FAULT = 27  # journal or roster flash failed; only the next start tells whether the record was kept
 SEAL_FAULT = 28  # the signer failed or a seal did not verify
 CARD_NOT_YET_VALID = 29  # application effective date
 AMOUNT_NOT_ALLOWED = 30  # zero, or more than a record can hold

@@ -90,8 +90,12 @@ def served_before(ledger, programme: int, index: int) -> list:
 
 
 def is_rapid(ledger, index: int) -> bool:
-    """Whether this card ends a run of different cards that is faster than families are (policy's gap and length)."""
+    """Whether this card ends a run of different cards that is faster than families are (policy's gap and length). A clock
+    that stands still tells nothing.
+    """
     policy = ledger.policy
+    if ledger.time_trust == records.TRUST_UNSET:
+        return False
     later_s = ledger.now_s()
     run = [index]
     for served, _, _, time_s, _ in reversed(ledger.entitlements.recent):

@@ -5,6 +5,7 @@ double)` with align "l", "c" or "r"; `("rule",)`; `("feed", lines)`; `("cut",)`.
 and nothing more; no PAN and no PIN is ever handed in.
 """
 
+from firmware import refusals
 from firmware.ui import format as fmt
 from firmware.ui.strings import STATE_PAPER, STATE_WORDS, refusal, text
 from protocol.records import TENDER_CASH
@@ -138,7 +139,9 @@ def refused(number_: int, detail: str, programme: str, roster_number: int, momen
     for sentence in refusal(number_, detail):
         document += _wrapped(sentence, "c")
     document.append(("rule",))
-    document += _wrapped(text("paper_not_debited"), "c")
+    # What flash failed to take may read back at the next start: then it counts.
+    is_certain = number_ != refusals.FLASH_FAULT
+    document += _wrapped(text("paper_not_debited" if is_certain else "paper_not_certain"), "c")
     return document + _closing()
 
 

@@ -185,7 +185,7 @@ def detail_text(number: int, detail: int) -> str:
 
 def refused(fb, number: int, detail: int, may_go_on: bool) -> None:
     """Not served, with number, reason and what to do; `may_go_on` offers to try again instead of a slip."""
-    draw.head(fb, text("not_debited"))
+    draw.head(fb, text("not_debited" if number != refusals.FLASH_FAULT else "not_certain"))
     end = draw.large(fb, text("failed"), 0, 11, 2)
     fb.fill_rect(end + 6, 17, 8, 2, 1)
     draw.large(fb, "R%02d" % number, end + 20, 11, 2)

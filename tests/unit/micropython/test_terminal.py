@@ -137,6 +137,15 @@ def test_one_card_again_and_again_is_no_run():
     assert flags(bench)[-1] == 0
 
 
+def test_a_clock_that_stands_still_makes_no_run():
+    bench = Bench()
+    bench.rtc_epoch_s = 0
+    bench.power_cycle()
+    for name in ("one", "two", "three", "four", "five", "programme"):
+        bench.sell(name, 10_000)
+    assert flags(bench) == [0] * 6
+
+
 def test_a_run_is_seen_over_a_power_cut():
     bench = Bench()
     for name in ("one", "two", "three"):

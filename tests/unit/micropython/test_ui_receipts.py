@@ -116,6 +116,19 @@ def test_a_refusal_slip_has_number_reason_and_what_was_not_lost():
     assert strings.text("paper_clock") in uncertain and strings.text("paper_roster") not in uncertain
 
 
+def test_failed_flash_is_never_called_a_sale_that_did_not_count():
+    """The record may read back at the next start; only that one tells."""
+    lines = " ".join(printed(receipts.refused(refusals.FLASH_FAULT, "0", "Sembako", 417, MOMENT)))
+    assert strings.text("paper_not_certain") in lines and strings.text("paper_not_debited") not in lines
+
+
+def test_a_receipt_says_when_its_clock_was_uncertain():
+    for is_sure in (True, False):
+        sale = receipt(sequence=7, is_time_sure=is_sure)
+        lines = " ".join(printed(receipts.redemption(sale, "Sembako", [], 420, receipts.FAMILY)))
+        assert (strings.text("paper_clock") in lines) == (not is_sure)
+
+
 def test_totals_by_state_add_up_to_the_sum():
     day = totals(
         count=7,
