@@ -1,0 +1,117 @@
+"""MQTT's link over the modem: the shape of a TCP link, errors of its own type, and a supervisor that is kept informed."""
+
+import asyncio
+
+from firmware.relay.link import LinkError
+from firmware.relay.modem_link import ModemLink
+from tests.unit.micropython.modem_bench import FAMILIES, Bench
+
+
+def link_of(bench):
+    return ModemLink(bench.modem.sockets, "broker.example", 1883, bench.time, bench.check_in)
+
+
+async def fails(work):
+    try:
+        await work
+    except LinkError as error:
+        return error
+    raise AssertionError("no LinkError")
+
+
+def test_octets_pass_both_ways():
+    async def scenario(bench):
+        await bench.ready()
+        link = link_of(bench)
+        await link.open()
+        pipe = bench.internet.pipes[-1]
+        await link.write(b"\x10\x02hi")
+        assert bytes(pipe.sent) == b"\x10\x02hi"
+        pipe.push(b"\x20\x02")
+        assert await link.read(1) == b"\x20"
+        pipe.push(b"\x00\x00more")
+        assert await link.read(3) == b"\x02\x00\x00"
+        assert await link.read(4) == b"more"
+        await link.close()
+        await link.close()
+        await bench.until(lambda: pipe.closed)
+
+    for family in FAMILIES:
+        Bench(family).run(scenario)
+
+
+def test_a_modem_that_is_not_ready_is_a_link_error_at_once():
+    async def scenario(bench):
+        bench.start()
+        started = bench.now_ms()
+        await fails(link_of(bench).open())
+        assert bench.now_ms() - started < 200
+
+    Bench().run(scenario)
+
+
+def test_the_peers_end_is_a_link_error():
+    async def scenario(bench):
+        await bench.ready()
+        link = link_of(bench)
+        await link.open()
+        bench.internet.pipes[-1].push(b"bye")
+        bench.internet.pipes[-1].hang_up()
+        assert await link.read(3) == b"bye"
+        await fails(link.read(1))
+        await fails(link.write(b"hello?"))
+        await link.close()
+        await link.open()
+
+    Bench("SIM800").run(scenario)
+
+
+def test_a_read_that_is_given_up_loses_nothing():
+    async def scenario(bench):
+        await bench.ready()
+        link = link_of(bench)
+        await link.open()
+        pipe = bench.internet.pipes[-1]
+        reading = asyncio.create_task(link.read(4))
+        pipe.push(b"ab")
+        await bench.time.sleep_ms(500)
+        reading.cancel()
+        await bench.time.sleep_ms(10)
+        pipe.push(b"cd")
+        assert await link.read(4) == b"abcd"
+
+    Bench().run(scenario)
+
+
+def test_long_waits_check_in():
+    async def scenario(bench):
+        await bench.ready()
+        link = link_of(bench)
+        await link.open()
+        sending = asyncio.create_task(bench.send(b"frame"))
+        await bench.time.sleep_ms(100)
+        before = bench.checks
+        started = bench.now_ms()
+        await link.write(b"behind the message")
+        assert bench.now_ms() - started > 1000
+        assert bench.checks - before > 30
+        await sending
+
+    Bench("SIM800").run(scenario)
+
+
+def test_opening_that_is_given_up_is_closed_again():
+    async def scenario(bench):
+        await bench.ready()
+        link = link_of(bench)
+        opening = asyncio.create_task(link.open())
+        await bench.time.sleep_ms(300)
+        opening.cancel()
+        await link.close()
+        await bench.time.sleep_ms(20000)
+        await link.open()
+        await link.write(b"x")
+        assert bytes(bench.internet.pipes[-1].sent) == b"x"
+
+    for family in FAMILIES:
+        Bench(family).run(scenario)
