@@ -80,13 +80,13 @@ class Checkpointer:
             return False
         distance = max(DISTANCE_SECTORS_MIN, DISTANCE_SIZES * self._sectors)
         reserve = journal.reserve_sectors
-        if journal.is_running_short() and journal.is_waiting_for_checkpoint():
-            # One that sets settled sectors free comes early, and may use what is kept for void, return and close.
+        if journal.is_running_short() and (not journal.checkpoints[0] or journal.is_waiting_for_checkpoint()):
+            # One that lets settled sectors go comes early, and may use what is kept for void, return and close.
             distance = 1 + self._sectors
             reserve = 0
         return (
             journal.head - journal.checkpoints[1] >= distance
-            and journal.free_sectors() > reserve + self._sectors
+            and journal.free_sectors() >= reserve + self._sectors
         )
 
     def _begin(self) -> None:

@@ -16,11 +16,12 @@ from protocol import chain
 _NOT_COPIED = (slots.LOCAL_BOOT, slots.LOCAL_CHECKPOINT)
 
 # Shares of the ring kept free: so that void, return, close and event records fit when redemptions are refused, and of
-# it the part that only local marks may take: a terminal whose journal is full still starts, shows, prints and sends.
+# it the part that only local marks may take: a terminal whose journal is full still starts, shows, prints and sends, and
+# has room for the checkpoint that lets settled sectors go.
 RESERVE_SHARE = 32
-RESERVE_SECTORS_MIN = 2
-MARKS_SHARE = 128
-MARKS_SECTORS_MIN = 1
+RESERVE_SECTORS_MIN = 3
+MARKS_SHARE = 64
+MARKS_SECTORS_MIN = 2
 # A slot that does not read back is written once more in each of the following pages before the flash is given up.
 WRITE_TRIES = 3
 
@@ -345,15 +346,15 @@ class Journal(Ring):
 
     def set_reclaim(self, through: int) -> None:
         """Records up to `through` are settled: their sectors may be dropped when space is needed, once two later
-        checkpoints hold what follows from them.
+        checkpoints hold what follows from them (or the only one there is).
         """
         self._reclaim_through = max(self._reclaim_through, min(through, self.sequence))
         settled = self._sector_of(self._reclaim_through + 1) if self._head else 1
-        self._reclaimable = max(self._reclaimable, min(settled, self.checkpoints[0]))
+        self._reclaimable = max(self._reclaimable, min(settled, self.checkpoints[0] or self.checkpoints[1]))
 
     def is_running_short(self) -> bool:
-        """Whether less than a quarter of the ring is free."""
-        return self.free_sectors() < self._sectors // 4
+        """Whether less than a quarter of the ring is free, or in a small one little more than the reserve."""
+        return self.free_sectors() < max(self._sectors // 4, 2 * self.reserve_sectors)
 
     def is_waiting_for_checkpoint(self) -> bool:
         """Whether settled sectors are kept only because no later checkpoint holds what follows from them."""

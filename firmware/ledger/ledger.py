@@ -36,6 +36,10 @@ class TerminalLocked(Exception):
     """This terminal's flash is older than what it sealed: any record more would be one more fork."""
 
 
+# Why a record cannot be committed though nothing is wrong with it.
+COMMIT_FAILURES = (JournalFull, FlashError, SealFault, TerminalLocked)
+
+
 class Ledger:
     """`flash`: areas by name (journal, roster_a, roster_b); `documents`: loaded `Documents`; `time_keeper` tells the time
     and how far to trust it; `seal_of(sequence, chain)` signs and may be set after `open`, which burns the boot counter
@@ -156,7 +160,7 @@ class Ledger:
                     records.ADOPTION, subject=subject, number=document.number, digest=document.digest
                 )
                 self._append(adoption, programme)
-        except (JournalFull, FlashError, TerminalLocked):
+        except COMMIT_FAILURES:
             return
         self.context = Context(self.roster, self.policy, self.grants)
 
@@ -199,15 +203,20 @@ class Ledger:
 
     def _append(self, record: records.Record, index: int) -> int:
         """One record into the chain and into what follows from it."""
-        if self.is_locked:
-            raise TerminalLocked
-        if self.seal_fault:
-            raise SealFault
+        self._require_commits()
         octets = records.encode(record)
         sequence, _, _ = self.journal.append_chain(record.kind, octets, index, self.seal_of)
         self._state.apply(record.kind, sequence, index, octets)
         self._forget_reclaimed()
         return int(sequence)
+
+    def _require_commits(self) -> None:
+        """Raise what the next commit would."""
+        if self.is_locked:
+            raise TerminalLocked
+        if self.seal_fault:
+            raise SealFault
+        self.journal.require_room()
 
     def abandon(self) -> None:
         """No record follows the Unpredictable Number that was burned last (any more): what waited is committed."""
@@ -217,7 +226,7 @@ class Ledger:
             record.time_s = self.now_s()
             try:
                 self._append(record, index)
-            except (JournalFull, FlashError, SealFault, TerminalLocked):
+            except COMMIT_FAILURES:
                 self.unrecorded_events += 1
 
     def _burn(self, kind: int, payload: bytes, index: int = slots.NO_INDEX) -> None:
@@ -294,12 +303,12 @@ class Ledger:
     def adopt_grant(self, signed: bytes, decoded: grant.Grant) -> None:
         """Put a verified grant in force: documents first, then its adoption record under the old context.
 
-        Raises `JournalFull` or `FlashError` with the old grant in force; a power cut in between is mended by
+        Raises one of `COMMIT_FAILURES` with the old grant in force; a power cut in between is mended by
         `adopt_missing`. Only while `quiet`.
         """
         if not self.quiet.is_set():
             raise LedgerError("a grant came between a burned number and its record")
-        self.journal.require_room()
+        self._require_commits()
         self.documents.save({GRANT_FIRST + decoded.programme: signed})
         grants = {programme: self.grants[programme] for programme in sorted(self.grants)}
         grants[decoded.programme] = decoded
@@ -318,6 +327,8 @@ class Ledger:
         """
         if self.journal.is_exhausted or self.journal.damage is not None:
             return False
+        if self.context is None and self.quiet.is_set() and not self.journal.is_full():
+            self.adopt_missing()
         done = self.journal.erase_ahead() or self._checkpointer.step()
         self._forget_reclaimed()
         return done

@@ -77,14 +77,14 @@ def test_nothing_needed_is_lost_when_the_ring_goes_round():
     for torn_bytes in (0, 100):
         cuts = 0
         while True:
-            flash = make_flash(7, seed() + cuts)
+            flash = make_flash(9, seed() + cuts)
             tape = LastOnly()
             journal = open_journal(flash, tape)
-            lap(journal, tape, 250)
+            lap(journal, tape, 320)
             assert journal.oldest > 1
             flash.power_cut_after(cuts, torn_bytes)
             try:
-                lap(journal, tape, 290)
+                lap(journal, tape, 360)
                 break
             except PowerCut:
                 flash.power_on()
@@ -99,17 +99,17 @@ def test_nothing_needed_is_lost_when_the_ring_goes_round():
             assert [slot.sequence for slot in journal.read(first, 999)] == list(
                 range(first, journal.sequence + 1)
             )
-            lap(journal, again, 290)
-            assert open_journal(flash, LastOnly()).sequence == 290
+            lap(journal, again, 360)
+            assert open_journal(flash, LastOnly()).sequence == 360
             cuts += 1
         assert cuts > 40
 
 
 def test_a_journal_that_lost_all_its_checkpoints_says_so():
-    flash = make_flash(7)
+    flash = make_flash(9)
     tape = LastOnly()
     journal = open_journal(flash, tape)
-    lap(journal, tape, 300)
+    lap(journal, tape, 400)
     assert journal.oldest > 1
     for number in range(journal.oldest, journal.head + 1):
         wipe(flash, number)
@@ -120,7 +120,7 @@ def test_a_journal_that_lost_all_its_checkpoints_says_so():
 def wipe(flash, number):
     """Spoil every checkpoint piece of a sector."""
     sector = bytearray(SECTOR_BYTES)
-    base = (number - 1) % 7 * SECTOR_BYTES
+    base = (number - 1) % 9 * SECTOR_BYTES
     flash.read_into(base, sector)
     for at in slots.whole_slots(sector, slots.SECTOR_HEADER_OCTETS):
         if sector[at + 1] == slots.LOCAL_CHECKPOINT:

@@ -282,6 +282,21 @@ def test_a_full_journal_still_starts_with_documents_that_it_cannot_adopt():
     assert len(again.records_from(1, 9999)) == again.journal.sequence
 
 
+def test_what_could_not_be_adopted_is_adopted_when_there_is_room():
+    ledger, flash, _ = make_ledger(journal_sectors=10)
+    fill(ledger)
+    ledger.documents.save({GRANT_FIRST + 1: make_grant(2) + SIGNATURE})
+    again = open_ledger(flash)
+    assert again.context is None
+    head = again.journal.sequence
+    again.apply_acknowledgement(make_acknowledgement(again, head, head), 1)
+    for _ in range(40):
+        again.prepare()
+    assert again.context is not None
+    assert again.journal.sequence == head + 1
+    assert again.entitlements.is_adopted(records.SUBJECT_GRANT, 1, again.grants[1].digest)
+
+
 def test_documents_saved_before_a_cut_are_adopted_at_the_next_start():
     ledger, flash, _ = make_ledger()
     ledger.documents.save({GRANT_FIRST + 1: make_grant(2, period=PERIOD + 1) + SIGNATURE})
@@ -317,6 +332,8 @@ def test_broken_seals_stop_commits_and_nothing_else():
     ledger, _, _ = make_ledger()
     ledger.seal_fault = True
     raises(SealFault, note_event, ledger)
+    raises(SealFault, ledger.adopt_grant, make_grant(2) + SIGNATURE, decoded(ledger, make_grant(2)))
+    assert ledger.grants[1].number == 1
     ledger.burn_pin_try(1, 0)
     assert len(ledger.records_from(1, 9)) == 3
 
