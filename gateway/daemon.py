@@ -6,6 +6,7 @@ import gc
 import json
 import os
 import signal
+import sqlite3
 import threading
 import time
 from pathlib import Path
@@ -27,6 +28,7 @@ from gateway.publish import Publication, Publisher
 from gateway.settlement import SettlementClient
 from gateway.spool import Spooled
 from gateway.store.interface import Changes, Reader
+from gateway.store.lock import has_wal_reset_bug
 from gateway.store.sqlite import SqliteReader, SqliteStore
 from gateway.systemd import Notifier, from_process
 from gateway.verdicts import Outcome
@@ -110,7 +112,12 @@ class Daemon:
         for part in parts:
             part.start()
         self._notifier.send("READY=1")
-        _LOG.info("started", data=str(self._config.data))
+        _LOG.info(
+            "started",
+            data=str(self._config.data),
+            sqlite=sqlite3.sqlite_version,
+            one_writer_only="vital" if has_wal_reset_bug(sqlite3.sqlite_version_info) else "kept",
+        )
         died = ""
         health_due_s = 0.0
         while not self._stopping.wait(_TURN_S):

@@ -8,12 +8,23 @@ from pathlib import Path
 
 from gateway.errors import StoreError, StoreLockedError
 
+_WAL_RESET_BUG_FROM = (3, 7, 0)
+_WAL_RESET_BUG_FIXED = (3, 51, 3)
+# Releases of older lines to which the fix was carried back.
+_WAL_RESET_BUG_BACKPORTS = ((3, 44, 6), (3, 50, 7))
+
+
+def has_wal_reset_bug(version: tuple[int, int, int]) -> bool:
+    """Tell whether this SQLite can damage a database in WAL mode when two connections write or checkpoint at once."""
+    if not _WAL_RESET_BUG_FROM <= version < _WAL_RESET_BUG_FIXED:
+        return False
+    return not any(version[:2] == fixed[:2] and version >= fixed for fixed in _WAL_RESET_BUG_BACKPORTS)
+
 
 class WriterLock:
     """Held from `acquire` to `release` or the end of the process.
 
-    SQLite from 3.7.0 to 3.51.2 (but for 3.44.6 and 3.50.7) can damage a database in WAL mode when two connections write
-    or checkpoint at once, so a second writer is refused whatever the version.
+    A second writer is refused whatever the version of SQLite; on one with the WAL reset bug it would destroy records.
     """
 
     def __init__(self, path: Path) -> None:

@@ -20,7 +20,7 @@ from gateway.store.interface import (
     RequestRow,
     TerminalRow,
 )
-from gateway.store.lock import WriterLock
+from gateway.store.lock import WriterLock, has_wal_reset_bug
 from gateway.store.memory import MemoryStore
 from gateway.store.sqlite import FILE_NAME, LOCK_NAME, SqliteReader, SqliteStore
 from gateway.verdicts import ChainRecord, Fault
@@ -262,6 +262,17 @@ def test_a_second_writer_is_refused_and_the_first_goes_on(tmp_path):
     store.close()
     assert not WriterLock.is_held(tmp_path / LOCK_NAME)
     SqliteStore.create(tmp_path).close()
+
+
+@pytest.mark.parametrize(
+    ("version", "is_affected"),
+    [
+        ((3, 6, 23), False), ((3, 7, 0), True), ((3, 40, 1), True), ((3, 44, 5), True), ((3, 44, 6), False),
+        ((3, 45, 0), True), ((3, 50, 7), False), ((3, 51, 2), True), ((3, 51, 3), False), ((4, 0, 0), False),
+    ],
+)  # fmt: skip
+def test_which_sqlite_would_be_damaged_by_a_second_writer(version, is_affected):
+    assert has_wal_reset_bug(version) is is_affected
 
 
 def test_readers_see_commits_and_cannot_write(tmp_path):

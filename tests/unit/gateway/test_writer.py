@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+from structlog.testing import capture_logs
 
 from gateway import batch as batches
 from gateway.channels.channel import Received
@@ -335,3 +336,25 @@ def test_what_is_still_queued_at_the_end_gets_no_receipt(scene):
     scene.writer.deliver(Received(terminal.frame(1, 3), "", scene.channel, (1, 1)))
     assert scene.writer.submit(Changes()).cancelled()
     assert scene.channel.receipts == []
+
+
+def test_logs_tell_outcomes_and_no_contents(scene):
+    """One line per batch; no key, no card key and no octets of a frame or record in it."""
+    terminal = journal(scene)
+    frames = [terminal.frame(1, 3), terminal.frame(4, 7), terminal.frame(4, 4)[:-1], b"junk"]
+    with capture_logs() as lines:
+        scene.deliver(*frames)
+        scene.writer.start()
+        scene.settle()
+        scene.writer.stop()
+    assert sum(line["frames"] for line in lines if line["event"] == "batch") == len(frames)
+    told = repr(lines)
+    secrets = [
+        terminal.un_key,
+        *terminal.octets[1:],
+        *(octets[15:23] for octets in terminal.octets[4:]),
+        *frames,
+    ]
+    for secret in secrets:
+        assert secret.hex() not in told
+        assert repr(secret)[2:-1] not in told
