@@ -17,7 +17,7 @@ from gateway.terminals import TerminalView
 from gateway.verdicts import EVIDENCE, Fault, Judgement, Outcome, SealedRun, Verdict
 from gateway.verifier import SealVerifier
 from gateway.waiting import WaitingFrame
-from protocol import chain, frame, status
+from protocol import frame, status
 from protocol.errors import ProtocolError
 from protocol.frame import Header
 
@@ -32,9 +32,10 @@ Entry = tuple[Received, Header | None, TerminalView | None, Opened | None]
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Which frames of a batch helper processes are at work on."""
+    """Which frames of a batch helper processes are at work on; `headers` are those of all its frames."""
 
     places: list[int]
+    headers: list[Header | None]
     asked: Asked
 
 
@@ -98,8 +99,9 @@ class BatchJudge:
             return None
         places, tasks = [], []
         seen: set[int] = set()
-        for place, item in enumerate(frames):
-            header, view = self._know(item.octets)
+        headers = [_header(item.octets) for item in frames]
+        for place, (item, header) in enumerate(zip(frames, headers, strict=True)):
+            view = self._views(header.kid) if header else None
             if header is None or view is None or view.revoked or header.frame_class != frame.CLASS_RECORDS:
                 continue
             head, value = self._heads.get(view.kid) or (view.sealed_through, view.chain)
@@ -107,18 +109,19 @@ class BatchJudge:
             seen.add(view.kid)
             places.append(place)
         asked = self._openers.ask(tasks)
-        return Question(places, asked) if asked else None
+        return Question(places, headers, asked) if asked else None
 
     def open(self, frames: list[Received], question: Question | None) -> list[Entry]:
         """Decrypt and decode; expect the seals that will be asked about if nothing is out of order."""
         answers: list[Answer] = [None] * len(frames)
+        headers = question.headers if question else [_header(item.octets) for item in frames]
         if question is not None:
             for place, answer in zip(question.places, self._openers.gather(question.asked), strict=True):
                 answers[place] = answer
         self._heads.clear()
         entries: list[Entry] = []
-        for item, answer in zip(frames, answers, strict=True):
-            header, view = self._know(item.octets)
+        for item, header, answer in zip(frames, headers, answers, strict=True):
+            view = self._views(header.kid) if header else None
             if header is None or view is None or view.revoked:
                 entries.append((item, header, view, None))
                 continue
@@ -154,13 +157,6 @@ class BatchJudge:
         self._next_outbox += 1
         return self._next_outbox - 1
 
-    def _know(self, raw: bytes) -> tuple[Header | None, TerminalView | None]:
-        try:
-            header = frame.read_header(raw)
-        except ProtocolError:
-            return None, None
-        return header, self._views(header.kid)
-
     def _foresee(self, batch: WaitingFrame, view: TerminalView, answer: Answer) -> None:
         """Follow the chain ahead, and have the seal verified ahead, where the frame follows what came before."""
         kid = view.kid
@@ -170,13 +166,20 @@ class BatchJudge:
         if answer is not None and answer[1] and ingest.continues(batch, value, answer[1]):
             sealed = ingest.adopt_chain(batch, answer[1])
             if answer[2]:
-                self._verifier.learn(view, chain.seal_message(kid, batch.last, sealed), batch.seal)
+                self._verifier.learn(view, batch.last, sealed, batch.seal)
             self._heads[kid] = (batch.last, sealed)
             return
         foreseen = ingest.foresee(batch, value)
         if foreseen is not None:
             self._heads[kid] = (batch.last, foreseen)
-            self._verifier.expect(view, chain.seal_message(kid, batch.last, foreseen), batch.seal)
+            self._verifier.expect(view, batch.last, foreseen, batch.seal)
+
+
+def _header(raw: bytes) -> Header | None:
+    try:
+        return frame.read_header(raw)
+    except ProtocolError:
+        return None
 
 
 class _Work:

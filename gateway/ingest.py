@@ -19,8 +19,8 @@ from protocol.frame import Header
 
 Look = Callable[[int, int], list[ChainRecord]]
 """Sealed records of the terminal in a range of sequences, as committed; those that exist, rising."""
-Verify = Callable[[TerminalView, bytes, bytes], bool]
-"""(terminal, message, seal): tell whether the terminal's seal key signed the message."""
+Verify = Callable[[TerminalView, int, bytes, bytes], bool]
+"""(terminal, sequence, chain value at it, seal): tell whether the seal is the terminal's."""
 
 
 @dataclass(slots=True)
@@ -278,7 +278,7 @@ class _Ruling:
         return follow(self._view.sealed_through, self._view.chain, path)
 
     def _is_sealed(self, sequence: int, value: bytes, seal: bytes) -> bool:
-        return self._verify(self._view, chain.seal_message(self._view.kid, sequence, value), seal)
+        return self._verify(self._view, sequence, value, seal)
 
     def _take(self, run: SealedRun) -> None:
         """Move the head to the end of a proved run."""

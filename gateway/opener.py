@@ -13,13 +13,13 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import IO, Any
 
-from gateway import ingest, keys, loader, signatures
+from gateway import ingest, keys, loader, verifier
 from gateway.contexts import Library
 from gateway.keys import KeyRing
 from gateway.store.interface import Reader
 from gateway.store.sqlite import SqliteReader
 from gateway.terminals import TerminalView
-from protocol import chain, frame
+from protocol import frame
 
 LENGTH_OCTETS = 4
 _CONTEXTS_CACHED_MAX = 512
@@ -74,9 +74,8 @@ class Opener:
         if sealed is None or batch.foreseen is None:
             return records, [], False
         heads[kid] = (batch.last, sealed)
-        message = chain.seal_message(kid, batch.last, sealed)
-        is_sealed = signatures.verify(view.seal_key, batch.seal, message)
-        return records, [record.chain for record in batch.foreseen], is_sealed
+        is_proved = verifier.is_sealed(view, batch.last, sealed, batch.seal)
+        return records, [record.chain for record in batch.foreseen], is_proved
 
     def _view(self, kid: int, adoptions: int) -> TerminalView | None:
         held = self._views.get(kid)

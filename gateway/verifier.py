@@ -6,9 +6,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from gateway import signatures
 from gateway.terminals import TerminalView
+from protocol import chain
 
-Task = tuple[TerminalView, bytes, bytes]
-"""Terminal, message, seal."""
+Question = tuple[TerminalView, int, bytes, bytes]
+"""Terminal, sequence, chain value at it, seal."""
 CHUNK = 32
 
 
@@ -17,27 +18,27 @@ class SealVerifier:
 
     def __init__(self, threads: int) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="verify")
-        self._pending: list[Task] = []
-        self._running: list[tuple[list[Task], Future[list[bool]]]] = []
-        self._answers: dict[tuple[int, bytes, bytes], bool] = {}
+        self._pending: list[Question] = []
+        self._running: list[tuple[list[Question], Future[list[bool]]]] = []
+        self._answers: dict[tuple[int, int, bytes, bytes], bool] = {}
 
-    def expect(self, view: TerminalView, message: bytes, seal: bytes) -> None:
+    def expect(self, view: TerminalView, sequence: int, value: bytes, seal: bytes) -> None:
         """This question will probably come."""
-        self._pending.append((view, message, seal))
+        self._pending.append((view, sequence, value, seal))
         if len(self._pending) >= CHUNK:
             self._submit()
 
-    def learn(self, view: TerminalView, message: bytes, seal: bytes) -> None:
+    def learn(self, view: TerminalView, sequence: int, value: bytes, seal: bytes) -> None:
         """The answer is known to be yes: a helper process has verified it."""
-        self._answers[view.kid, message, seal] = True
+        self._answers[view.kid, sequence, value, seal] = True
 
     def gather(self) -> None:
         """Wait for everything that was expected."""
         if self._running:
             self._submit()
-            for tasks, future in self._running:
-                for (view, message, seal), answer in zip(tasks, future.result(), strict=True):
-                    self._answers[view.kid, message, seal] = answer
+            for questions, future in self._running:
+                for (view, sequence, value, seal), answer in zip(questions, future.result(), strict=True):
+                    self._answers[view.kid, sequence, value, seal] = answer
             self._running.clear()
 
     def forget(self) -> None:
@@ -45,10 +46,10 @@ class SealVerifier:
         self._pending.clear()
         self._answers.clear()
 
-    def verify(self, view: TerminalView, message: bytes, seal: bytes) -> bool:
-        """Tell whether the terminal's seal key signed the message."""
-        answer = self._answers.get((view.kid, message, seal))
-        return signatures.verify(view.seal_key, seal, message) if answer is None else answer
+    def verify(self, view: TerminalView, sequence: int, value: bytes, seal: bytes) -> bool:
+        """Tell whether the terminal has sealed the chain value at a sequence."""
+        answer = self._answers.get((view.kid, sequence, value, seal))
+        return is_sealed(view, sequence, value, seal) if answer is None else answer
 
     def close(self) -> None:
         """End the threads."""
@@ -60,5 +61,10 @@ class SealVerifier:
             self._pending = []
 
 
-def _verify_all(tasks: list[Task]) -> list[bool]:
-    return [signatures.verify(view.seal_key, seal, message) for view, message, seal in tasks]
+def is_sealed(view: TerminalView, sequence: int, value: bytes, seal: bytes) -> bool:
+    """Verify one seal."""
+    return signatures.verify(view.seal_key, seal, chain.seal_message(view.kid, sequence, value))
+
+
+def _verify_all(questions: list[Question]) -> list[bool]:
+    return [is_sealed(*question) for question in questions]

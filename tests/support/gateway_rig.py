@@ -14,7 +14,7 @@ from pathlib import Path
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
-from gateway import documents, ingest, loader, signatures
+from gateway import documents, ingest, loader, signatures, verifier
 from gateway.channels.channel import Receipt, Received
 from gateway.config import Ingest
 from gateway.contexts import Library
@@ -123,10 +123,10 @@ class Bench:
         """What is sealed in a range."""
         return [self.sealed[sequence] for sequence in range(first, last + 1) if sequence in self.sealed]
 
-    def verify(self, view: TerminalView, message: bytes, seal: bytes) -> bool:
+    def verify(self, view: TerminalView, sequence: int, value: bytes, seal: bytes) -> bool:
         """Verify and count."""
         self.verified += 1
-        return signatures.verify(view.seal_key, seal, message)
+        return verifier.is_sealed(view, sequence, value, seal)
 
     def judge(self, raw: bytes) -> Judgement:
         """One frame, committed at once."""
