@@ -1,0 +1,87 @@
+"""Driver: the outbox's decisions, and the MQTT packets and reader, one request at a time."""
+
+import asyncio
+import json
+
+from firmware.relay import mqtt_packets
+from firmware.relay.link import LinkError
+from firmware.relay.mqtt_client import MqttClient
+from firmware.relay.mqtt_packets import MqttError
+from firmware.relay.outbox import Outbox
+from tests.support.mp_broker import PlayedLink
+from tests.support.mp_virtual_time import VirtualTime
+
+
+def outbox(steps):
+    """What each step of an outbox's life gives: for `drain` its batches, for others nothing."""
+    box = Outbox()
+    answers = []
+    for step in steps:
+        name, arguments = step[0], step[1:]
+        if name == "restart":
+            box.restart(arguments[0])
+            answers.append(None)
+        elif name == "acknowledged":
+            box.acknowledged(arguments[0], [tuple(gap) for gap in arguments[1]])
+            answers.append(None)
+        else:
+            batches = []
+            while len(batches) < 1000:
+                batch = box.next(*arguments)
+                if batch is None:
+                    break
+                batches.append([batch.first, batch.last, batch.literal])
+            answers.append(batches)
+    return answers
+
+
+def packets(name, arguments):
+    """A packet that the client builds, as hex."""
+    octets = [bytes.fromhex(value) if isinstance(value, str) else value for value in arguments]
+    return getattr(mqtt_packets, name)(*octets).hex()
+
+
+def serve(octets, cut_at):
+    """What a client makes of a broker's octets: messages, answers, and the kind of error that ended it."""
+    time = VirtualTime(1_790_000_000)
+
+    async def live():
+        link = PlayedLink()
+        client = MqttClient(link, "id", "", "", 60, time)
+        await link.open()
+        messages = []
+
+        async def handle(payload):
+            messages.append(payload.hex())
+            return True
+
+        reader = asyncio.create_task(ended(client.serve(handle)))
+        link.feed(octets[:cut_at])
+        await asyncio.sleep_ms(1)
+        link.feed(octets[cut_at:])
+        await asyncio.sleep_ms(1)
+        link.fail()
+        error = await reader
+        return [messages, [packet.hex() for packet in link.written], error]
+
+    return time.run(live(), 60_000)
+
+
+async def ended(work):
+    """The kind of error with which the reader ends; anything but these two would end the driver's call."""
+    try:
+        await work
+    except (LinkError, MqttError) as error:
+        return type(error).__name__
+    return "nothing"
+
+
+def handle(request):
+    name, arguments = json.loads(request)
+    if name == "outbox":
+        answer = outbox(arguments)
+    elif name == "serve":
+        answer = serve(bytes.fromhex(arguments[0]), arguments[1])
+    else:
+        answer = packets(name, arguments)
+    return json.dumps(answer).encode()
