@@ -6,7 +6,7 @@ shows is handed over before the first deletion, so that not even a garbled index
 
 import hashlib
 
-from firmware.drivers.modem.errors import AnswerMalformed, CommandRefused
+from firmware.drivers.modem.errors import CommandRefused
 from protocol import at_lines, sms_pdu
 from protocol.errors import OutOfRange, ProtocolError
 
@@ -20,7 +20,7 @@ _LOOK_SOON_MS = 5000
 _MESSAGES_PER_LISTING = 24
 _REMEMBERED = 32
 _DIRECT_MAX = 16
-_MALFORMED_MAX = 3
+_STRANGE_MAX = 3
 
 _FULL = (b"^SMMEMFULL", b"+WMGF", b'+QIND: "smsfull"', b"+SMS FULL")
 
@@ -47,7 +47,8 @@ class Incoming:
 
 class Inbox:
     """`received(incoming)` is awaited and must have made the message durable when it returns; `reported(report)` is told
-    what became of a message that was sent. `storage`: (used, total), `is_nearly_full` from four fifths on.
+    what became of a message that was sent. `storage`: (used, total), `is_nearly_full` from four fifths on. `is_served`: the
+    modem's message service is set up; False once it behaves as if it were not, and the owner then sets it up again.
     """
 
     def __init__(self, port, clock, counters, received, reported) -> None:
@@ -57,6 +58,8 @@ class Inbox:
         self._received = received
         self._reported = reported
         self._remembered = []  # digests of PDUs that were handed over, the latest last
+        self._direct = []
+        self.is_served = False
         self.storage = (0, 0)
         self.last_error = None
         self.restart()
@@ -65,10 +68,9 @@ class Inbox:
         """The modem was set up anew: whatever it holds comes first."""
         self._pending = []  # indices to read once more and delete
         self._odd = {}  # index -> PDU whose length was not the one announced
-        self._direct = []
         self._looked = None
         self._look_soon = False
-        self._malformed = 0
+        self._strange = 0
 
     @property
     def is_nearly_full(self) -> bool:
@@ -84,9 +86,14 @@ class Inbox:
             self._tell(Incoming(event.extra))
         elif line.startswith(b"+CMT") and event.extra and len(self._direct) < _DIRECT_MAX:
             self._direct.append(event.extra)
+            self.is_served = False  # it was told to store messages
 
     def due(self) -> bool:
-        if self._direct or self._pending or self._looked is None:
+        if self._direct:
+            return True
+        if not self.is_served:
+            return False
+        if self._pending or self._looked is None:
             return True
         wait_ms = _LOOK_SOON_MS if self._look_soon else _LOOK_MS
         return self._clock.ticks_diff(self._clock.ticks_ms(), self._looked) >= wait_ms
@@ -103,9 +110,14 @@ class Inbox:
     async def _look(self) -> None:
         """List what lies there and hand it over; deletions follow one by one."""
         self._looked = self._clock.ticks_ms()
-        reply = await self._port.command(
-            b"AT+CMGL=4", _LIST_TIMEOUT_MS, bare=True, lines_max=2 * _MESSAGES_PER_LISTING
-        )
+        try:
+            reply = await self._port.command(
+                b"AT+CMGL=4", _LIST_TIMEOUT_MS, bare=True, lines_max=2 * _MESSAGES_PER_LISTING
+            )
+        except CommandRefused as error:
+            self._count_strange(error)
+            return
+        self._strange = 0
         entries = at_lines.listing(reply.lines)
         pending = []
         for entry in entries:
@@ -137,9 +149,9 @@ class Inbox:
         try:
             entry = at_lines.message(reply.lines, index)
         except OutOfRange as error:
-            self._count_malformed(error)
+            self._count_strange(error)
             return
-        self._malformed = 0
+        self._strange = 0
         if entry is None:
             self._odd.pop(index, None)
             return
@@ -150,13 +162,13 @@ class Inbox:
         if await self._is_handed_over(entry.pdu):
             await self._delete(index)
 
-    def _count_malformed(self, error: OutOfRange) -> None:
-        """Once is a lost octet; again and again is a modem in text mode, which must be set up anew."""
-        self._malformed += 1
+    def _count_strange(self, error: Exception) -> None:
+        """Once is a lost octet; again and again is a modem in text mode or without message service."""
+        self._strange += 1
         self._look_soon = True
         self.last_error = error
-        if self._malformed >= _MALFORMED_MAX:
-            raise AnswerMalformed("AT+CMGR", "no PDU")
+        if self._strange >= _STRANGE_MAX:
+            self.is_served = False
 
     async def _delete(self, index: int) -> None:
         try:

@@ -37,6 +37,7 @@ _PATIENT_TRIES = 20
 _PATIENT_MS = 1500
 _SIM_AGAIN_MS = 30000
 _BEHIND_RESTART_MS = 1000
+_SET_UP_AGAIN_MS = 20000
 # Without trouble for that long, the next trouble begins at the lowest rung again.
 _WELL_MS = 180000
 _PAUSE_FIRST_MS = 10000
@@ -76,13 +77,14 @@ class Modem:
         self.port = AtPort(uart, clock, self._notice)
         self.service = Service(self.port, clock, heard_time or _ignore)
         self.inbox = Inbox(self.port, clock, self.counters, received, reported or _ignore)
-        self.sender = Sender(self.port, clock, self.counters, self.service)
         self.sockets = Sockets(self.port, clock, self.counters, self.service, apn)
+        self.sender = Sender(self.port, clock, self.counters, self.service, self.sockets)
         self._ladder = Ladder(self.port, clock, self.counters, power_key, reset, line_error)
         self._check_in = None
         self._rung = ladder.RESYNC
         self._pause_ms = _PAUSE_FIRST_MS
         self._vain_searches = 0
+        self._set_up_at = clock.ticks_ms()
         self._setup_state = OFF
         self.dialect = dialects.UNKNOWN
         self.last_error = None
@@ -159,11 +161,10 @@ class Modem:
         for command in self.dialect.setup:
             await self._try(command)
         await self._wait_for_sim()
-        await self._patiently(b"AT+CFUN=1")
-        await self._set_up_messages()
+        await self._patiently(b"AT+CFUN=1", _PATIENT_TRIES)
         self.service.restart()
-        self.inbox.restart()
         self.sockets.restart(self.dialect.sockets)
+        await self._set_up_messages(_PATIENT_TRIES)
         self._setup_state = READY
 
     async def _identify(self) -> None:
@@ -192,20 +193,32 @@ class Modem:
             await self.port.quiet(_PATIENT_MS)
         raise SimMissing("the SIM does not get ready")
 
-    async def _set_up_messages(self) -> None:
-        """PDU mode, the store that is large enough, and a notice for each message; reports come as they are."""
-        await self._patiently(b"AT+CMGF=0")
-        for place in range(len(self.dialect.stores)):
-            name = self.dialect.stores[place]
-            command = b'AT+CPMS="%s","%s","%s"' % (name, name, name)
-            if place == len(self.dialect.stores) - 1:
-                await self._patiently(command)
-            elif await self._try(command):
-                break
+    async def _set_up_messages(self, tries: int) -> None:
+        """PDU mode, the store that is large enough, and a notice for each message; reports come as they are.
+
+        A SIM without message service is no reason to do without the rest.
+        """
+        self._set_up_at = self._clock.ticks_ms()
+        self.inbox.restart()
+        try:
+            await self._patiently(b"AT+CMGF=0", tries)
+            await self._choose_store(tries)
+        except CommandRefused as error:
+            self.last_error = error
+            self.inbox.is_served = False
+            return
+        # Without reports if it must be; without notices the store is looked into anyhow.
         if not await self._try(b"AT+CNMI=2,1,0,1,0"):
-            await self._try(
-                b"AT+CNMI=1,1,0,0,0"
-            )  # without reports; without notices the store is looked into anyhow
+            await self._try(b"AT+CNMI=1,1,0,0,0")
+        self.inbox.is_served = True
+
+    async def _choose_store(self, tries: int) -> None:
+        """The first of the family's stores that the modem has."""
+        stores = self.dialect.stores
+        for name in stores[:-1]:
+            if await self._try(b'AT+CPMS="%s","%s","%s"' % (name, name, name)):
+                return
+        await self._patiently(b'AT+CPMS="%s","%s","%s"' % (stores[-1], stores[-1], stores[-1]), tries)
 
     async def _try(self, command: bytes) -> bool:
         """Whether the modem takes a setting that is not essential."""
@@ -215,9 +228,9 @@ class Modem:
             return False
         return True
 
-    async def _patiently(self, command: bytes) -> None:
+    async def _patiently(self, command: bytes, tries: int) -> None:
         """A setting that must be taken, if not at once: the message service starts last of all."""
-        for _ in range(_PATIENT_TRIES - 1):
+        for _ in range(tries - 1):
             if await self._try(command):
                 return
             await self.port.quiet(_PATIENT_MS)
@@ -237,12 +250,17 @@ class Modem:
                     await part.work()
                     worked = True
             self._tick()
+            if not self.inbox.is_served and self._elapsed(self._set_up_at) >= _SET_UP_AGAIN_MS:
+                await self._set_up_messages(1)
             if self.service.can_send:
                 self._vain_searches = 0
-            if self._rung and self._clock.ticks_diff(self._clock.ticks_ms(), started) >= _WELL_MS:
+            if self._rung and self._elapsed(started) >= _WELL_MS:
                 self._rung = ladder.RESYNC
                 self._pause_ms = _PAUSE_FIRST_MS
             await self._clock.sleep_ms(0 if worked else _IDLE_MS)
+
+    def _elapsed(self, since) -> int:
+        return self._clock.ticks_diff(self._clock.ticks_ms(), since)
 
     # -- recovering
 

@@ -18,8 +18,8 @@ _SEND_TIMEOUT_MS = 60000
 # How long a message waits for the modem before its sender is told that it did not go.
 _WAIT_MS = 180000
 _QUEUE_MAX = 4
-# Refusals in a row behind which the radio is switched off and on.
-_REFUSALS_MAX = 3
+# Refusals in a row behind which the radio is switched off and on; doubled each time, as it may be for want of credit.
+_REFUSALS_FIRST = 3
 
 _CTRL_Z = b"\x1a"
 
@@ -39,15 +39,17 @@ class _Job:
 
 
 class Sender:
-    """`service` tells whether there is a network."""
+    """`service` tells whether there is a network, `sockets` whether a connection would suffer."""
 
-    def __init__(self, port, clock, counters, service) -> None:
+    def __init__(self, port, clock, counters, service, sockets) -> None:
         self._port = port
         self._clock = clock
         self._counters = counters
         self._service = service
+        self._sockets = sockets
         self._jobs = []
         self._refusals = 0
+        self._refusals_most = _REFUSALS_FIRST
 
     async def send(self, pdu: bytes) -> int:
         """Send a SUBMIT; the message reference. A ModemError tells that it did not go, or that nobody knows (silence or a
@@ -83,14 +85,16 @@ class Sender:
             self._end(job, error)
             self._service.ask_now()
             self._refusals += 1
-            if self._refusals >= _REFUSALS_MAX:
+            if self._refusals >= self._refusals_most and not self._sockets.state:
                 self._refusals = 0
+                self._refusals_most *= 2
                 raise NotRegistered("messages are refused")
             return
         except ModemError as error:
             self._end(job, error)
             raise
         self._refusals = 0
+        self._refusals_most = _REFUSALS_FIRST
         self._counters.add("sent")
         job.end(reference, None)
 

@@ -30,7 +30,8 @@ _SEND_HEX_OCTETS = 256
 _SEND_TIMEOUT_MS = 20000
 _FETCH_TIMEOUT_MS = 10000
 _POLL_MS = 5000
-_BEARER_FAILURES_MAX = 3
+# Bearers in vain behind which the radio is switched off and on; doubled each time, as it may be for want of credit.
+_BEARER_FAILURES_FIRST = 3
 _HOST_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:_"
 
 
@@ -50,6 +51,7 @@ class Sockets:
         self._received = bytearray()
         self._unsent = b""
         self._bearer_failures = 0
+        self._bearer_failures_most = _BEARER_FAILURES_FIRST
         self._sent_total = 0
         self._left_open = False  # in the modem, as far as anybody knows
         self.state = CLOSED
@@ -184,8 +186,9 @@ class Sockets:
         except (CommandRefused, SocketFailed, AnswerMalformed) as error:
             self._counters.add("open_failures")
             self.lose(SocketFailed(str(error)))
-            if self._bearer_failures >= _BEARER_FAILURES_MAX:
+            if self._bearer_failures >= self._bearer_failures_most:
                 self._bearer_failures = 0
+                self._bearer_failures_most *= 2
                 raise NotRegistered("no data bearer")
             return
         except ModemError as error:
@@ -203,6 +206,7 @@ class Sockets:
             self._bearer_failures += 1
             await self._run(self._commands.bearer)
             self._bearer_failures = 0
+            self._bearer_failures_most = _BEARER_FAILURES_FIRST
             self._bearer_is_up = True
         self._bearer_is_up = False  # unless it proves to work
         await self._run(self._commands.connect)

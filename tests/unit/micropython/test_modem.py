@@ -325,6 +325,37 @@ def test_a_deletion_that_does_nothing_is_no_new_message():
     Bench(faults=FaultPlan(1, keep=1000)).run(scenario)
 
 
+def test_a_sim_without_message_service_is_no_reason_to_do_without_data():
+    async def scenario(bench):
+        refused = bench.model._handlers[b"+CMGF"]
+        bench.model._handlers[b"+CMGF"] = lambda mode, argument: bench.model.cms(302)
+        await bench.ready()
+        await bench.modem.sockets.open("broker", 1883)
+        assert not bench.modem.inbox.is_served
+        await bench.time.sleep_ms(120000)
+        assert bench.modem.sockets.state
+        bench.model._handlers[b"+CMGF"] = refused
+        bench.network.inject(NUMBER, b"+62822", counted(b"frame"))
+        await bench.until(lambda: bench.got == [b"frame"])
+        assert bench.modem.sockets.state
+        assert bench.model.boots == 1
+
+    Bench().run(scenario)
+
+
+def test_want_of_credit_does_not_cost_the_connection():
+    async def scenario(bench):
+        await bench.ready()
+        await bench.modem.sockets.open("broker", 1883)
+        bench.network.refuse = 1000
+        for _ in range(8):
+            await fails(CommandRefused, bench.send(b"frame"))
+        assert bench.modem.sockets.state
+        assert "radio_cycles" not in bench.counts()
+
+    Bench().run(scenario)
+
+
 # Connection.
 
 
@@ -507,12 +538,16 @@ def test_who_gives_up_waiting_breaks_nothing_off():
 
 
 def test_the_task_checks_in_while_everything_takes_long():
+    class Mute(modem_faults.NoFaults):
+        def on_command(self, count, name):
+            return modem_faults.SILENT
+
     async def scenario(bench):
         bench.start()
         await bench.until(lambda: bench.modem.counters.power_cycles >= 1, 600000)
         assert bench.silence_ms < 1000
 
-    Bench(faults=FaultPlan(1, commands=dict.fromkeys(range(1, 2000), modem_faults.SILENT))).run(scenario)
+    Bench(faults=Mute()).run(scenario)
 
 
 def test_ticks_may_wrap_anywhere():
