@@ -92,9 +92,14 @@ class TcpLink:
 
 
 def tls_context(broker_ca: bytes):
-    """A TLS context that believes only servers certified by `broker_ca` (DER); raises `LinkError` if it is none."""
-    import ssl
+    """A TLS context that believes only servers certified by `broker_ca` (DER).
 
+    Raises `LinkError` if that is no certificate, or where the runtime was built without TLS.
+    """
+    try:
+        import ssl
+    except ImportError:
+        raise LinkError("TLS: not in this runtime")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.verify_mode = ssl.CERT_REQUIRED  # type: ignore[attr-defined]
     try:
