@@ -56,6 +56,7 @@ def instructions(*arguments: str | Path, heap: str = HEAP) -> int:
     return int(found[1])
 
 
-def slope(count: int, arguments: Sequence[str | Path]) -> float:
+def slope(count: int, arguments: Sequence[str | Path], heap: str = HEAP) -> float:
     """Instructions of one more repetition: `arguments` end before the number of repetitions."""
-    return (instructions(*arguments, str(2 * count)) - instructions(*arguments, str(count))) / count
+    more = instructions(*arguments, str(2 * count), heap=heap)
+    return (more - instructions(*arguments, str(count), heap=heap)) / count
