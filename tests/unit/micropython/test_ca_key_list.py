@@ -21,7 +21,8 @@ def test_keys_come_back():
     keys = ca_key_list.decode(ca_key_list.encode(given))
     for rid, index, _, exponent, modulus, _ in given:
         found = keys.find(rid, index, b"\x26\x11\x21")
-        assert (found.modulus, found.exponent) == (modulus, exponent)
+        assert found.modulus == int.from_bytes(modulus, "big")
+        assert found.exponent == int.from_bytes(exponent, "big")
 
 
 def test_no_keys_are_no_error():
