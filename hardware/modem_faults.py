@@ -61,13 +61,10 @@ class FaultPlan(NoFaults):
     """
 
     CHATTER = (
-        b"RING",
-        b"+CREG: 1",
-        b'+CREG: 1,"5E25","605F"',
-        b"+CGREG: 1",
-        b"+CIEV: 7,1",
-        b"*PSUTTZ: 26,11,14,8,30,40",
-    )
+        b"RING", b"+CREG: 1", b'+CREG: 1,"5E25","605F"', b"+CGREG: 1", b"+CIEV: 7,1", b"*PSUTTZ: 26,11,14,8,30,40",
+        b"\xff\xfe\x00", b"+CIPOPEN: \xff", b'+CMTI: "', b"+CMT: ,x", b"+CDS:", b"+CREG: ,,,", b"+CSQ:", b"+CPMS: x",
+        b'+QIURC: "recv",0,abc', b"+CIPRXGET: 1", b"+CMGL: 1,0,,9", b"+CMGR: ,", b"> ", b"00", b'+CUSD: 2,"\xc3",15',
+    )  # fmt: skip
 
     def __init__(
         self,

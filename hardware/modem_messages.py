@@ -28,21 +28,23 @@ class Messages:
 
     def forget(self) -> None:
         """Settings as after power-up; a careful host sets them all."""
-        self._name = self._modem.dialect.stores[0][0]
+        self._name = self._coming = self._modem.dialect.stores[0][0]
         self._pdu_mode = False
         self._indicate = self._report = 0
 
     def stored(self, name: bytes) -> dict:
         return self._stores[name]
 
-    def fill(self, count: int) -> None:
-        """Strangers' messages that the SIM brought along."""
+    def fill(self, count: int, store: bytes = b"") -> None:
+        """Strangers' messages that are there already, in the store that messages come into or in another one."""
+        self._coming, coming = store or self._coming, self._coming
         for place in range(count):
             self._put(bytes.fromhex("000404812143000062114151030482" + "02") + bytes((place, 1)))
+        self._coming = coming
 
     def is_full(self) -> bool:
         """Nothing more can come in, and nothing says so."""
-        return len(self._stores[self._name]) >= self._places()
+        return len(self._stores[self._coming]) >= self._places(self._coming)
 
     def take(self, tpdu: bytes) -> bool:
         """A message from the network; False when there is no room, so that the network keeps it."""
@@ -57,7 +59,7 @@ class Messages:
         if index < 0:
             return False
         if self._indicate == 1:
-            self._modem.say(b'+CMTI: "%s",%d' % (self._name, index))
+            self._modem.say(b'+CMTI: "%s",%d' % (self._coming, index))
         return True
 
     def _take_report(self, tpdu: bytes, pdu: bytes) -> bool:
@@ -67,18 +69,18 @@ class Messages:
         return True
 
     def _put(self, pdu: bytes) -> int:
-        """The first free place, -1 when there is none."""
-        store = self._stores[self._name]
+        """The first free place of the store that messages come into, -1 when there is none."""
+        store = self._stores[self._coming]
         first = self._modem.dialect.first_index
-        for index in range(first, first + self._places()):
+        for index in range(first, first + self._places(self._coming)):
             if index not in store:
                 store[index] = [_UNREAD, pdu]
                 return index
         return -1
 
-    def _places(self) -> int:
+    def _places(self, store: bytes) -> int:
         for name, places in self._modem.dialect.stores:
-            if name == self._name:
+            if name == store:
                 return places
         return 0
 
@@ -115,17 +117,21 @@ class Messages:
             self._modem.cms(CMS_NOT_ALLOWED)
 
     def _storage(self, mode: str, argument: bytes) -> None:
+        """One name: the store to read and delete in; three: also the one to write to and the one that messages come into."""
         if mode == "=":
-            name = argument.split(b",")[0].strip(b'"')
-            if name not in self._stores:
-                self._modem.cms(CMS_NOT_ALLOWED)
-                return
-            self._name = name
-        counts = b"%d,%d" % (len(self._stores[self._name]), self._places())
-        if mode == "=":
-            self._modem.answer((b"+CPMS: " + b",".join([counts] * 3),))
-        else:
-            self._modem.answer((b"+CPMS: " + b",".join([b'"' + self._name + b'",' + counts] * 3),))
+            names = [name.strip(b'"') for name in argument.split(b",")]
+            for name in names:
+                if name not in self._stores:
+                    self._modem.cms(CMS_NOT_ALLOWED)
+                    return
+            self._name = names[0]
+            if len(names) == 3:
+                self._coming = names[2]
+        told = []
+        for name in (self._name, self._coming, self._coming):
+            counts = b"%d,%d" % (len(self._stores[name]), self._places(name))
+            told.append(counts if mode == "=" else b'"' + name + b'",' + counts)
+        self._modem.answer((b"+CPMS: " + b",".join(told),))
 
     def _service_centre(self, _mode: str, _argument: bytes) -> None:
         self._modem.answer((b'+CSCA: "' + _SERVICE_CENTRE + b'",145',))
@@ -160,7 +166,7 @@ class Messages:
         index = _index(argument)
         store = self._stores[self._name]
         first = self._modem.dialect.first_index
-        if b"," in argument or not first <= index < first + self._places():
+        if b"," in argument or not first <= index < first + self._places(self._name):
             self._modem.cms(CMS_BAD_INDEX)
             return
         if index in store and self._modem.faults.on_delete():

@@ -292,6 +292,7 @@ class QuectelSockets(Sockets):
     def handlers(self) -> dict:
         return {
             b"+QICSGP": self._modem.accept,
+            b"+QURCCFG": self._modem.accept,
             b"+QIACT": self._activate,
             b"+QIDEACT": self._deactivate,
             b"+QIOPEN": self._open,

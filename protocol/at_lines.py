@@ -200,13 +200,11 @@ def service_centre(line: bytes) -> str:
 
 
 def storage(line: bytes) -> "tuple[int, int]":
-    """+CPMS: (used, total) of the first store, with its name before or not."""
+    """+CPMS: (used, total) of the store that messages come into, which is the last that is told."""
     found = fields(line)
-    if found[0].isdigit():
-        found = [b""] + found
-    if len(found) < 3:
+    if len(found) < 2:
         raise _wrong(line, len(line), "no used and total")
-    return _number(line, found[1]), _number(line, found[2])
+    return _number(line, found[-2]), _number(line, found[-1])
 
 
 def listing(lines: "list[bytes]") -> "list[Stored]":

@@ -210,7 +210,7 @@ A7670 = Dialect(
 EC25 = Dialect(
     "EC25",
     (b"EC25", b"EC21", b"EC20", b"EG25", b"EG21"),
-    setup=_TIME_BY_CTZU,
+    setup=_TIME_BY_CTZU + (b'AT+QURCCFG="urcport","uart1"',),  # unsolicited lines go to USB else
     stores=(b"ME", b"SM"),
     sockets=_QUECTEL_SOCKETS,
     boot_ms=25000,

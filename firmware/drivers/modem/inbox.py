@@ -18,6 +18,9 @@ _STORAGE_TIMEOUT_MS = 10000
 _LOOK_MS = 60000
 _LOOK_SOON_MS = 5000
 _MESSAGES_PER_LISTING = 24
+# Messages may lie in another store than the one they come into now: a SIM brings them along.
+_VISIT_MS = 3600000
+_LOOKS_PER_VISIT_MAX = 12
 _REMEMBERED = 32
 _DIRECT_MAX = 16
 _STRANGE_MAX = 3
@@ -59,13 +62,22 @@ class Inbox:
         self._reported = reported
         self._remembered = []  # digests of PDUs that were handed over, the latest last
         self._direct = []
+        self._stores = ()
         self.is_served = False
         self.storage = (0, 0)
         self.last_error = None
         self.restart()
 
-    def restart(self) -> None:
-        """The modem was set up anew: whatever it holds comes first."""
+    def restart(self, stores: tuple = ()) -> None:
+        """The modem was set up anew: whatever it holds comes first. `stores`: their names, the first is the one that
+        messages come into and that is looked into now.
+        """
+        self._stores = stores
+        self._visits = []  # stores to look into next
+        self._visited = self._clock.ticks_ms()
+        self._looks = 0
+        self._is_drained = False
+        self._plan_visits(stores[1:])
         self._pending = []  # indices to read once more and delete
         self._odd = {}  # index -> PDU whose length was not the one announced
         self._looked = None
@@ -80,7 +92,12 @@ class Inbox:
     def notice(self, event) -> None:
         """An unsolicited line: a message is there, or came along."""
         line = event.line
-        if line.startswith((b"+CMTI", b"+CDSI")) or line.startswith(_FULL):
+        if line.startswith((b"+CMTI", b"+CDSI")):
+            self._looked = None
+            for name in self._stores[1:]:
+                if b'"' + name + b'"' in line:
+                    self._plan_visits((name,))
+        elif line.startswith(_FULL):
             self._looked = None
         elif line.startswith(b"+CDS") and event.extra:
             self._tell(Incoming(event.extra))
@@ -93,7 +110,7 @@ class Inbox:
             return True
         if not self.is_served:
             return False
-        if self._pending or self._looked is None:
+        if self._pending or self._visits or self._looked is None:
             return True
         wait_ms = _LOOK_SOON_MS if self._look_soon else _LOOK_MS
         return self._clock.ticks_diff(self._clock.ticks_ms(), self._looked) >= wait_ms
@@ -104,12 +121,37 @@ class Inbox:
             await self._hand_over(self._direct.pop(0))
         elif self._pending:
             await self._clear(self._pending.pop(0))
+        elif self._visits and (self._is_drained or self._looks >= _LOOKS_PER_VISIT_MAX):
+            await self._visit(self._visits.pop(0))
         else:
             await self._look()
+
+    def _plan_visits(self, names: tuple) -> None:
+        """Look into other stores, and then again into the one that messages come into."""
+        if names and not self._visits:
+            self._visits = list(names) + [self._stores[0]]
+
+    async def _visit(self, name: bytes) -> None:
+        """Read and delete in another store from now on; what a modem does not have is passed over."""
+        try:
+            await self._port.command(b'AT+CPMS="%s"' % name, _STORAGE_TIMEOUT_MS)
+        except CommandRefused as error:
+            self.last_error = error
+            if not self._visits:
+                self._visits = [name]  # back to the own store it must find
+            return
+        self._looked = None
+        self._looks = 0
+        self._is_drained = False
+        self._odd = {}
 
     async def _look(self) -> None:
         """List what lies there and hand it over; deletions follow one by one."""
         self._looked = self._clock.ticks_ms()
+        self._looks += 1
+        if self._clock.ticks_diff(self._looked, self._visited) >= _VISIT_MS:
+            self._visited = self._looked
+            self._plan_visits(self._stores[1:])
         try:
             reply = await self._port.command(
                 b"AT+CMGL=4", _LIST_TIMEOUT_MS, bare=True, lines_max=2 * _MESSAGES_PER_LISTING
@@ -128,6 +170,7 @@ class Inbox:
         self._pending = pending
         headers = len([line for line in reply.lines if line.startswith(b"+CMGL:")])
         self._look_soon = reply.is_cut or headers != len(entries)
+        self._is_drained = not headers
         await self._watch_storage()
         if self.is_nearly_full and pending:
             self._look_soon = True

@@ -199,10 +199,9 @@ class Modem:
         A SIM without message service is no reason to do without the rest.
         """
         self._set_up_at = self._clock.ticks_ms()
-        self.inbox.restart()
         try:
             await self._patiently(b"AT+CMGF=0", tries)
-            await self._choose_store(tries)
+            self.inbox.restart(await self._choose_store(tries))
         except CommandRefused as error:
             self.last_error = error
             self.inbox.is_served = False
@@ -212,13 +211,15 @@ class Modem:
             await self._try(b"AT+CNMI=1,1,0,0,0")
         self.inbox.is_served = True
 
-    async def _choose_store(self, tries: int) -> None:
-        """The first of the family's stores that the modem has."""
+    async def _choose_store(self, tries: int) -> tuple:
+        """The family's stores, the first one that the modem has in front: messages come into that one."""
         stores = self.dialect.stores
         for name in stores[:-1]:
             if await self._try(b'AT+CPMS="%s","%s","%s"' % (name, name, name)):
-                return
-        await self._patiently(b'AT+CPMS="%s","%s","%s"' % (stores[-1], stores[-1], stores[-1]), tries)
+                return (name,) + tuple([other for other in stores if other != name])
+        last = stores[-1]
+        await self._patiently(b'AT+CPMS="%s","%s","%s"' % (last, last, last), tries)
+        return (last,) + stores[:-1]
 
     async def _try(self, command: bytes) -> bool:
         """Whether the modem takes a setting that is not essential."""

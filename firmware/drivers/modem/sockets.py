@@ -231,10 +231,8 @@ class Sockets:
             line_ends=step.line_ends,
             bare=step.line_ends,
         )
-        if step.good:
-            outcome = find_line(reply, step.until)
-            if outcome != step.good:
-                raise SocketFailed("%s: %s" % (step.command[:12], (outcome or b"").decode()))
+        if step.good and find_line(reply, step.until) != step.good:
+            raise SocketFailed("%s failed" % step.command[:11])
 
     async def _exchange(self) -> None:
         """Some of what waits in either direction."""

@@ -65,9 +65,9 @@ def test_the_service_centre():
 
 
 def test_storage():
-    assert at_lines.storage(b'+CPMS: "SM",3,20,"SM",3,20,"SM",3,20') == (3, 20)
+    assert at_lines.storage(b'+CPMS: "SM",3,20,"SM",3,20,"ME",4,23') == (4, 23)
     assert at_lines.storage(b"+CPMS: 3,20,3,20,3,20") == (3, 20)
-    for line in (b"+CPMS:", b'+CPMS: "SM",3', b'+CPMS: "SM",x,20'):
+    for line in (b"+CPMS:", b"+CPMS: 3", b'+CPMS: "SM",x,20'):
         raises(OutOfRange, at_lines.storage, line)
 
 

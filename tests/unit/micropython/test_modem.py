@@ -267,6 +267,24 @@ def test_more_than_one_listing_is_drained_too():
     Bench("EC25").run(scenario)
 
 
+def test_messages_in_another_store_are_found():
+    async def scenario(bench):
+        bench.model.messages.fill(20, b"SM")
+        bench.model.messages.fill(3)
+        await bench.ready()
+        await bench.until(lambda: len(bench.model.messages.deleted) == 23)
+        bench.network.inject(NUMBER, b"+62822", counted(b"frame"))
+        await bench.until(lambda: b"frame" in bench.got, 10000)
+        bench.model.messages._coming = b"SM"
+        bench.network.inject(NUMBER, b"+62822", counted(b"elsewhere"))
+        await bench.until(lambda: b"elsewhere" in bench.got, 10000)
+        await bench.until(lambda: len(bench.model.messages.deleted) == 25)
+        await bench.until(lambda: bench.model.messages._name == b"ME")
+
+    for family in ("SIM7600", "EC25"):
+        Bench(family).run(scenario)
+
+
 def test_messages_that_came_without_a_notice_are_found():
     async def scenario(bench):
         await bench.ready()
