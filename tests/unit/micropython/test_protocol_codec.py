@@ -1,6 +1,17 @@
 """The integer codecs and every must-fail vector, on all three kinds of MicroPython build."""
 
-from protocol import acknowledgement, certificates, codec, frame, grant, policy, records, roster, status
+from protocol import (
+    acknowledgement,
+    certificates,
+    codec,
+    frame,
+    grant,
+    notice,
+    policy,
+    records,
+    roster,
+    status,
+)
 from protocol.errors import ProtocolError
 from tests.bench import reference_day
 from tests.support import protocol_vectors as held
@@ -65,6 +76,7 @@ def test_what_must_be_refused():
         "epoch certificate": certificates.decode_epoch,
         "acknowledgement": acknowledgement.decode,
         "status": status.decode,
+        "notice": notice.decode,
         "header": frame.read_header,
     }
     cases = held.load("refusals.json")
