@@ -62,7 +62,6 @@ class Inbox:
         self._reported = reported
         self._remembered = []  # digests of PDUs that were handed over, the latest last
         self._direct = []
-        self._stores = ()
         self.is_served = False
         self.storage = (0, 0)
         self.last_error = None
