@@ -230,6 +230,8 @@ class Service:
         """The receipt. A wrong PIN is keyed anew; a card taken away is laid on again, the PIN still standing."""
         has_pin = view.pin_kind != PIN_NONE
         tries_left = view.pin_tries_left
+        # The family is about to key its PIN: the last moment to collect before the commit.
+        gc.collect()
         if has_pin and not tries_left:
             raise Refusal(refusals.PIN_LOCKED)
         while True:

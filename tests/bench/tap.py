@@ -132,10 +132,10 @@ def _heap() -> list[dict[str, Any]]:
         rows.append(
             _row(
                 f"data heap peak in a redemption, {what}",
-                max(sum(tap) for tap in taps) / 1024,
+                max(max(tap[0], tap[3]) for tap in taps) / 1024,
                 "KB",
-                "live before the tap and all that identify and redeem allocate, nothing collected between; "
-                "without screens and paper",
+                "highest at the end of identify or of redeem, collected before the card and before the PIN as "
+                "ui/service does, never inside; without screens and paper",
             )
         )
     return rows

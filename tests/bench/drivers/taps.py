@@ -412,7 +412,8 @@ class Playback(Bench):
 
 
 def heap(folder, variant, count):
-    """The heap of a terminal that App.run has started, with real tasks; then taps without any collection in them."""
+    """The heap of a terminal that App.run has started, with real tasks; then taps that collect only where the firmware
+    does: before the card, and before the PIN (ui/service)."""
     with open(folder + "/" + variant + ".json") as file:
         recording = json.load(file)
     answers = [
@@ -451,12 +452,13 @@ async def _heap(board, answers, pins_of, lifted, order):
         identified = gc.mem_alloc()
         if lifted:
             tap.session.live = False
+        gc.collect()
         begun = gc.mem_alloc()
         run(app.authorizer.redeem(tap, order, pins_of[place]))
         done = gc.mem_alloc()
         gc.enable()
         tap = None
-        print("tap", at_start - before, identified - at_start, done - begun)
+        print("tap", identified - before, identified - at_start, done - begun, done - before)
         while len(app.signer._pool) < 16:
             await asyncio.sleep_ms(20)
     task.cancel()
