@@ -69,6 +69,7 @@ class Ledger:
         self._counter_end = 0
         self._oldest = 1
         self._head_at_boot = 0
+        self._issued_s = 0
 
     # Opening.
 
@@ -85,7 +86,9 @@ class Ledger:
         self._head_at_boot = self.journal.sequence
         self._forget_reclaimed()
         body, _ = certificates.split_signature(self.documents.get(EPOCH_CERTIFICATE), "epoch certificate")
-        self.marks.begin_epoch(certificates.decode_epoch(body).epoch)
+        certificate = certificates.decode_epoch(body)
+        self._issued_s = certificate.issued_s
+        self.marks.begin_epoch(certificate.epoch)
         if not self._unadopted():
             self.context = Context(self.roster, self.policy, self.grants)
 
@@ -167,8 +170,8 @@ class Ledger:
     # Time.
 
     def now_s(self) -> int:
-        """Unsigned seconds since 1970, never below what a record, grant or acknowledgement has shown."""
-        known_s = max(self.entitlements.last_time_s, self.marks.time_s)
+        """Unsigned seconds since 1970, never below what a record, acknowledgement or certificate has shown."""
+        known_s = max(self.entitlements.last_time_s, self.marks.time_s, self._issued_s)
         return max(self._time_keeper.epoch_seconds(), known_s)
 
     @property

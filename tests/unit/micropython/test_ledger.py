@@ -225,6 +225,12 @@ def test_time_is_never_below_the_last_record_or_acknowledgement():
     assert records.decode(again.records_from(note_event(again), 1)[0].payload).time_s == NOW_S + 60
 
 
+def test_a_new_terminal_without_a_clock_knows_when_its_keys_were_certified():
+    flash = flash_of(make_chip())
+    provision(flash)
+    assert open_ledger(flash, Keeper(0, records.TRUST_UNSET)).now_s() == NOW_S
+
+
 def test_a_grant_of_the_next_period_starts_anew_and_is_adopted_once():
     ledger, flash, _ = make_ledger()
     redeem(ledger, 3, 150_000)
