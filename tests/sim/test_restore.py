@@ -86,7 +86,7 @@ def test_a_restored_gateway_stops_and_gets_what_it_lacks_under_a_new_epoch(stack
 
     stack.gateway_command("publish", "epoch", str(stack.certify_epoch(2)))
     wait_until(lambda: all_paid(terminal, 4), "everything is paid")
-    assert not is_stopped(stack)
+    wait_until(lambda: not is_stopped(stack), "the gateway says that it acknowledges again")
     books = terminal.ask("books")
     wait_until(lambda: terminal.ask("books")["sealed_through"] == len(books["records"]), "all is sealed")
     books = terminal.ask("books")
