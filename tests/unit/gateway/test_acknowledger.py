@@ -340,7 +340,9 @@ def test_whoever_reported_an_older_epoch_gets_the_certificate_with_its_next_fram
     """Also from a new process, which knows the report from the database alone."""
     scene.deliver(terminal.frame(1, 3))
     scene.wait_for(lambda: scene.caught)
+    count = len(scene.caught)
     scene.deliver(terminal.report(epoch=EPOCH, counter=1))
+    scene.wait_for(lambda: len(scene.caught) > count)
     scene.acknowledger._told.clear()
     certificate = scene.certify_and_tell(2)
     count = len(scene.caught)
