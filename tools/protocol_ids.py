@@ -33,6 +33,7 @@ GROUPS = (
     "ACK",
     "STA",
     "NOT",
+    "RSC",
     "VER",
 )
 _ID = rf"(?:{'|'.join(GROUPS)})-\d\d"

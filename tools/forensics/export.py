@@ -6,7 +6,6 @@ dead, and for earlier generations, there is only the bundle (README, "Rescue bun
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,21 +15,23 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from gateway.keys import GatewayCipher
-from protocol import certificates, codec, frame, link_keys
+from protocol import certificates, codec, frame, link_keys, rescue
 from protocol.errors import ProtocolError
+from protocol.records import RECORD_OCTETS_MAX
 from tools.forensics import documents, proof
 from tools.forensics.documents import Documents
-from tools.forensics.generation import CHAIN_OCTETS, Generation, Held, Standing
+from tools.forensics.generation import Generation, Held, Standing
 from tools.forensics.report import Reading
-
-BUNDLE_MAGIC = b"LRSC"
-BUNDLE_FORMAT = 1
 
 
 def runs(generation: Generation) -> Iterator[list[Held]]:
-    """Records whose numbers follow each other; a new run begins where the chain is taken up again."""
+    """Records whose numbers follow each other; a new run begins where the chain is taken up again. What is no record by its
+    length alone is left out: nobody would take it.
+    """
     run: list[Held] = []
     for held in generation.records:
+        if not 1 <= len(held.slot.payload) <= RECORD_OCTETS_MAX:
+            continue
         is_next = bool(run) and held.sequence == run[-1].sequence + 1
         if run and not (is_next and held.before == run[-1].chain):
             yield run
@@ -87,15 +88,13 @@ def frames(generation: Generation, keys: GatewayCipher) -> Iterator[tuple[int, i
 def bundle(generation: Generation, certificate: proof.Certificate | None) -> bytes:
     """All records of a generation with their seals, in clear."""
     signed = certificate.octets if certificate and certificate.kid == generation.kid else b""
-    parts = list(runs(generation))
-    out = BUNDLE_MAGIC + bytes((BUNDLE_FORMAT, 0)) + len(parts).to_bytes(2, "big")
-    out += generation.kid.to_bytes(4, "big") + len(signed).to_bytes(2, "big") + signed
-    for run in parts:
-        out += run[0].sequence.to_bytes(4, "big") + len(run).to_bytes(4, "big")
-        out += run[0].before or bytes(CHAIN_OCTETS)
-        for held in run:
-            out += bytes((len(held.slot.payload),)) + held.slot.payload + held.slot.seal
-    return out + hashlib.sha256(out).digest()
+    parts = [
+        rescue.Run(
+            run[0].sequence, run[0].before or b"", [(held.slot.payload, held.slot.seal) for held in run]
+        )
+        for run in runs(generation)
+    ]
+    return rescue.encode(rescue.Bundle(generation.kid, signed, parts))
 
 
 def write(reading: Reading, folder: Path) -> list[Path]:
