@@ -21,6 +21,7 @@ GROUPS = (
     "CHN",
     "COD",
     "FRM",
+    "CAR",
     "CTX",
     "KEY",
     "UN",
