@@ -12,6 +12,7 @@ from protocol.octets import Reader, Writer
 from protocol.records import AMOUNT_RUPIAH_MAX, ITEMS_MAX, METHOD_DELEGATE, METHOD_NONE
 
 VERSION = 1
+VERSION_WITH_CHANNELS = 2
 APPLICATIONS_MAX = 8
 BASKETS_MAX = 24
 COMMODITIES_MAX = 32
@@ -38,6 +39,15 @@ RULES = (
     ("rapid_run", 1),
 )
 
+# (name, octets) of what version 2 adds at the end: when records leave by SMS. See `Channels`.
+CHANNEL_RULES = (
+    ("sms_after_s", 4),
+    ("sms_fill", 2),
+    ("sms_per_day", 1),
+    ("sms_resend_s", 4),
+    ("jitter_s", 2),
+)
+
 # (name, octets) of an application's fixed fields; AID, CDOL1 and typical IAD follow, each behind a length octet.
 APPLICATION_FIELDS = (
     ("kind", 1),
@@ -59,6 +69,7 @@ LIMITS = {
     "kind": (KIND_PROGRAMME, KIND_BANK),
     "method": (METHOD_NONE, METHOD_DELEGATE),
     "pan_sequence": (0, 0x99),
+    "sms_fill": (1, 0xFFFF),
 }
 _AID_OCTETS_MIN = 5
 OCTET_FIELDS = ("aip", "tvr", "cvm_results", "tac_default", "tac_denial", "tac_online")
@@ -91,9 +102,26 @@ class Application:
     currency_code: int
 
 
+class Channels:
+    """When records leave by SMS, while MQTT is down: `sms_after_s`: as soon as the oldest waits for so long; `sms_fill`:
+    or as soon as so many wait; `sms_per_day`: never more messages than that, 0 for none; `sms_resend_s`: how long an answer
+    is awaited before anything goes again, doubled each time; `jitter_s`: the longest random wait before a terminal begins.
+    """
+
+    sms_after_s = 10800
+    sms_fill = 40
+    sms_per_day = 24
+    sms_resend_s = 14400
+    jitter_s = 900
+
+
+# What holds where a policy (version 1) says nothing.
+DEFAULT_CHANNELS = Channels()
+
+
 class Policy:
     """A decoded policy. `programmes`: (number, name); `commodities`: (code, name, unit, price_rupiah);
-    `baskets`: (weight, items) as the codec expects them.
+    `baskets`: (weight, items) as the codec expects them; `channels`: `DEFAULT_CHANNELS` in version 1, and only there.
     """
 
     number: int
@@ -114,12 +142,13 @@ class Policy:
     commodities: tuple[tuple[int, str, str, int], ...]
     baskets: tuple[tuple[int, tuple[tuple[int, int, int], ...]], ...]
     digest: bytes
+    channels = DEFAULT_CHANNELS
 
 
 def encode(policy: Policy) -> bytes:
     """The canonical octets that the authority signs and both ends hash."""
     out = Writer()
-    out.number("version", VERSION, 1)
+    out.number("version", VERSION if policy.channels is DEFAULT_CHANNELS else VERSION_WITH_CHANNELS, 1)
     for name, width in RULES:
         _write_number(out, name, getattr(policy, name), width)
     out.number("programmes", len(policy.programmes), 1, 1, PROGRAMMES_MAX)
@@ -143,6 +172,9 @@ def encode(policy: Policy) -> bytes:
             out.number("basket commodity", commodity, 1, 1)
             out.number("basket quantity", quantity_hundredths, 2, 1)
             out.number("basket price", price_rupiah, 4, 0, AMOUNT_RUPIAH_MAX)
+    if policy.channels is not DEFAULT_CHANNELS:
+        for name, width in CHANNEL_RULES:
+            _write_number(out, name, getattr(policy.channels, name), width)
     _check_distinct(policy)
     return bytes(out.data)
 
@@ -196,7 +228,8 @@ def _encode_application(application: Application, out: Writer) -> None:
 def decode(data: bytes) -> Policy:
     """The policy in `data`; raises a `ProtocolError` naming field and offset."""
     source = Reader(data)
-    if source.number("version", 1) != VERSION:
+    version = source.number("version", 1)
+    if version not in (VERSION, VERSION_WITH_CHANNELS):
         raise UnknownVersion("version", 0, "unknown policy version")
     policy = Policy()
     for name, width in RULES:
@@ -230,6 +263,10 @@ def decode(data: bytes) -> Policy:
             for _ in range(source.number("baskets", 1, 0, BASKETS_MAX))
         ]
     )
+    if version == VERSION_WITH_CHANNELS:
+        policy.channels = Channels()
+        for name, width in CHANNEL_RULES:
+            setattr(policy.channels, name, _read_number(source, name, width))
     source.end("policy")
     _check_distinct(policy)
     policy.digest = digest(data)

@@ -18,6 +18,7 @@ from construct import (
     Enum,
     ExprValidator,
     GreedyBytes,
+    If,
     Int8ub,
     Int16ub,
     Int24ub,
@@ -237,8 +238,15 @@ Application = Struct(
     "cdol1" / limited(Int8ub, 64, GreedyBytes),
     "iad" / limited(Int8ub, 32, GreedyBytes),
 )
+Channels = Struct(
+    "sms_after_s" / Int32ub,
+    "sms_fill" / between(Int16ub, 1, 0xFFFF),
+    "sms_per_day" / Int8ub,
+    "sms_resend_s" / Int32ub,
+    "jitter_s" / Int16ub,
+)
 Policy = Struct(
-    "version" / Const(1, Int8ub),
+    "version" / between(Int8ub, 1, 2),
     "number" / Int32ub,
     "country_code" / Int16ub,
     "currency_code" / Int16ub,
@@ -266,6 +274,7 @@ Policy = Struct(
     ),
     "baskets"
     / PrefixedArray(between(Int8ub, 0, 24), Struct("weight" / between(Int8ub, 1, 255), "items" / Items)),
+    "channels" / If(this.version == 2, Channels),
     Terminated,
 )
 GrantHead = Struct(

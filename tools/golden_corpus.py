@@ -133,6 +133,16 @@ def sample_policy() -> policy.Policy:
     return policy.decode(policy.encode(out))
 
 
+def sample_policy_with_channels() -> policy.Policy:
+    """The same policy, in the version that says when to use SMS."""
+    out = policy.decode(policy.encode(sample_policy()))
+    out.channels = policy.Channels()
+    values = (7200, 35, 20, 21600, 600)
+    for i in range(len(policy.CHANNEL_RULES)):
+        setattr(out.channels, policy.CHANNEL_RULES[i][0], values[i])
+    return policy.decode(policy.encode(out))
+
+
 def _application(index: int) -> policy.Application:
     """0: the programme's own (card PIN, TC); 1: the bank's (aid PIN, ARQC)."""
     out = policy.Application()

@@ -255,6 +255,7 @@ def make_units() -> Any:
     terminal = certificates.encode_terminal(golden_corpus.sample_terminal())
     epoch = certificates.encode_epoch(golden_corpus.sample_epoch())
     encoded_policy = policy.encode(held.policy)
+    channelled = golden_corpus.sample_policy_with_channels()
     return {
         "roster": {
             "number": 5,
@@ -268,6 +269,7 @@ def make_units() -> Any:
             "hex": encoded_policy.hex(),
             "message": policy.signed_message(encoded_policy).hex(),
         },
+        "policy_with_channels": {"fields": plain(channelled), "hex": policy.encode(channelled).hex()},
         "grants": grants,
         "terminal_certificate": {
             "fields": plain(golden_corpus.sample_terminal()),

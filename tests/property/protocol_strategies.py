@@ -219,6 +219,11 @@ def policies(draw: st.DrawFn) -> bytes:
         one.iad = draw(st.binary(max_size=32))
         applications.append(one)
     out.applications = tuple(applications)
+    if draw(st.booleans()):
+        out.channels = policy.Channels()
+        for name, width in policy.CHANNEL_RULES:
+            least, most = policy.LIMITS.get(name, (0, (1 << 8 * width) - 1))
+            setattr(out.channels, name, draw(uint(width, least, most)))
     return policy.encode(out)
 
 

@@ -189,6 +189,7 @@ def test_signed_units():
     assert message.hex() == of["message"]
     for name, decode, encode in (
         ("policy", policy.decode, policy.encode),
+        ("policy_with_channels", policy.decode, policy.encode),
         ("terminal_certificate", certificates.decode_terminal, certificates.encode_terminal),
         ("epoch_certificate", certificates.decode_epoch, certificates.encode_epoch),
         ("acknowledgement", acknowledgement.decode, acknowledgement.encode),

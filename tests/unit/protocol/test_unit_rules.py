@@ -21,7 +21,7 @@ from protocol import (
     roster,
     unpredictable_number,
 )
-from protocol.errors import NotCanonical, OutOfRange, ProtocolError, Truncated
+from protocol.errors import NotCanonical, OutOfRange, ProtocolError, Truncated, UnknownVersion
 from tools import golden_corpus
 from tools.golden_vectors import encrypt_block
 
@@ -234,6 +234,23 @@ def test_an_application_with_one_wrong_value_is_not_written(name: str, value: ob
     with pytest.raises(OutOfRange) as info:
         policy.encode(changed(lambda out: setattr(out.applications[1], name, value)))
     assert info.value.field == field
+
+
+def test_a_policy_says_at_its_end_when_to_use_sms() -> None:
+    """POL-07, POL-08: version 2 is version 1 with channel rules behind it; without them the defaults hold."""
+    plain = policy.encode(golden_corpus.held_context().policy)
+    octets = policy.encode(golden_corpus.sample_policy_with_channels())
+    rules = bytes.fromhex("00001c20" "0023" "14" "00005460" "0258")
+    assert octets == b"\x02" + plain[1:] + rules
+    silent = policy.decode(plain).channels
+    assert (silent.sms_after_s, silent.sms_fill, silent.sms_per_day, silent.sms_resend_s, silent.jitter_s) == (
+        (10800, 40, 24, 14400, 900)
+    )
+    for wrong in (octets[:-13] + bytes(4) + bytes(2) + octets[-7:], octets[:-1], octets + b"\x00"):
+        with pytest.raises(ProtocolError):
+            policy.decode(wrong)
+    with pytest.raises(UnknownVersion):
+        policy.decode(b"\x03" + octets[1:])
 
 
 def test_a_policy_with_a_name_or_number_that_means_two_things_is_refused_on_arrival() -> None:
