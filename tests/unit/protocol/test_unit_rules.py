@@ -240,12 +240,16 @@ def test_a_policy_says_at_its_end_when_to_use_sms() -> None:
     """POL-07, POL-08: version 2 is version 1 with channel rules behind it; without them the defaults hold."""
     plain = policy.encode(golden_corpus.held_context().policy)
     octets = policy.encode(golden_corpus.sample_policy_with_channels())
-    rules = bytes.fromhex("00001c20" "0023" "14" "00005460" "0258")
+    rules = bytes.fromhex("00001c20002314000054600258")
     assert octets == b"\x02" + plain[1:] + rules
     silent = policy.decode(plain).channels
-    assert (silent.sms_after_s, silent.sms_fill, silent.sms_per_day, silent.sms_resend_s, silent.jitter_s) == (
-        (10800, 40, 24, 14400, 900)
-    )
+    assert (
+        silent.sms_after_s,
+        silent.sms_fill,
+        silent.sms_per_day,
+        silent.sms_resend_s,
+        silent.jitter_s,
+    ) == (10800, 40, 24, 14400, 900)
     for wrong in (octets[:-13] + bytes(4) + bytes(2) + octets[-7:], octets[:-1], octets + b"\x00"):
         with pytest.raises(ProtocolError):
             policy.decode(wrong)
