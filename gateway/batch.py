@@ -208,6 +208,7 @@ class _Work:
             # Terminals that speak a newer version are answered; strangers never.
             if fault and fault.error == "UnknownVersion" and self._owner_knows(kid):
                 self._contact(kid)
+        item.verdict = Verdict(0, outcome, fault)
         self._count(outcome, fault)
         self._keep_evidence(kid, outcome, fault, item)
 
@@ -225,7 +226,7 @@ class _Work:
         judgement = ingest.judge(
             opened, frame_id, view, lambda first, last: self._reader.chain(kid, first, last), verifier.verify
         )
-        verdict = judgement.verdict
+        verdict = item.verdict = judgement.verdict
         self._count(verdict.outcome, verdict.fault)
         if verdict.outcome is Outcome.SEALED or verdict.outcome in _WAITING:
             self._frames[frame_id] = FrameRow(

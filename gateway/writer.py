@@ -25,7 +25,7 @@ from gateway.openers import Openers
 from gateway.quarantine import Quarantine
 from gateway.store.interface import Changes, Store
 from gateway.terminals import TerminalView
-from gateway.verdicts import Fault, Outcome
+from gateway.verdicts import Fault, Outcome, Verdict
 from gateway.verifier import SealVerifier
 
 _LOG = structlog.get_logger("writer")
@@ -233,6 +233,7 @@ class Writer:
     def _condemn(self, item: Received, failure: Exception) -> None:
         """A frame that makes the gateway itself fail is evidence, and is acknowledged like any other."""
         fault = Fault(type(failure).__name__, "frame", 0, "the gateway failed on it")
+        item.verdict = Verdict(0, Outcome.INVALID, fault)
         kid = int.from_bytes(item.octets[1:5], "big")
         changes = Changes(counters={"frames_invalid": 1, "frames_condemned": 1})
         name = item.channel.name if item.channel else ""

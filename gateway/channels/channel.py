@@ -5,18 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from gateway.verdicts import Verdict
+
 Receipt = tuple[int, int]
 """Connection generation and packet id; meaningless to everybody but the channel that gave it."""
 
 
 @dataclass(slots=True)
 class Received:
-    """One frame as it came; `sender` is what the channel says about where from (never trusted)."""
+    """One frame as it came; `sender` is what the channel says about where from (never trusted).
+
+    `verdict` is what became of it when it was judged; it stands when the receipt comes.
+    """
 
     octets: bytes
     sender: str
     channel: Channel | None = None
     receipt: Receipt = (0, 0)
+    verdict: Verdict | None = None
 
 
 class Channel(Protocol):
