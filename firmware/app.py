@@ -26,8 +26,8 @@ from firmware.hal.i2c_device import BusError, I2cDevice
 from firmware.ledger import ca_key_list, document_area
 from firmware.ledger.document_area import Documents, DocumentsMissing
 from firmware.ledger.ledger import Ledger, LedgerError
+from firmware.links import FrameNotTaken, Links
 from firmware.relay.downlink import Downlink
-from firmware.relay.link import TcpLink, tls_context
 from firmware.relay.relay import Relay, Settings
 from firmware.supervisor import TASK_ENDED, Supervisor, decode_crash, encode_crash
 from firmware.terminal import Terminal
@@ -67,6 +67,8 @@ TASK_UPKEEP = ("upkeep", 2, 20000)
 TASK_KEYPAD = ("keypad", 3, 10000)
 TASK_SIGNALS = ("signals", 4, 10000)
 TASK_FLOW = ("flow", 5, 0)
+# A modem that is dead is its own task's business, for as long as that one checks in (drivers/modem/ladder).
+TASK_MODEM = ("modem", 6, 60000)
 
 
 class App:
@@ -141,10 +143,18 @@ class App:
         self.authorizer = Authorizer(ledger, kernel, self.reader, roster_key, self._encrypt_un)
         self.upkeep = Upkeep(ledger, self.signer, self.keys, self._is_busy, self._announce)
         self.downlink = Downlink(ledger, self.keys.downlink)
+        self.links = Links(
+            self._board,
+            self._expander,
+            self.settings,
+            self.documents,
+            self._take_frame,
+            lambda: self.relay.sessions,
+        )
         self.relay = Relay(
             ledger,
             self.downlink,
-            self._make_link,
+            self.links.make_link,
             self.keys.uplink,
             self._verified_through,
             Settings("lumbung-%08x" % ledger.kid, self.settings["username"], self.settings["password"]),
@@ -172,13 +182,12 @@ class App:
     def _verified_through(self) -> int:
         return int(self.upkeep.verified_through)
 
-    def _make_link(self) -> TcpLink:
-        """A link to the broker; with TLS it believes the provisioned broker CA alone."""
-        tls = None
-        if self.settings["broker_tls"] == "1":
-            tls = tls_context(self.documents.get(document_area.BROKER_CA))
-        port = int(self.settings["broker_port"])
-        return TcpLink(self.settings["broker_host"], port, tls, network=self._board.network)
+    async def _take_frame(self, octets: bytes) -> None:
+        """A frame that came as a short message."""
+        _, done = await self.downlink.apply(octets)
+        self.relay.wake()
+        if not done:
+            raise FrameNotTaken
 
     def _jitter(self, most_ms: int) -> int:
         """A random part of a pause, so that a region coming back does not come at once."""
@@ -208,13 +217,16 @@ class App:
         """Run the essential tasks until one of them crashes; then show its code and restart."""
         self._watchdog = self._board.start_watchdog(WATCHDOG_MS)
         self.supervisor = Supervisor(self._board.clock, self._watchdog, self._record_crash, self._crashed)
-        for task, work in (
+        tasks = [
             (TASK_KEYPAD, self.keypad.run),
             (TASK_SIGNALS, self.signals.run),
             (TASK_UPKEEP, self.upkeep.run),
             (TASK_RELAY, self._run_relay),
             (TASK_FLOW, self._run_flow),
-        ):
+        ]
+        if self.links.modem is not None:
+            tasks.append((TASK_MODEM, self.links.modem.run))
+        for task, work in tasks:
             self.supervisor.add(task[0], task[1], task[2], work)
         watching = asyncio.create_task(self.supervisor.run())
         await self._has_crashed.wait()
@@ -224,9 +236,10 @@ class App:
 
     async def _run_relay(self, check_in) -> None:
         """The relay needs the link keys, which upkeep derives first; without a broker there is nothing to do."""
-        while not self.keys.ready.is_set() or not self.settings["broker_host"]:
+        while not self.keys.ready.is_set() or not self.settings["broker_host"] or not self.links.ways:
             check_in()
             await asyncio.sleep_ms(50)
+        self.links.check_in = check_in
         await self.relay.run(check_in)
 
     async def _run_flow(self, check_in) -> None:

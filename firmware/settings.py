@@ -9,6 +9,10 @@ KNOWN = {
     "password": "",
     "wifi_ssid": "",
     "wifi_password": "",
+    "modem": "0",  # 1: there is one
+    "apn": "internet",
+    "modem_broker_port": "",  # the broker's port without TLS, which the modem's way has not; where TLS is off, broker_port
+    "gateway_number": "",  # where short messages go; none go out without
 }
 VALUE_CHARACTERS_MAX = 255
 
@@ -56,7 +60,18 @@ def _check(line: int, name: str, value: str) -> None:
     """What a value may be."""
     if len(value) > VALUE_CHARACTERS_MAX:
         raise SettingsError(line, name + " is longer than %d characters" % VALUE_CHARACTERS_MAX)
-    if name == "broker_port" and not (value.isdigit() and len(value) <= 5 and 1 <= int(value) <= 0xFFFF):
-        raise SettingsError(line, "broker_port is not in 1..65535")
-    if name == "broker_tls" and value not in ("0", "1"):
-        raise SettingsError(line, "broker_tls is neither 0 nor 1")
+    if (name == "broker_port" or (name == "modem_broker_port" and value)) and not _is_port(value):
+        raise SettingsError(line, name + " is not in 1..65535")
+    if name in ("broker_tls", "modem") and value not in ("0", "1"):
+        raise SettingsError(line, name + " is neither 0 nor 1")
+    if name == "gateway_number" and value and not _is_number(value):
+        raise SettingsError(line, "gateway_number is not 3 to 20 digits, with + before an international one")
+
+
+def _is_port(value: str) -> bool:
+    return value.isdigit() and len(value) <= 5 and 1 <= int(value) <= 0xFFFF
+
+
+def _is_number(value: str) -> bool:
+    digits = value[1:] if value[:1] == "+" else value
+    return digits.isdigit() and 3 <= len(digits) <= 20

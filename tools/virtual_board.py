@@ -18,6 +18,8 @@ from hardware.buses import I2cBus, Pin, SpiBus, Uart, Watchdog
 from hardware.display_ssd1309 import Ssd1309
 from hardware.keypad_mcp23017 import GROUND, MatrixKeypad, Mcp23017
 from hardware.model_clock import HostClock, ManualClock
+from hardware.modem import Modem
+from hardware.modem_uart import ModemUart
 from hardware.nor_flash import FileStore, NorFlash, Partition
 from hardware.pn532 import Pn532
 from hardware.pn532_bus import IrqPin, SpiFace, reset_pin
@@ -56,6 +58,7 @@ class VirtualBoard:
     `pn532_model`: a `hardware.pn532.Pn532` with faults of its own; a sound one by default.
     `rtc_epoch_s`: what the battery-backed clock holds at the start; the host's time by default, 0 for a dead battery.
     `entropy`: entropy(size) -> bytes; a test may hand in what repeats.
+    `modem`: a `hardware.modem.Modem`, if one is fitted; it has a supply of its own, so it may outlive the board.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class VirtualBoard:
         pn532_model: "Pn532 | None" = None,
         rtc_epoch_s: "int | None" = None,
         entropy: object = os.urandom,
+        modem: "Modem | None" = None,
     ) -> None:
         self.model_clock = HostClock() if model_clock is None else model_clock
         self.clock = Clock() if clock is None else clock
@@ -79,6 +83,7 @@ class VirtualBoard:
         self._wire_spi(Pn532(self.model_clock) if pn532_model is None else pn532_model)
         self._wire_i2c(int(time.time()) if rtc_epoch_s is None else rtc_epoch_s)
         self._wire_uarts()
+        self._wire_modem(modem)
         self.board = self._board(entropy)
 
     # -- what people do
@@ -144,12 +149,26 @@ class VirtualBoard:
         self._printer_busy = Pin("PRINTER_BUSY", 0)
         self.printer = EscPosPrinter(self.model_clock, self._printer_busy)
         self.printer.connect(self._printer_uart)
-        self.modem_uart = Uart(
-            self.model_clock, pins.MODEM_BAUD, txbuf=pins.MODEM_TXBUF, rxbuf=pins.MODEM_RXBUF
-        )
         self.technician_uart = Uart(
             self.model_clock, pins.TECHNICIAN_BAUD, txbuf=pins.TECHNICIAN_TXBUF, rxbuf=pins.TECHNICIAN_RXBUF
         )
+
+    def _wire_modem(self, modem: "Modem | None") -> None:
+        self.modem = modem
+        self.modem_uart = ModemUart(
+            self.model_clock, pins.MODEM_BAUD, txbuf=pins.MODEM_TXBUF, rxbuf=pins.MODEM_RXBUF
+        )
+        if modem is None:
+            return
+        modem.connect(self.modem_uart)
+
+        def drive(bit: int, level: int) -> None:
+            if bit == pins.MODEM_POWER_KEY_BIT:
+                modem.press_power_key(bool(level))
+            elif bit == pins.MODEM_RESET_BIT:
+                modem.drive_reset(bool(level))
+
+        self.expander.watch(drive)
 
     def _board(self, entropy: object) -> Board:
         areas = {}

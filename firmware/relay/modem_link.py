@@ -52,14 +52,22 @@ class ModemLink:
 
     async def _attended(self, work) -> None:
         """Wait for the modem, checking in."""
-        task = asyncio.create_task(work)
+        errors = []
+        task = asyncio.create_task(_caught(work, errors))
         try:
             while not task.done():
                 self._check_in()
                 await self._clock.sleep_ms(_CHECK_MS)
-            await task
-        except ModemError as error:
-            raise LinkError(str(error))
         finally:
             if not task.done():
                 task.cancel()
+        if errors:
+            raise LinkError(str(errors[0]))
+
+
+async def _caught(work, errors: list) -> None:
+    """A task that ends with an error that nobody waits for at that moment would be a crash of the terminal."""
+    try:
+        await work
+    except ModemError as error:
+        errors.append(error)

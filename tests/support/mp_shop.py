@@ -44,6 +44,7 @@ class Shop:
         self.now_s = NOW_S
         self.restarts = []
         self.cards = {}
+        self.fittings = lambda models: {}  # more options of the board, given the chips' clock
         self.prepare = lambda shop: None  # called when board and app are there, before power
 
     def open(self, story):
@@ -56,6 +57,7 @@ class Shop:
             pn532_model=Pn532(self.time.models, NoFaults()),
             rtc_epoch_s=self.rtc_epoch_s and self.now_s,
             entropy=Draws(),
+            **self.fittings(self.time.models),
         )
         self.app = App(self.board.board, self.restarts.append)
         self.prepare(self)

@@ -50,6 +50,26 @@ def test_a_modem_that_is_not_ready_is_a_link_error_at_once():
     Bench().run(scenario)
 
 
+def test_a_failure_is_told_to_nobody_but_the_caller():
+    """The application takes an error of a task that nobody waits for as a crash."""
+
+    async def scenario(bench):
+        told = []
+        loop = asyncio.get_event_loop()
+        loop.set_exception_handler(lambda _loop, context: told.append(context["exception"]))
+        try:
+            await fails(link_of(bench).open())
+            await bench.ready()
+            bench.internet.is_up = False
+            await fails(link_of(bench).open())
+            await bench.time.sleep_ms(1000)
+        finally:
+            loop.set_exception_handler(None)
+        assert told == []
+
+    Bench().run(scenario)
+
+
 def test_the_peers_end_is_a_link_error():
     async def scenario(bench):
         await bench.ready()

@@ -17,6 +17,9 @@ def test_lines_are_read_whatever_they_end_with():
         assert got["broker_tls"] == "0"
     assert parse(b"wifi_ssid=Warung \xe2\x98\x95")["wifi_ssid"] == "Warung \u2615"
     assert parse(b"password=")["password"] == ""
+    assert parse(b"modem_broker_port=")["modem_broker_port"] == ""
+    for number in ("", "+6281112345678", "3344", "+123"):
+        assert parse(b"gateway_number=" + number.encode())["gateway_number"] == number
 
 
 def test_what_is_wrong_is_refused_with_its_line():
@@ -30,6 +33,15 @@ def test_what_is_wrong_is_refused_with_its_line():
         (b"broker_port=", 1, "broker_port"),
         (b"broker_port=-1", 1, "broker_port"),
         (b"broker_tls=yes", 1, "broker_tls"),
+        (b"modem=2", 1, "modem"),
+        (b"modem=", 1, "modem"),
+        (b"modem_broker_port=0", 1, "modem_broker_port"),
+        (b"modem_broker_port=x", 1, "modem_broker_port"),
+        (b"gateway_number=+", 1, "gateway_number"),
+        (b"gateway_number=12", 1, "gateway_number"),
+        (b"gateway_number=+62 811", 1, "gateway_number"),
+        (b"gateway_number=LUMBUNG", 1, "gateway_number"),
+        (b"gateway_number=123456789012345678901", 1, "gateway_number"),
         (b"username=a\nusername=b", 2, "before"),
         (b"username=" + b"a" * 300, 1, "longer"),
         (b"=1", 1, "unknown"),
