@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from gateway import columns, ingest
-from gateway.channels.channel import Received
+from gateway.channels.channel import Channel, Received
 from gateway.ingest import Opened
 from gateway.opener import Answer
 from gateway.openers import Asked, Openers
@@ -44,12 +44,14 @@ class Contact:
     """What the acknowledger learns from a batch about one terminal.
 
     `repeated_from` is the lowest sequence that was sent although it was sealed already (0: none), so the terminal has
-    not heard of it. `has_strayed`: its seals fork, or it has fallen behind its own seals.
+    not heard of it. `has_strayed`: its seals fork, or it has fallen behind its own seals. `channels`: by name, those that
+    it was heard on.
     """
 
     repeated_from: int = 0
     has_strayed: bool = False
     report: status.Status | None = None
+    channels: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -248,12 +250,17 @@ class _Work:
         for moved in judgement.moved:
             self._move(moved, view, before)
         if opened.fault is None or opened.fault.error == "UnknownVersion":
-            self._authentic(opened, judgement, view)
+            self._authentic(opened, judgement, view, item.channel)
 
-    def _authentic(self, opened: Opened, judgement: Judgement, view: TerminalView) -> None:
+    def _authentic(
+        self, opened: Opened, judgement: Judgement, view: TerminalView, channel: Channel | None
+    ) -> None:
         """Something that the terminal itself has sent: it is told where it stands."""
         self._touched[view.kid] = view
         contact = self._contact(view.kid)
+        if channel is not None:
+            view.channel = channel.name
+            contact.channels.add(channel.name)
         if view.frozen_from or judgement.verdict.outcome is Outcome.BEHIND:
             contact.has_strayed = True
         if judgement.status is not None:
@@ -356,6 +363,7 @@ class _Work:
                     gaps,
                     self._now_ms,
                     view.status_counter,
+                    view.channel,
                 )
             )
         self._mark_repeats()

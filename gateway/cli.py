@@ -172,6 +172,20 @@ def revoke(config: Config, kid: int, is_json: bool) -> None:
 
 @main.command()
 @click.argument("kid", type=Kid())
+@click.argument("number", default="")
+@click.option("--erase", is_flag=True, help="Forget the number.")
+@_as_json
+@click.pass_obj
+@_guarded
+def telephone(config: Config, kid: int, number: str, erase: bool, is_json: bool) -> None:
+    """Register the number (+62...) of a terminal's SIM: the only one that answers are sent to."""
+    if erase == bool(number):
+        raise click.UsageError("give a number, or --erase")
+    _print(_order(config, Order.TELEPHONE, number.encode(), kid), is_json)
+
+
+@main.command()
+@click.argument("kid", type=Kid())
 @_as_json
 @click.pass_obj
 @_guarded

@@ -54,6 +54,12 @@ class DocumentError(GatewayError):
     exit_status = 4
 
 
+class TelephoneError(GatewayError):
+    """This is no telephone number."""
+
+    exit_status = 2
+
+
 class SignatureError(DocumentError):
     """The authority's signature does not verify."""
 

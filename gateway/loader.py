@@ -29,6 +29,7 @@ def load(reader: Reader, library: Library, ring: KeyRing, kid: int, waiting_max:
         row.revoked,
         row.frozen_from,
         row.status_counter,
+        channel=row.channel,
     )
     for waiting in reader.waiting(kid):
         opened = ingest.open_frame(waiting.octets, frame.read_header(waiting.octets), view)

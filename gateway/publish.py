@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from gateway import documents, signatures
 from gateway.documents import Document, Kind
-from gateway.errors import DocumentError, GatewayError, UnknownTerminalError
+from gateway.errors import DocumentError, GatewayError, TelephoneError, UnknownTerminalError
 from gateway.keys import KeyRing
 from gateway.store.interface import Changes, Reader, TerminalRow
 from gateway.writer import RESTORED
@@ -19,6 +20,7 @@ from protocol import certificates
 _KID_OCTETS = 4
 _ROSTERS_TRIED = 512
 _POLICIES_TRIED = 16
+_TELEPHONE = re.compile(rb"\+[1-9][0-9]{7,14}")
 
 
 class Order(enum.StrEnum):
@@ -31,17 +33,21 @@ class Order(enum.StrEnum):
     REGISTER = "register"
     REVOKE = "revoke"
     RESUME = "resume"
+    TELEPHONE = "telephone"
 
 
 @dataclass(slots=True)
 class Publication:
-    """Checked changes; `forget` as `Writer.submit` takes it; `granted` have a new grant; `told` is for the operator."""
+    """Checked changes; `forget` as `Writer.submit` takes it; `granted` have a new grant; `told` is for the operator;
+    `redirected` is reached otherwise from now on.
+    """
 
     changes: Changes
     told: dict[str, object]
     forget: list[int] | None = field(default_factory=list)
     granted: list[int] = field(default_factory=list)
     registered: int = 0
+    redirected: int = 0
 
 
 def authority_key(path: Path) -> ec.EllipticCurvePublicKey:
@@ -80,6 +86,8 @@ class Publisher:
         if order is Order.REVOKE:
             changes = Changes(revoked=[kid], counters={"terminals_revoked": 1})
             return Publication(changes, {"kid": f"{kid:08x}", "revoked": True}, [kid])
+        if order is Order.TELEPHONE:
+            return self._telephone(kid, octets)
         changes = Changes(stopped=[(kid, "")])
         return Publication(changes, {"kid": f"{kid:08x}", "was": terminal.settlement_error})
 
@@ -145,6 +153,13 @@ class Publisher:
         row = TerminalRow(kid, octets, self._first_key_id(), self._now_ms)
         changes = Changes(terminals=[row], counters={"terminals_registered": 1})
         return Publication(changes, told, [kid], registered=kid)
+
+    def _telephone(self, kid: int, octets: bytes) -> Publication:
+        """Where a terminal is reached by SMS; nothing that is told or logged repeats a number."""
+        if octets and not _TELEPHONE.fullmatch(octets):
+            raise TelephoneError(expected="+ and 8 to 15 digits", octets=len(octets))
+        changes = Changes(telephones=[(kid, octets.decode("ascii"))])
+        return Publication(changes, {"kid": f"{kid:08x}", "reached_by_sms": bool(octets)}, redirected=kid)
 
     def _first_key_id(self) -> int:
         """The gateway key that a terminal's lasting link keys come from: the one certified when it is registered."""

@@ -57,6 +57,8 @@ def _terminal(reader: Reader, row: TerminalRow) -> dict[str, Any]:
         "waiting_frames": len(reader.waiting(row.kid)),
         "settlement_error": row.settlement_error,
         "last_seen_ms": row.last_seen_ms,
+        "channel": row.channel,
+        "reached_by_sms": bool(row.telephone),
         "report": None,
         "totals": asdict(reader.totals(row.kid)),
     }

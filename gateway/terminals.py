@@ -20,7 +20,7 @@ class TerminalView:
 
     `chain` is the value at `sealed_through`. From `frozen_from` on (0: not frozen) nothing is sealed any more, because
     two sealed versions exist. `recent` are records sealed since the last commit, `status_counter` the counter of the
-    last status report.
+    last status report, `channel` the one that the newest frame came by.
     """
 
     kid: int
@@ -35,6 +35,7 @@ class TerminalView:
     frozen_from: int = 0
     status_counter: int = -1
     doubtful_through: int = 0
+    channel: str = ""
     recent: dict[int, ChainRecord] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -29,7 +29,8 @@ class TerminalRow:
     """One terminal generation.
 
     `certificate` is body and signature; `gaps` JSON of [first, count, literal]; `booked_through` is what settlement has
-    taken; a `settlement_error` stops forwarding; `status` is the body of its last report.
+    taken; a `settlement_error` stops forwarding; `status` is the body of its last report; `telephone` is the number of its
+    SIM ("" for none), `channel` the one that its newest frame came by ("" for none).
     """
 
     kid: int
@@ -46,6 +47,8 @@ class TerminalRow:
     last_seen_ms: int = 0
     status_counter: int = -1
     status: bytes = b""
+    telephone: str = ""
+    channel: str = ""
 
 
 @dataclass(slots=True)
@@ -59,6 +62,7 @@ class HeadRow:
     gaps: str
     last_seen_ms: int
     status_counter: int
+    channel: str = ""
 
 
 @dataclass(slots=True)
@@ -156,6 +160,8 @@ class Changes:
     heads: list[HeadRow] = field(default_factory=list)
     statuses: list[tuple[int, bytes]] = field(default_factory=list)
     """(kid, body of its report)."""
+    telephones: list[tuple[int, str]] = field(default_factory=list)
+    """(kid, number that it is reached at, "" for none)."""
     booked: list[tuple[int, int]] = field(default_factory=list)
     """(kid, sequence through which settlement has the evidence)."""
     stopped: list[tuple[int, str]] = field(default_factory=list)

@@ -87,6 +87,9 @@ class MemoryStore:
             row = self._terminals[head.kid]
             row.sealed_through, row.chain, row.frozen_from = head.sealed_through, head.chain, head.frozen_from
             row.gaps, row.last_seen_ms, row.status_counter = head.gaps, head.last_seen_ms, head.status_counter
+            row.channel = head.channel
+        for kid, number in changes.telephones:
+            self._terminals[kid].telephone = number
         for kid, body in changes.statuses:
             self._terminals[kid].status = body
         for kid, through in changes.booked:

@@ -2,28 +2,32 @@
 
 -- terminal: One terminal.
 SELECT kid, certificate, gateway_key_id, registered_ms, revoked, sealed_through, chain, booked_through, frozen_from, gaps,
-    settlement_error, last_seen_ms, status_counter, status
+    settlement_error, last_seen_ms, status_counter, status, telephone, channel
 FROM terminals WHERE kid = ?;
 
 -- terminals: All terminals by kid.
 SELECT kid, certificate, gateway_key_id, registered_ms, revoked, sealed_through, chain, booked_through, frozen_from, gaps,
-    settlement_error, last_seen_ms, status_counter, status
+    settlement_error, last_seen_ms, status_counter, status, telephone, channel
 FROM terminals ORDER BY kid;
 
 -- add_terminal: A newly registered terminal.
 INSERT INTO terminals (kid, certificate, gateway_key_id, registered_ms, revoked, sealed_through, chain, booked_through,
-    frozen_from, gaps, settlement_error, last_seen_ms, status_counter, status)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+    frozen_from, gaps, settlement_error, last_seen_ms, status_counter, status, telephone, channel)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- revoke: Withdraw a terminal's certificate.
 UPDATE terminals SET revoked = 1 WHERE kid = ?;
 
 -- set_head: What ingest has moved in a terminal.
-UPDATE terminals SET sealed_through = ?, chain = ?, frozen_from = ?, gaps = ?, last_seen_ms = ?, status_counter = ?
+UPDATE terminals SET sealed_through = ?, chain = ?, frozen_from = ?, gaps = ?, last_seen_ms = ?, status_counter = ?,
+    channel = ?
 WHERE kid = ?;
 
 -- set_status: A terminal's last report.
 UPDATE terminals SET status = ? WHERE kid = ?;
+
+-- set_telephone: The number that a terminal is reached at.
+UPDATE terminals SET telephone = ? WHERE kid = ?;
 
 -- set_booked: How far settlement has a terminal's evidence.
 UPDATE terminals SET booked_through = ? WHERE kid = ?;

@@ -266,10 +266,13 @@ def _written(changes: Changes) -> list[tuple[str, list[Any]]]:
         (
             "set_head",
             [
-                (h.sealed_through, h.chain, h.frozen_from, h.gaps, h.last_seen_ms, h.status_counter, h.kid)
+                (
+                    h.sealed_through, h.chain, h.frozen_from, h.gaps, h.last_seen_ms, h.status_counter, h.channel, h.kid,
+                )
                 for h in c.heads
             ],
         ),
+        ("set_telephone", [(number, kid) for kid, number in c.telephones]),
         ("set_status", [(body, kid) for kid, body in c.statuses]),
         ("set_booked", [(through, kid) for kid, through in c.booked]),
         ("set_stopped", [(reason, kid) for kid, reason in c.stopped]),

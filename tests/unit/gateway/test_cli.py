@@ -150,6 +150,23 @@ def test_a_kid_is_registered_with_one_certificate_only(furnished):
     assert "another one is registered" in text
 
 
+def test_a_number_is_registered_checked_and_never_repeated(furnished):
+    number = "+6281234567890"
+    for wrong in ("6281234567890", "+62", "+62812345678901234", "+62-812-3456", "+62812345678\n", "BANK"):
+        text = furnished.run("telephone", "2a", wrong, status=2)
+        assert wrong.strip() not in text
+    assert furnished.json("status")["terminals"][0]["reached_by_sms"] is False
+    assert number not in furnished.run("telephone", "2a", number)
+    text = furnished.run("status", "--json")
+    assert json.loads(text)["terminals"][0]["reached_by_sms"] is True
+    assert number[1:] not in text + furnished.run("status")
+    furnished.run("telephone", "2a", status=2)
+    furnished.run("telephone", "2a", number, "--erase", status=2)
+    furnished.run("telephone", "2a", "--erase")
+    assert furnished.json("status")["terminals"][0]["reached_by_sms"] is False
+    furnished.run("telephone", "2b", number, status=4)
+
+
 def test_a_grant_needs_to_know_for_whom(furnished):
     path = furnished.file("july.bin", (furnished.folder / "grant-0000002a-1.bin").read_bytes())
     assert "--kid" in furnished.run("publish", "grant", path, status=2)

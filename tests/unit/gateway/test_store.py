@@ -72,17 +72,19 @@ def test_terminals_and_what_moves_in_them(store):
     assert [row.kid for row in store.terminals()] == [1, 2]
     store.apply(
         Changes(
-            heads=[HeadRow(1, 5, b"chain", 3, "[[6, 1, true]]", 2000, 4)],
+            heads=[HeadRow(1, 5, b"chain", 3, "[[6, 1, true]]", 2000, 4, "sms")],
             statuses=[(1, b"status")],
             booked=[(1, 4)],
             stopped=[(2, "why")],
             revoked=[2],
+            telephones=[(1, "+62811"), (2, "+62812")],
         )
     )
-    assert store.terminal(1) == TerminalRow(
-        1, b"certificate", 7, 1000, False, 5, b"chain", 4, 3, "[[6, 1, true]]", "", 2000, 4, b"status"
-    )
-    assert store.terminal(2) == replace(terminal(2), revoked=True, settlement_error="why")
+    moved = (False, 5, b"chain", 4, 3, "[[6, 1, true]]", "", 2000, 4, b"status", "+62811", "sms")
+    assert store.terminal(1) == TerminalRow(1, b"certificate", 7, 1000, *moved)
+    assert store.terminal(2) == replace(terminal(2), revoked=True, settlement_error="why", telephone="+62812")
+    store.apply(Changes(telephones=[(1, "")]))
+    assert store.terminal(1).telephone == ""
 
 
 def test_frames_wait_and_arrive_and_go(store):
@@ -313,17 +315,18 @@ def test_a_newer_database_is_refused(tmp_path):
 def test_an_upgrade_is_one_transaction_behind_a_backup(tmp_path, monkeypatch):
     SqliteStore.create(tmp_path).close()
     known = migrate.steps()
-    good, bad = tmp_path / "0002_good.sql", tmp_path / "0003_bad.sql"
+    last = len(known)
+    good, bad = tmp_path / "good.sql", tmp_path / "bad.sql"
     good.write_text("CREATE TABLE extra (a INTEGER);\nINSERT INTO extra VALUES (1);\n")
     bad.write_text("INSERT INTO extra VALUES (2);\nINSERT INTO nowhere VALUES (1);\n")
-    monkeypatch.setattr(migrate, "steps", lambda: [*known, (2, good), (3, bad)])
+    monkeypatch.setattr(migrate, "steps", lambda: [*known, (last + 1, good), (last + 2, bad)])
     with pytest.raises(StoreError):
         SqliteStore.create(tmp_path)
     connection = sqlite3.connect(tmp_path / FILE_NAME)
-    assert migrate.version(connection) == 2
+    assert migrate.version(connection) == last + 1
     assert connection.execute("SELECT a FROM extra").fetchall() == [(1,)]
-    backup = sqlite3.connect(tmp_path / f"{FILE_NAME}.before-0002")
-    assert migrate.version(backup) == 1
+    backup = sqlite3.connect(tmp_path / f"{FILE_NAME}.before-{last + 1:04d}")
+    assert migrate.version(backup) == last
     connection.close()
     backup.close()
 
