@@ -14,7 +14,7 @@ from firmware.ledger.journal import Journal, JournalFull
 from firmware.ledger.marks import Marks
 from firmware.ledger.pending import Pending
 from firmware.ledger.roster_area import RosterArea, RosterMissing
-from firmware.ledger.state import State, store_acknowledgement, stored_acknowledgement
+from firmware.ledger.state import State, store_acknowledgement, store_sms, stored_acknowledgement
 from protocol import certificates, civil_date, grant, policy, records, unpredictable_number
 from protocol.context import Context
 
@@ -272,9 +272,35 @@ class Ledger:
         self._counter += 1
         return self._counter - 1
 
+    @property
+    def sms_sent_today(self) -> int:
+        """Short messages that were burned on this local day."""
+        day, count, _ = self._state.sms
+        return int(count) if day == self._today() else 0
+
+    @property
+    def sms_through(self) -> int:
+        """The last sequence that a short message carried, whether it arrived or not."""
+        return int(self._state.sms[2])
+
+    def burn_sms(self, through: int) -> None:
+        """Count a short message before it leaves; `through`: the last sequence that is under way with it. So a restart
+        neither forgets the day's cap nor sends everything again.
+        """
+        count = min(self.sms_sent_today + 1, 0xFFFF)
+        self._burn(slots.LOCAL_SMS, store_sms((self._today(), count, through)))
+
+    def _today(self) -> int:
+        """The local day, counted since 1970."""
+        return (self.now_s() + 60 * self.policy.utc_offset_minutes) // 86400 & 0xFFFF
+
     def record_crash(self, payload: bytes) -> None:
         """Keep why the firmware restarts (`supervisor.encode_crash`)."""
         self._burn(slots.LOCAL_CRASH, payload)
+
+    def record_card_closing(self, sequence: int, cid: int) -> None:
+        """Keep what a bank's card said to the second GENERATE AC of a redemption: its CID, 255 for no good answer."""
+        self._burn(slots.LOCAL_CARD_CLOSING, sequence.to_bytes(3, "big") + bytes((cid,)))
 
     def lock(self, notice: bytes) -> None:
         """Redeem no more, now and after every start: `notice` (the octets that prove it) was found good.

@@ -7,15 +7,15 @@ from protocol import acknowledgement
 from protocol.errors import ProtocolError
 
 # Raised when `snapshot` changes; what older firmware wrote must stay readable.
-FORMAT = 2
-# Parts of a snapshot by format: the first had no lock.
-_PARTS = {1: 3, 2: 4}
+FORMAT = 3
+# Parts of a snapshot by format: the first had no lock, the second no short messages.
+_PARTS = {1: 3, 2: 4, 3: 5}
 _LENGTH_OCTETS = 4
 
 
 class State:
     """`entitlements` and `marks`; `crash`: the payload of the last crash mark, `lock`: the notice that locked the terminal,
-    both b"" if there was none.
+    both b"" if there was none. `sms`: (day, messages sent on it, last sequence that one carried), see `Ledger.burn_sms`.
 
     `periods()` gives programme -> period of the grants in force; `rapid_run`: policy's (see `Entitlements`).
     """
@@ -33,6 +33,7 @@ class State:
         self.marks = Marks()
         self.crash = b""
         self.lock = b""
+        self.sms = (0, 0, 0)
 
     @property
     def reclaim_through(self) -> int:
@@ -51,12 +52,14 @@ class State:
             self.crash = payload
         elif kind == slots.LOCAL_LOCK:
             self.lock = payload
+        elif kind == slots.LOCAL_SMS:
+            self.sms = stored_sms(payload)
         else:
             self.entitlements.apply(kind, sequence, index, payload)
 
     def snapshot(self) -> bytes:
         """The octets of a checkpoint."""
-        parts = (self.crash, self.marks.pack(), self.entitlements.pack(), self.lock)
+        parts = (self.crash, self.marks.pack(), self.entitlements.pack(), self.lock, store_sms(self.sms))
         return bytes((FORMAT,)) + b"".join(
             [len(part).to_bytes(_LENGTH_OCTETS, "big") + part for part in parts]
         )
@@ -72,7 +75,8 @@ class State:
             at += _LENGTH_OCTETS
             parts.append(octets[at : at + length])
             at += length
-        self.lock = parts[3] if len(parts) == _PARTS[FORMAT] else b""
+        self.lock = parts[3] if len(parts) > 3 else b""
+        self.sms = stored_sms(parts[4]) if len(parts) > 4 else (0, 0, 0)
         self.crash = parts[0]
         self.marks.unpack(parts[1])
         self.entitlements.unpack(parts[2])
@@ -89,3 +93,18 @@ def stored_acknowledgement(payload: bytes) -> acknowledgement.Acknowledgement:
     decoded = acknowledgement.decode(payload[4:])
     decoded.counter = int.from_bytes(payload[:4], "big")
     return decoded
+
+
+def store_sms(sms: tuple) -> bytes:
+    """The payload of a short message's mark: day since 1970 (2 octets), messages on it (2), last sequence carried (3)."""
+    # lumbung: fits - days until 2149, and a policy's cap and the chain's sequences are narrower
+    return sms[0].to_bytes(2, "big") + sms[1].to_bytes(2, "big") + sms[2].to_bytes(3, "big")
+
+
+def stored_sms(payload: bytes) -> tuple:
+    """What `store_sms` was given."""
+    return (
+        int.from_bytes(payload[:2], "big"),
+        int.from_bytes(payload[2:4], "big"),
+        int.from_bytes(payload[4:7], "big"),
+    )

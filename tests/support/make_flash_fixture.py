@@ -61,6 +61,7 @@ def history(rng: random.Random, days: int) -> list[Any]:
         done += [
             ("mark", 0x82, bytes((day % 2, 1 + day % 3)).hex(), day % FAMILIES, 1),
             ("mark", 0x85, (256 * (day + 1)).to_bytes(4, "big").hex(), NO_INDEX, 1),
+            ("mark", 0x8A, bytes((80, day, 0, 1 + day)).hex() + sequence.to_bytes(3, "big").hex(), NO_INDEX, 1),
             ("heard", 3, day + 1),
             ("checkpoint",),
             ("idle", 2),

@@ -20,6 +20,8 @@ CRASH = 0x86
 CHECKPOINT = 0x87
 CHECKPOINT_END = 0x88
 LOCK = 0x89
+CARD_CLOSING = 0x8B
+SMS = 0x8A
 
 _SETTLEMENT = ("pending", "settled", "refused", "disputed")
 _PIECE_NUMBER_OCTETS = 2
@@ -27,8 +29,8 @@ _MARKS = struct.Struct(">HIIIII")
 _TOTALS = struct.Struct(">IIBIIQQQQBIIII")
 _RECENT = struct.Struct(">HBIII")
 _DIGEST_OCTETS = 32
-# Parts of a checkpoint's state by its format: crash, marks, entitlements; then the lock.
-_STATE_PARTS = {1: 3, 2: 4}
+# Parts of a checkpoint's state by its format: crash, marks, entitlements; then the lock; then short messages.
+_STATE_PARTS = {1: 3, 2: 4, 3: 5}
 
 
 def _number(payload: bytes, *_: object) -> dict[str, Any]:
@@ -42,6 +44,10 @@ def _pin_tries(payload: bytes, index: int) -> dict[str, Any]:
 
 def _un_attempt(payload: bytes, _: int) -> dict[str, Any]:
     return {"sequence": int.from_bytes(payload[:3], "big"), "attempt": payload[3]}
+
+
+def _card_closing(payload: bytes, _: int) -> dict[str, Any]:
+    return {"sequence": int.from_bytes(payload[:3], "big"), "cid": payload[3]}
 
 
 def _acknowledgement(payload: bytes, _: int) -> dict[str, Any]:
@@ -80,6 +86,12 @@ def lock(payload: bytes, *_: object) -> dict[str, Any]:
     return {"sequence": told.sequence, "chain": told.chain.hex()}
 
 
+def sms(payload: bytes, *_: object) -> dict[str, Any]:
+    """Short messages that were sent on a day since 1970, and the last sequence that one carried."""
+    day, count = struct.unpack(">HH", payload[:4])
+    return {"day": day, "messages": count, "through": int.from_bytes(payload[4:7], "big")}
+
+
 _KINDS: dict[int, tuple[str, Callable[[bytes, int], dict[str, Any]]]] = {
     BOOT: ("boot", _number),
     PIN_TRIES: ("pin tries", _pin_tries),
@@ -90,6 +102,8 @@ _KINDS: dict[int, tuple[str, Callable[[bytes, int], dict[str, Any]]]] = {
     CHECKPOINT: ("checkpoint piece", _piece),
     CHECKPOINT_END: ("checkpoint end", _end),
     LOCK: ("lock", lock),
+    CARD_CLOSING: ("card closing", _card_closing),
+    SMS: ("short messages", sms),
 }
 
 
@@ -157,6 +171,7 @@ def open_state(state: bytes) -> dict[str, Any]:
             "marks": _open_marks(parts[1]),
             "entitlements": _open_entitlements(parts[2]),
             "lock": lock(parts[3]) if parts[3] else None,
+            "sms": sms(parts[4]) if parts[4] else None,
         }
     except (ProtocolError, struct.error, IndexError, ValueError):
         return {"unreadable": True, "octets": len(state)}
@@ -173,7 +188,7 @@ def _parts(state: bytes) -> tuple[bytes, ...]:
         at += 4 + length
     if at != len(state) or len(parts) != _STATE_PARTS[state[0]]:
         raise ValueError("not as many parts as its format has")
-    return (*parts, b"")[: max(_STATE_PARTS.values())]
+    return (*parts, b"", b"")[: max(_STATE_PARTS.values())]
 
 
 def _open_marks(octets: bytes) -> dict[str, Any]:

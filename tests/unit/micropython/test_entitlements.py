@@ -3,7 +3,7 @@
 from firmware.ledger import slots
 from firmware.ledger.entitlements import RECENT_MIN, Entitlements
 from firmware.ledger.marks import Marks
-from firmware.ledger.state import FORMAT, State, store_acknowledgement, stored_acknowledgement
+from firmware.ledger.state import FORMAT, State, store_acknowledgement, store_sms, stored_acknowledgement
 from protocol import acknowledgement, records
 from tests.support.mp_books import NOW_S, PERIOD, card_key, make_proof
 
@@ -331,12 +331,23 @@ def test_a_state_comes_back_whole_from_its_checkpoint():
     everything(state.entitlements)
     state.apply(slots.LOCAL_ACKNOWLEDGEMENT, 0, slots.NO_INDEX, acknowledged(5, 2, 1, (1, 2)))
     state.apply(slots.LOCAL_CRASH, 0, slots.NO_INDEX, b"crash")
+    state.apply(slots.LOCAL_SMS, 0, slots.NO_INDEX, store_sms((20600, 7, 300)))
     again = State(8, lambda: {1: PERIOD})
     assert again.restore(state.snapshot())
     assert again.snapshot() == state.snapshot()
+    assert again.sms == (20600, 7, 300)
     assert (again.crash, again.marks.sealed_through, again.reclaim_through) == (b"crash", 5, 2)
     again.reset()
     assert again.entitlements.redeemed_rupiah == 0
+
+
+def test_a_checkpoint_of_an_older_format_is_read():
+    octets = State(8, lambda: {1: PERIOD}).snapshot()
+    second = b"\x02" + octets[1:-11]
+    again = State(8, lambda: {1: PERIOD})
+    assert again.restore(second)
+    assert (again.sms, again.lock) == ((0, 0, 0), b"")
+    assert again.restore(b"\x01" + second[1:-4])
 
 
 def test_a_checkpoint_of_another_format_is_not_believed():

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from firmware.ledger import slots
-from firmware.ledger.state import State
+from firmware.ledger.state import State, store_sms
 from protocol import frame, notice
 from tests.support import frames
 from tests.support.gateway_rig import Bench, Rig
@@ -389,7 +389,21 @@ def test_a_lock_is_told_from_its_mark_and_from_a_checkpoint_of_either_format() -
     state = State(8, dict)
     unlocked = state.snapshot()
     assert marks.open_state(unlocked)["lock"] is None
-    assert marks.open_state(b"\x01" + unlocked[1:-4])["lock"] is None, "the first format had no lock"
+    sms_octets = 4 + 7
+    second = b"\x02" + unlocked[1:-sms_octets]
+    assert marks.open_state(second)["sms"] is None, "the second format had no short messages"
+    assert marks.open_state(b"\x01" + second[1:-4])["lock"] is None, "the first format had no lock"
     state.lock = told
     assert marks.open_state(state.snapshot())["lock"] == values
     assert marks.open_state(b"\x01" + unlocked[1:])["unreadable"]
+
+
+def test_a_count_of_short_messages_is_told_from_its_mark_and_from_a_checkpoint() -> None:
+    payload = store_sms((20_600, 7, 300))
+    octets = slots.encode_slot(slots.LOCAL_SMS, 0, slots.NO_INDEX, payload, b"")
+    mark = sectors.Slot(0, sectors.SlotClass.LOCAL, slots.LOCAL_SMS, 0, slots.NO_INDEX, payload, b"", octets)
+    told = {"day": 20_600, "messages": 7, "through": 300}
+    assert marks.describe(mark) == ("short messages", told)
+    state = State(8, dict)
+    state.apply(slots.LOCAL_SMS, 0, slots.NO_INDEX, payload)
+    assert marks.open_state(state.snapshot())["sms"] == told
