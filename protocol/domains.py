@@ -17,6 +17,7 @@ GRANT = _domain(b"lumbung/grant/1")
 POLICY = _domain(b"lumbung/policy/1")
 TERMINAL_CERTIFICATE = _domain(b"lumbung/cert/1")
 EPOCH_CERTIFICATE = _domain(b"lumbung/epoch/1")
+WRITE_OFF = _domain(b"lumbung/woff/1")
 
 ALL = (
     SEAL,
@@ -28,4 +29,5 @@ ALL = (
     POLICY,
     TERMINAL_CERTIFICATE,
     EPOCH_CERTIFICATE,
+    WRITE_OFF,
 )

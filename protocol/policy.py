@@ -39,13 +39,14 @@ RULES = (
     ("rapid_run", 1),
 )
 
-# (name, octets) of what version 2 adds at the end: when records leave by SMS. See `Channels`.
+# (name, octets) of what version 2 adds at the end: when records leave by SMS, what a lost one may hold up. See `Channels`.
 CHANNEL_RULES = (
     ("sms_after_s", 4),
     ("sms_fill", 2),
     ("sms_per_day", 1),
     ("sms_resend_s", 4),
     ("jitter_s", 2),
+    ("provisional_cap_rupiah", 4),
 )
 
 # (name, octets) of an application's fixed fields; AID, CDOL1 and typical IAD follow, each behind a length octet.
@@ -106,6 +107,9 @@ class Channels:
     """When records leave by SMS, while MQTT is down: `sms_after_s`: as soon as the oldest waits for so long; `sms_fill`:
     or as soon as so many wait; `sms_per_day`: never more messages than that, 0 for none; `sms_resend_s`: how long an answer
     is awaited before anything goes again, doubled each time; `jitter_s`: the longest random wait before a terminal begins.
+
+    `provisional_cap_rupiah`: how much of one terminal's records behind a gap may be settled before the gap closes, 0 for
+    nothing.
     """
 
     sms_after_s = 10800
@@ -113,6 +117,7 @@ class Channels:
     sms_per_day = 24
     sms_resend_s = 14400
     jitter_s = 900
+    provisional_cap_rupiah = 0
 
 
 # What holds where a policy (version 1) says nothing.

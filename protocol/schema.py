@@ -18,6 +18,7 @@ from construct import (
     Enum,
     ExprValidator,
     GreedyBytes,
+    GreedyRange,
     If,
     Int8ub,
     Int16ub,
@@ -170,10 +171,10 @@ RecordsHeader = Struct(
     "salt" / Bytes(4),
 )
 UpHeader = Struct(
-    "kind" / strict(Int8ub, status=0x41), "kid" / Int32ub, "counter" / Int32ub, "salt" / Bytes(4)
+    "kind" / strict(Int8ub, status=0x41, bridge=0x42), "kid" / Int32ub, "counter" / Int32ub, "salt" / Bytes(4)
 )
 DownHeader = Struct(
-    "kind" / strict(Int8ub, acknowledgement=0x81, grant=0x82, notice=0x83),
+    "kind" / strict(Int8ub, acknowledgement=0x81, grant=0x82, notice=0x83, part=0x84),
     "kid" / Int32ub,
     "counter" / Int32ub,
     "salt" / Bytes(4),
@@ -244,6 +245,7 @@ Channels = Struct(
     "sms_per_day" / Int8ub,
     "sms_resend_s" / Int32ub,
     "jitter_s" / Int16ub,
+    "provisional_cap_rupiah" / Int32ub,
 )
 Policy = Struct(
     "version" / between(Int8ub, 1, 2),
@@ -342,6 +344,42 @@ Status = Struct(
 
 Notice = Struct(
     "sequence" / between(Int24ub, 1, SEQUENCE_MOST), "chain" / Bytes(32), "seal" / Bytes(64), Terminated
+)
+Bridge = Struct(
+    "values"
+    / ExprValidator(
+        GreedyRange(Struct("sequence" / between(Int24ub, 1, SEQUENCE_MOST), "chain" / Bytes(32))),
+        lambda value, _: (
+            1 <= len(value) <= 3
+            and all(value[i].sequence < value[i + 1].sequence for i in range(len(value) - 1))
+        ),
+    ),
+    Terminated,
+)
+Part = ExprValidator(
+    Struct(
+        "kind" / between(Int8ub, 1, 63),
+        "name" / Bytes(4),
+        "count" / between(Int8ub, 2, 64),
+        "place" / Int8ub,
+        "octets" / GreedyBytes,
+    ),
+    lambda value, _: (
+        len(value.octets) == 112
+        if value.place < value.count - 1
+        else value.place == value.count - 1 and 1 <= len(value.octets) <= 112
+    ),
+)
+WriteOff = Struct(
+    "version" / Const(1, Int8ub),
+    "kid" / Int32ub,
+    "first" / between(Int24ub, 1, SEQUENCE_MOST),
+    "last" / ExprValidator(Int24ub, lambda value, context: context.first <= value <= SEQUENCE_MOST),
+    "chain" / Bytes(32),
+    "exposure_rupiah" / Int32ub,
+    "issued_s" / Int32ub,
+    "reason" / strict(Int8ub, terminal_lost=1, flash_damaged=2, other=3),
+    Terminated,
 )
 
 

@@ -6,15 +6,19 @@ import hashlib
 
 from protocol import (
     acknowledgement,
+    bridge,
     certificates,
     civil_date,
     context,
+    frame,
     grant,
     notice,
+    parts,
     policy,
     records,
     roster,
     status,
+    write_off,
 )
 from protocol.records import CardProof, Record
 
@@ -137,7 +141,7 @@ def sample_policy_with_channels() -> policy.Policy:
     """The same policy, in the version that says when to use SMS."""
     out = policy.decode(policy.encode(sample_policy()))
     out.channels = policy.Channels()
-    values = (7200, 35, 20, 21600, 600)
+    values = (7200, 35, 20, 21600, 600, 5_000_000)
     for i in range(len(policy.CHANNEL_RULES)):
         setattr(out.channels, policy.CHANNEL_RULES[i][0], values[i])
     return policy.decode(policy.encode(out))
@@ -285,6 +289,29 @@ def sample_notice() -> notice.Notice:
     """A rollback notice."""
     out = notice.Notice()
     out.sequence, out.chain, out.seal = 4711, KEY_A[:32], SIGNATURE
+    return out
+
+
+def sample_bridge() -> bridge.Bridge:
+    """Chain values at two gaps."""
+    out = bridge.Bridge()
+    out.values = ((4720, KEY_A[:32]), (4985, KEY_B[:32]))
+    return out
+
+
+def sample_parts() -> list[parts.Part]:
+    """A grant with its signature that is too long for one SMS."""
+    draw = Draw("golden parts")
+    out = held_context().grants[1]
+    out.exceptions = tuple((12 * i + draw.below(12), 1000 * (101 + draw.below(900))) for i in range(70))
+    return parts.split(frame.DOWN_GRANT, grant.encode(out) + SIGNATURE)
+
+
+def sample_write_off() -> write_off.WriteOff:
+    """Nine records are given up."""
+    out = write_off.WriteOff()
+    out.kid, out.first, out.last, out.chain = KID, 4712, 4720, KEY_A[:32]
+    out.exposure_rupiah, out.issued_s, out.reason = 1_800_000, OPENING_S, write_off.REASON_FLASH_DAMAGED
     return out
 
 

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESCCM
 from protocol import (
     acknowledgement,
     aid_pin,
+    bridge,
     card_key,
     certificates,
     chain,
@@ -31,11 +32,13 @@ from protocol import (
     grant,
     link_keys,
     notice,
+    parts,
     policy,
     records,
     roster,
     status,
     unpredictable_number,
+    write_off,
 )
 from protocol.errors import ProtocolError
 from tools import golden_corpus
@@ -224,6 +227,8 @@ def make_frames() -> Any:
         ),
         ("down", frame.CLASS_DOWN, frame.DOWN_GRANT, grant.encode(held.grants[1]) + golden_corpus.SIGNATURE),
         ("down", frame.CLASS_DOWN, frame.DOWN_NOTICE, notice.encode(golden_corpus.sample_notice())),
+        ("up", frame.CLASS_UP, frame.UP_BRIDGE, bridge.encode(golden_corpus.sample_bridge())),
+        ("down", frame.CLASS_DOWN, frame.DOWN_PART, parts.encode(golden_corpus.sample_parts()[0])),
     ):
         octets = frame.encode_counter(frame_class, kind, KID, 77, body, cipher)
         out.append({"class": name, "kind": kind, "counter": 77, "body": body.hex(), "frame": octets.hex()})
@@ -240,7 +245,9 @@ def make_frames() -> Any:
 
 
 def make_units() -> Any:
-    """Roster, policy, grants, certificates, acknowledgement, status, notice: fields, octets, digests, signed messages."""
+    """Roster, policy, grants, certificates, acknowledgement, status, notice, bridge, parts, write-off: fields, octets,
+    digests, signed messages.
+    """
     held = golden_corpus.held_context()
     entries = golden_corpus.sample_roster()
     octets = roster.encode(5, entries)
@@ -255,6 +262,7 @@ def make_units() -> Any:
     terminal = certificates.encode_terminal(golden_corpus.sample_terminal())
     epoch = certificates.encode_epoch(golden_corpus.sample_epoch())
     encoded_policy = policy.encode(held.policy)
+    given_up = write_off.encode(golden_corpus.sample_write_off())
     channelled = golden_corpus.sample_policy_with_channels()
     return {
         "roster": {
@@ -296,6 +304,18 @@ def make_units() -> Any:
             "fields": plain(golden_corpus.sample_notice()),
             "hex": notice.encode(golden_corpus.sample_notice()).hex(),
         },
+        "bridge": {
+            "fields": plain(golden_corpus.sample_bridge()),
+            "hex": bridge.encode(golden_corpus.sample_bridge()).hex(),
+        },
+        "parts": [
+            {"fields": plain(part), "hex": parts.encode(part).hex()} for part in golden_corpus.sample_parts()
+        ],
+        "write_off": {
+            "fields": plain(write_off.decode(given_up)),
+            "hex": given_up.hex(),
+            "message": write_off.signed_message(given_up).hex(),
+        },
     }
 
 
@@ -314,6 +334,9 @@ def decoders() -> dict[str, Callable[[bytes], Any]]:
         "acknowledgement": acknowledgement.decode,
         "status": status.decode,
         "notice": notice.decode,
+        "bridge": bridge.decode,
+        "part": parts.decode,
+        "write-off": write_off.decode,
         "header": frame.read_header,
     }
 
@@ -333,6 +356,9 @@ def make_refusals() -> Any:
         "acknowledgement": bytes.fromhex(units["acknowledgement"]["hex"]),
         "status": bytes.fromhex(units["status"]["hex"]),
         "notice": bytes.fromhex(units["notice"]["hex"]),
+        "bridge": bytes.fromhex(units["bridge"]["hex"]),
+        "part": bytes.fromhex(units["parts"][-1]["hex"]),
+        "write-off": bytes.fromhex(units["write_off"]["hex"]),
         "codec 1, one record": single,
         "header": bytes.fromhex("00102030400000010000000000"),
     }

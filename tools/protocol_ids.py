@@ -34,6 +34,10 @@ GROUPS = (
     "ACK",
     "STA",
     "NOT",
+    "BRG",
+    "PRV",
+    "PRT",
+    "WOF",
     "RSC",
     "VER",
 )

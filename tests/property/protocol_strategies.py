@@ -8,7 +8,19 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from protocol import acknowledgement, certificates, grant, notice, policy, records, roster, status
+from protocol import (
+    acknowledgement,
+    bridge,
+    certificates,
+    grant,
+    notice,
+    parts,
+    policy,
+    records,
+    roster,
+    status,
+    write_off,
+)
 from protocol.records import CardProof, Record
 from tests.bench import reference_day
 
@@ -269,6 +281,37 @@ def notices(draw: st.DrawFn) -> notice.Notice:
 
 
 @st.composite
+def bridges(draw: st.DrawFn) -> bridge.Bridge:
+    """Chain values at gaps."""
+    out = bridge.Bridge()
+    sequences = draw(st.lists(uint(3, 1, records.SEQUENCE_MAX), unique=True, min_size=1, max_size=3))
+    out.values = tuple((sequence, draw(octets(32))) for sequence in sorted(sequences))
+    return out
+
+
+@st.composite
+def some_parts(draw: st.DrawFn) -> parts.Part:
+    """One part of a unit."""
+    out = parts.Part()
+    out.kind, out.name, out.count = draw(uint(1, 1, 63)), draw(octets(4)), draw(st.integers(2, 64))
+    out.place = draw(st.one_of(st.integers(0, out.count - 1), st.just(out.count - 1)))
+    is_last = out.place == out.count - 1
+    out.octets = draw(octets(draw(st.integers(1, 112)) if is_last else 112))
+    return out
+
+
+@st.composite
+def write_offs(draw: st.DrawFn) -> write_off.WriteOff:
+    """Records given up."""
+    out = write_off.WriteOff()
+    out.kid, out.chain = draw(uint(4)), draw(octets(32))
+    ends = (draw(uint(3, 1, records.SEQUENCE_MAX)), draw(uint(3, 1, records.SEQUENCE_MAX)))
+    out.first, out.last = sorted(ends)
+    out.exposure_rupiah, out.issued_s, out.reason = draw(uint(4)), draw(uint(4)), draw(st.integers(1, 3))
+    return out
+
+
+@st.composite
 def statuses(draw: st.DrawFn) -> status.Status:
     """A status report."""
     out = status.Status()
@@ -323,6 +366,9 @@ UNITS = {
     ),
     "status": Unit(statuses().map(status.encode), status.decode, status.encode),
     "notice": Unit(notices().map(notice.encode), notice.decode, notice.encode),
+    "bridge": Unit(bridges().map(bridge.encode), bridge.decode, bridge.encode),
+    "part": Unit(some_parts().map(parts.encode), parts.decode, parts.encode),
+    "write-off": Unit(write_offs().map(write_off.encode), write_off.decode, write_off.encode),
     "terminal certificate": Unit(
         terminal_certificates().map(certificates.encode_terminal),
         certificates.decode_terminal,

@@ -22,6 +22,9 @@ LAYOUTS: dict[str, Construct] = {
     "acknowledgement": schema.Acknowledgement,
     "status": schema.Status,
     "notice": schema.Notice,
+    "bridge": schema.Bridge,
+    "part": schema.Part,
+    "write-off": schema.WriteOff,
     "terminal certificate": schema.TerminalCertificate,
     "epoch certificate": schema.EpochCertificate,
 }
@@ -114,7 +117,7 @@ def test_both_read_the_head_of_a_grant_the_same_way(data: st.DataObject) -> None
     assert schema.GrantHead.build(declared) == octets
 
 
-@given(octets=drawn.octets(13), kind=st.sampled_from([None, 0, 1, 0x41, 0x81, 0x82, 0xC1]))
+@given(octets=drawn.octets(13), kind=st.sampled_from([None, 0, 1, 0x41, 0x42, 0x81, 0x82, 0x84, 0xC1]))
 def test_both_read_a_frame_header_the_same_way(octets: bytes, kind: int | None) -> None:
     """FRM-01, FRM-02, FRM-03: class, codec or kind, kid, sequence or counter, salt."""
     if kind is not None:

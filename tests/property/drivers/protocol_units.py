@@ -3,7 +3,20 @@
 Request: operation (1), then its octets. Answer: 0 and the octets made, or 1, error class, field and offset as text.
 """
 
-from protocol import acknowledgement, certificates, codec, grant, notice, policy, records, roster, status
+from protocol import (
+    acknowledgement,
+    bridge,
+    certificates,
+    codec,
+    grant,
+    notice,
+    parts,
+    policy,
+    records,
+    roster,
+    status,
+    write_off,
+)
 from protocol.errors import ProtocolError
 from tests.support import protocol_vectors
 
@@ -54,6 +67,9 @@ OPERATIONS = (
     lambda octets: acknowledgement.encode(acknowledgement.decode(octets)),
     lambda octets: status.encode(status.decode(octets)),
     lambda octets: notice.encode(notice.decode(octets)),
+    lambda octets: bridge.encode(bridge.decode(octets)),
+    lambda octets: parts.encode(parts.decode(octets)),
+    lambda octets: write_off.encode(write_off.decode(octets)),
     lambda octets: certificates.encode_terminal(certificates.decode_terminal(octets)),
     lambda octets: certificates.encode_epoch(certificates.decode_epoch(octets)),
     _predicted,

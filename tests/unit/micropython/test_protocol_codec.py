@@ -2,15 +2,18 @@
 
 from protocol import (
     acknowledgement,
+    bridge,
     certificates,
     codec,
     frame,
     grant,
     notice,
+    parts,
     policy,
     records,
     roster,
     status,
+    write_off,
 )
 from protocol.errors import ProtocolError
 from tests.bench import reference_day
@@ -77,6 +80,9 @@ def test_what_must_be_refused():
         "acknowledgement": acknowledgement.decode,
         "status": status.decode,
         "notice": notice.decode,
+        "bridge": bridge.decode,
+        "part": parts.decode,
+        "write-off": write_off.decode,
         "header": frame.read_header,
     }
     cases = held.load("refusals.json")

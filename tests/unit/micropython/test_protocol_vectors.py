@@ -7,6 +7,7 @@ from firmware.crypto.hmac_sha256 import hmac_sha256
 from protocol import (
     acknowledgement,
     aid_pin,
+    bridge,
     card_key,
     certificates,
     chain,
@@ -16,11 +17,13 @@ from protocol import (
     grant,
     link_keys,
     notice,
+    parts,
     policy,
     records,
     roster,
     status,
     unpredictable_number,
+    write_off,
 )
 from protocol.errors import AuthenticationFailed
 from tests.support import protocol_vectors as held
@@ -165,7 +168,9 @@ def test_a_changed_frame_is_refused():
 
 
 def test_signed_units():
-    """ROS-01 to ROS-05, POL-01 to POL-06, GRT-01, GRT-04, CRT-01, CRT-02, ACK-01, ACK-05, STA-01, NOT-01."""
+    """ROS-01 to ROS-05, POL-01 to POL-06, GRT-01, GRT-04, CRT-01, CRT-02, ACK-01, ACK-05, STA-01, NOT-01,
+    BRG-01, WOF-01.
+    """
     file = held.load("units.json")
     of = file["roster"]
     octets = bytes.fromhex(of["hex"])
@@ -195,9 +200,32 @@ def test_signed_units():
         ("acknowledgement", acknowledgement.decode, acknowledgement.encode),
         ("status", status.decode, status.encode),
         ("notice", notice.decode, notice.encode),
+        ("bridge", bridge.decode, bridge.encode),
+        ("write_off", write_off.decode, write_off.encode),
     ):
         of = file[name]
         octets = bytes.fromhex(of["hex"])
         decoded = decode(octets)
         held.assert_fields(decoded, of["fields"])
         assert encode(decoded) == octets, name
+    assert write_off.signed_message(octets).hex() == file["write_off"]["message"]
+
+
+def test_a_unit_in_parts():
+    """PRT-01, PRT-03: last part first, and each twice."""
+    file = held.load("units.json")["parts"]
+    assembly = parts.Assembly()
+    for i in range(len(file)):
+        of = file[len(file) - 1 - i]
+        octets = bytes.fromhex(of["hex"])
+        part = parts.decode(octets)
+        held.assert_fields(part, of["fields"])
+        assert parts.encode(part) == octets
+        assembly.take(part)
+        if i < len(file) - 1:
+            assert assembly.take(parts.decode(octets)) is None
+    for of in file[:-1]:
+        assert assembly.take(parts.decode(bytes.fromhex(of["hex"]))) is None
+    kind, unit = assembly.take(parts.decode(bytes.fromhex(file[-1]["hex"])))
+    assert kind == frame.DOWN_GRANT
+    assert [parts.encode(part).hex() for part in parts.split(kind, unit)] == [of["hex"] for of in file]

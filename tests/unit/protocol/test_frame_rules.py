@@ -19,6 +19,7 @@ from protocol import (
     records,
     roster,
     status,
+    write_off,
 )
 from protocol.errors import NotCanonical, OutOfRange, ProtocolError, Truncated, UnknownVersion
 from tests.bench import reference_day
@@ -52,9 +53,11 @@ def test_kinds_of_body() -> None:
     body = status.encode(golden_corpus.sample_status())
     kinds = {
         0x41: frame.encode_counter(frame.CLASS_UP, frame.UP_STATUS, 1, 1, body, CIPHER),
+        0x42: frame.encode_counter(frame.CLASS_UP, frame.UP_BRIDGE, 1, 1, body, CIPHER),
         0x81: frame.encode_counter(frame.CLASS_DOWN, frame.DOWN_ACKNOWLEDGEMENT, 1, 1, body, CIPHER),
         0x82: frame.encode_counter(frame.CLASS_DOWN, frame.DOWN_GRANT, 1, 1, body, CIPHER),
         0x83: frame.encode_counter(frame.CLASS_DOWN, frame.DOWN_NOTICE, 1, 1, body, CIPHER),
+        0x84: frame.encode_counter(frame.CLASS_DOWN, frame.DOWN_PART, 1, 1, body, CIPHER),
         0xC1: frame.encode_clear(frame.CLEAR_EPOCH_CERTIFICATE, 1, 1, body),
     }
     assert all(octets[0] == first for first, octets in kinds.items())
@@ -226,9 +229,10 @@ def test_unknown_versions_name_their_octet() -> None:
         (lambda data: grant.decode(data, 1, bytes(32), bytes(32)), grant.encode(held.grants[1]), 0),
         (certificates.decode_terminal, certificates.encode_terminal(golden_corpus.sample_terminal()), 0),
         (certificates.decode_epoch, certificates.encode_epoch(golden_corpus.sample_epoch()), 0),
+        (write_off.decode, write_off.encode(golden_corpus.sample_write_off()), 0),
     ):
         with pytest.raises(UnknownVersion) as info:
-            decode(octets[:at] + b"\x02" + octets[at + 1 :])
+            decode(octets[:at] + b"\x63" + octets[at + 1 :])
         assert info.value.offset == at
     with pytest.raises(UnknownVersion, match="not a roster"):
         roster.decode(b"LRSX" + bytes(12))

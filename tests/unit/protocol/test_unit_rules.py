@@ -31,12 +31,12 @@ D32 = bytes(range(32))
 
 def test_domains_differ_and_have_16_octets() -> None:
     """GEN-07: every label of the text, in its order there."""
-    labels = ("seal", "chain", "ctx", "ack", "roster", "grant", "policy", "cert", "epoch")
+    labels = ("seal", "chain", "ctx", "ack", "roster", "grant", "policy", "cert", "epoch", "woff")
     assert [domain.rstrip(b"\x00").decode() for domain in domains.ALL] == [
         f"lumbung/{label}/1" for label in labels
     ]
     assert {len(domain) for domain in domains.ALL} == {16}
-    assert len(set(domains.ALL)) == len(domains.ALL) == 9
+    assert len(set(domains.ALL)) == len(domains.ALL) == 10
 
 
 def test_signed_messages_by_hand() -> None:
@@ -240,7 +240,7 @@ def test_a_policy_says_at_its_end_when_to_use_sms() -> None:
     """POL-07, POL-08: version 2 is version 1 with channel rules behind it; without them the defaults hold."""
     plain = policy.encode(golden_corpus.held_context().policy)
     octets = policy.encode(golden_corpus.sample_policy_with_channels())
-    rules = bytes.fromhex("00001c20002314000054600258")
+    rules = bytes.fromhex("00001c20002314000054600258004c4b40")
     assert octets == b"\x02" + plain[1:] + rules
     silent = policy.decode(plain).channels
     assert (
@@ -250,7 +250,8 @@ def test_a_policy_says_at_its_end_when_to_use_sms() -> None:
         silent.sms_resend_s,
         silent.jitter_s,
     ) == (10800, 40, 24, 14400, 900)
-    for wrong in (octets[:-13] + bytes(4) + bytes(2) + octets[-7:], octets[:-1], octets + b"\x00"):
+    assert silent.provisional_cap_rupiah == 0
+    for wrong in (octets[:-17] + bytes(4) + bytes(2) + octets[-11:], octets[:-1], octets + b"\x00"):
         with pytest.raises(ProtocolError):
             policy.decode(wrong)
     with pytest.raises(UnknownVersion):
