@@ -12,24 +12,20 @@ from dataclasses import dataclass
 
 import structlog
 
-from gateway import acknowledge, keys, signatures
+from gateway import acknowledge, owed
 from gateway.acknowledge import Signer
 from gateway.batch import Contact
 from gateway.config import Acknowledge
-from gateway.documents import Document, Kind
 from gateway.down_counter import DownCounter
 from gateway.errors import GatewayError
-from gateway.keys import GatewayCipher, GatewayKey, KeyRing
+from gateway.keys import GatewayCipher, KeyRing
+from gateway.owed import Epoch
 from gateway.store.interface import Reader, TerminalRow
 from gateway.writer import RESTORED
-from protocol import certificates, records, status
-from protocol.errors import ProtocolError
 
 _LOG = structlog.get_logger("acknowledger")
 _IDLE_S = 0.5
 _PAUSE_S_MIN = 0.005
-_STATES_RECALLED = 255
-"""Sealed records whose state is told anew to a terminal that this process has not told anything yet."""
 _TERMINALS_MAX = 50_000
 
 
@@ -47,17 +43,6 @@ class _Told:
     notice_due_s: float = 0.0
     heard_epoch: int | None = None
     cipher: GatewayCipher | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Epoch:
-    """The epoch certificate in force."""
-
-    number: int
-    issued_s: int
-    octets: bytes
-    key: GatewayKey
-    is_first: bool
 
 
 class Acknowledger:
@@ -94,7 +79,7 @@ class Acknowledger:
         self._dirty: set[int] = set()
         self._tokens = float(config.per_second_max)
         self._filled_s = monotonic()
-        self._epoch: _Epoch | None = None
+        self._epoch: Epoch | None = None
         self._epoch_stale = True
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="acknowledger", daemon=True)
@@ -146,15 +131,20 @@ class Acknowledger:
             with self._changed:
                 if not self._news:
                     self._changed.wait(self._pause_s())
-                news, self._news = self._news, []
             try:
-                for kid, contact, settled_from in news:
-                    self._take(kid, contact, settled_from)
-                self._answer()
+                self.turn()
             except (GatewayError, CancelledError, TimeoutError) as failure:
                 self.last_error = str(failure) or type(failure).__name__
                 _LOG.error("cannot acknowledge", error=self.last_error)
                 self._stopping.wait(_IDLE_S)
+
+    def turn(self) -> None:
+        """Take in what has come, and answer whose turn it is; the thread does nothing else."""
+        with self._changed:
+            news, self._news = self._news, []
+        for kid, contact, settled_from in news:
+            self._take(kid, contact, settled_from)
+        self._answer()
 
     def _pause_s(self) -> float:
         """Until somebody's turn comes, or until one more may be sent."""
@@ -195,8 +185,9 @@ class Acknowledger:
             row = self._reader.terminal(kid)
             if row is None:
                 return None
-            first = max(1, row.sealed_through - _STATES_RECALLED + 1)
-            told = self._told[kid] = _Told(first, heard_epoch=_echoed_epoch(row))
+            report = owed.last_report(row)
+            heard_epoch = report.echo_epoch if report else None
+            told = self._told[kid] = _Told(owed.first_state(row), heard_epoch=heard_epoch)
             if len(self._told) > _TERMINALS_MAX:
                 self._told.popitem(last=False)
         return told
@@ -227,14 +218,11 @@ class Acknowledger:
                 self._tell(row, told, epoch)
         self.last_error = ""
 
-    def _tell(self, row: TerminalRow, told: _Told, epoch: _Epoch) -> None:
+    def _tell(self, row: TerminalRow, told: _Told, epoch: Epoch) -> None:
         """One acknowledgement, and what else the terminal should have."""
         now_s = self._monotonic()
         if told.cipher is None or told.epoch != epoch.number:
-            agreement = certificates.decode_terminal(
-                row.certificate[: -signatures.SIGNATURE_OCTETS]
-            ).agreement_key
-            told.cipher = keys.down(epoch.key, row.kid, agreement, epoch.number)
+            told.cipher = owed.down_cipher(row, epoch)
             told.epoch = epoch.number
             told.grant_due_s = now_s  # a new epoch is carried at once
         is_carrying = now_s >= told.grant_due_s
@@ -275,61 +263,24 @@ class Acknowledger:
             self.notices += 1
             _LOG.warning("a terminal has strayed from its own seals", kid=f"{row.kid:08x}")
 
-    def _carry_epoch(self, row: TerminalRow, told: _Told, epoch: _Epoch) -> None:
+    def _carry_epoch(self, row: TerminalRow, told: _Told, epoch: Epoch) -> None:
         """Send the epoch certificate to a terminal that echoes an older epoch."""
         if told.heard_epoch is not None and told.heard_epoch < epoch.number and not epoch.is_first:
             self._send(row.kid, acknowledge.build_epoch(row.kid, epoch.octets, self._counter.take()))
 
     def _carry_grants(self, row: TerminalRow, cipher: GatewayCipher) -> None:
         """Send grants that fit the terminal's roster and that it has not adopted yet."""
-        for grant in self._owed_grants(row.kid):
+        for grant in owed.owed_grants(self._reader, row.kid):
             self._send(row.kid, acknowledge.build_grant(row.kid, grant.octets, cipher, self._counter.take()))
 
-    def _owed_grants(self, kid: int) -> list[Document]:
-        granted = self._reader.documents(Kind.GRANT, kid)
-        if not granted:
-            return []
-        adopted: set[bytes] = set()
-        in_force = {records.SUBJECT_ROSTER: b"", records.SUBJECT_POLICY: b""}
-        for octets in self._reader.adoptions(kid):
-            record = records.decode(octets)
-            adopted.add(record.digest)
-            in_force[record.subject] = record.digest
-        newest: dict[int, Document] = {}
-        for grant in granted:
-            held = newest.get(grant.programme)
-            if held is None or grant.number > held.number:
-                newest[grant.programme] = grant
-        return [
-            grant
-            for grant in newest.values()
-            if grant.digest not in adopted
-            and in_force[records.SUBJECT_ROSTER] in (b"", grant.roster_digest)
-            and in_force[records.SUBJECT_POLICY] in (b"", grant.policy_digest)
-        ]
-
-    def _current_epoch(self) -> _Epoch | None:
+    def _current_epoch(self) -> Epoch | None:
         """The greatest epoch that the authority has certified, if our clock is not before it."""
         if self._epoch_stale:
             self._epoch_stale = False
-            published = self._reader.documents(Kind.EPOCH)
             self._epoch = None
-            if published:
-                newest = max(published, key=lambda document: document.number)
-                certificate = certificates.decode_epoch(newest.body)
-                key = self._ring.get(certificate.gateway_key_id)
-                is_first = len(published) == 1
-                self._epoch = _Epoch(newest.number, certificate.issued_s, newest.octets, key, is_first)
+            self._epoch = owed.current_epoch(self._reader, self._ring)
         if self._epoch is not None and self._clock_s() < self._epoch.issued_s:
             # A signed time that is wrong would move the terminals' clocks.
             self.last_error = "the clock stands before the epoch certificate; set it"
             return None
         return self._epoch
-
-
-def _echoed_epoch(row: TerminalRow) -> int | None:
-    """The epoch of the acknowledgement that the terminal's last report echoes; None where there is no report."""
-    try:
-        return status.decode(row.status).echo_epoch if row.status else None
-    except ProtocolError:
-        return None

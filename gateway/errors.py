@@ -70,6 +70,12 @@ class UnknownTerminalError(GatewayError):
     exit_status = 4
 
 
+class NothingToSendError(GatewayError):
+    """Nothing can be made for this terminal now."""
+
+    exit_status = 4
+
+
 class StoreError(GatewayError):
     """The database cannot be used."""
 

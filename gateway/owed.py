@@ -1,0 +1,128 @@
+"""What a terminal is owed, read from the store: the epoch in force, its grants, and all of it as frames to be carried."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gateway import acknowledge, keys, signatures
+from gateway.acknowledge import Signer
+from gateway.documents import Document, Kind
+from gateway.errors import NothingToSendError
+from gateway.keys import GatewayCipher, GatewayKey, KeyRing
+from gateway.store.interface import Reader, TerminalRow
+from gateway.writer import RESTORED
+from protocol import certificates, records, status
+from protocol.errors import ProtocolError
+
+STATES_RECALLED = 255
+"""Sealed records whose state is told anew to a terminal that may have been told nothing yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """The epoch certificate in force; `is_first` where there was none before it, so that terminals were made with it."""
+
+    number: int
+    issued_s: int
+    octets: bytes
+    key: GatewayKey
+    is_first: bool
+
+
+def current_epoch(reader: Reader, ring: KeyRing) -> Epoch | None:
+    """The greatest epoch that the authority has certified."""
+    published = reader.documents(Kind.EPOCH)
+    if not published:
+        return None
+    newest = max(published, key=lambda document: document.number)
+    certificate = certificates.decode_epoch(newest.body)
+    key = ring.get(certificate.gateway_key_id)
+    return Epoch(newest.number, certificate.issued_s, newest.octets, key, len(published) == 1)
+
+
+def down_cipher(row: TerminalRow, epoch: Epoch) -> GatewayCipher:
+    """What frames to a terminal are encrypted with."""
+    body = row.certificate[: -signatures.SIGNATURE_OCTETS]
+    agreement = certificates.decode_terminal(body).agreement_key
+    return keys.down(epoch.key, row.kid, agreement, epoch.number)
+
+
+def owed_grants(reader: Reader, kid: int) -> list[Document]:
+    """Grants that fit the terminal's roster and policy and that it has not adopted yet."""
+    granted = reader.documents(Kind.GRANT, kid)
+    if not granted:
+        return []
+    adopted: set[bytes] = set()
+    in_force = {records.SUBJECT_ROSTER: b"", records.SUBJECT_POLICY: b""}
+    for octets in reader.adoptions(kid):
+        record = records.decode(octets)
+        adopted.add(record.digest)
+        in_force[record.subject] = record.digest
+    newest: dict[int, Document] = {}
+    for grant in granted:
+        held = newest.get(grant.programme)
+        if held is None or grant.number > held.number:
+            newest[grant.programme] = grant
+    return [
+        grant
+        for grant in newest.values()
+        if grant.digest not in adopted
+        and in_force[records.SUBJECT_ROSTER] in (b"", grant.roster_digest)
+        and in_force[records.SUBJECT_POLICY] in (b"", grant.policy_digest)
+    ]
+
+
+def last_report(row: TerminalRow) -> status.Status | None:
+    """What the terminal last said of itself; None where it never did, or in a version that is not known here."""
+    try:
+        return status.decode(row.status) if row.status else None
+    except ProtocolError:
+        return None
+
+
+def first_state(row: TerminalRow) -> int:
+    """The first record whose state is told to a terminal of which it is not known what it has heard."""
+    return max(1, row.sealed_through - STATES_RECALLED + 1)
+
+
+def frames(
+    reader: Reader, ring: KeyRing, kid: int, take_counter: Callable[[], int], now_s: int, octets_max: int
+) -> list[bytes]:
+    """All that a terminal is owed, in the order in which it must be taken in.
+
+    That is: a new epoch's certificate, its own last seal where it has fallen behind it, acknowledgements with all states
+    that are recalled, and grants. Raises `NothingToSendError` where the gateway may not sign now.
+    """
+    row = reader.terminal(kid)
+    epoch = current_epoch(reader, ring)
+    if row is None or row.revoked:
+        raise NothingToSendError(kid=f"{kid:08x}", reason="is not registered, or revoked")
+    if epoch is None:
+        raise NothingToSendError(reason="no epoch certificate is published")
+    if reader.value(RESTORED):
+        raise NothingToSendError(
+            reason="this database is older than what terminals heard; publish a new epoch"
+        )
+    if now_s < epoch.issued_s:
+        raise NothingToSendError(reason="the clock stands before the epoch certificate; set it")
+    cipher = down_cipher(row, epoch)
+    made = [] if epoch.is_first else [acknowledge.build_epoch(kid, epoch.octets, take_counter())]
+    report = last_report(row)
+    if row.sealed_through and (row.frozen_from or (report and report.head < row.sealed_through)):
+        made.append(acknowledge.build_notice(reader, row, cipher, take_counter()))
+    signer = Signer(epoch.number, epoch.key.acknowledgement)
+    cursor = first_state(row)
+    while True:
+        before = cursor
+        octets, cursor = acknowledge.build(
+            reader, row, signer, cipher, take_counter(), now_s, cursor, octets_max
+        )
+        made.append(octets)
+        if cursor == before or cursor > row.booked_through:
+            break
+    made += [
+        acknowledge.build_grant(kid, grant.octets, cipher, take_counter())
+        for grant in owed_grants(reader, kid)
+    ]
+    return made
