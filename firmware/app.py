@@ -95,6 +95,7 @@ class App:
         self.reader = Pn532Reader(transport, board.pn532_reset, clock)
         self.flow = None
         self.terminal = None
+        self.relay = None
         self.stopped_code = 0
         self._un_cipher = None
         self._watchdog = None

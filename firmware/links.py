@@ -79,12 +79,12 @@ def ways_of(settings: dict) -> tuple:
     """The ways to the broker, the cheapest first: WLAN where it is named or nothing else is there; the modem, which has no
     TLS, where the broker has a port without.
     """
-    ways = ()
-    if settings["wifi_ssid"] or settings["modem"] == "0":
-        ways += (WLAN,)
-    if settings["modem"] == "1" and (settings["modem_broker_port"] or settings["broker_tls"] == "0"):
-        ways += (MODEM,)
-    return ways
+    has_modem = settings["modem"] == "1"
+    is_way = (
+        (WLAN, settings["wifi_ssid"] or not has_modem),
+        (MODEM, has_modem and (settings["modem_broker_port"] or settings["broker_tls"] == "0")),
+    )
+    return tuple([way for way, holds in is_way if holds])
 
 
 def next_way(ways: tuple, last: str, has_come_up: bool) -> str:

@@ -51,6 +51,8 @@ class Stack:
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._terminals: dict[int, VirtualTerminal] = {}
         self._flash: dict[int, Path] = {}
+        self._fittings: dict[int, dict[str, Any]] = {}
+        self._settings: dict[int, dict[str, str]] = {}
         self._now_s = int(time.time())
         self._roster_key = secrets.token_bytes(32)
         self._authority = Authority(SigningKey.generate())
@@ -146,9 +148,16 @@ class Stack:
 
     # Terminals.
 
-    def add_terminal(self, kid: int) -> VirtualTerminal:
-        """A new terminal: keys made on it, certified, everything installed, registered at the gateway."""
+    def add_terminal(
+        self, kid: int, fittings: dict[str, Any] | None = None, settings: dict[str, str] | None = None
+    ) -> VirtualTerminal:
+        """A new terminal: keys made on it, certified, everything installed, registered at the gateway.
+
+        `fittings`: parts that not every terminal has; `settings`: more of them, or others than usual.
+        """
         self._flash[kid] = self.folder / f"flash-{kid:08x}.bin"
+        self._fittings[kid] = fittings or {}
+        self._settings[kid] = settings or {}
         return self._furnish(kid, self._grants, discards_records=False)
 
     def new_generation(self, kid: int, after: int, *, discards_records: bool) -> VirtualTerminal:
@@ -157,6 +166,8 @@ class Stack:
             if known in self._terminals:
                 self._terminals.pop(known).switch_off()
         self._flash[kid] = self._flash[after]
+        self._fittings[kid] = self._fittings[after]
+        self._settings[kid] = self._settings[after]
         return self._furnish(kid, lambda new: self._grants_left(new, after), discards_records)
 
     def _furnish(
@@ -164,7 +175,12 @@ class Stack:
     ) -> VirtualTerminal:
         """Keys, certificate, documents, registration."""
         terminal = self._switch_on(kid)
-        settings = f"broker_host={self.broker.host}\nbroker_port={self.broker.port}\nusername={kid:08x}\n"
+        settings = {
+            "broker_host": self.broker.host,
+            "broker_port": str(self.broker.port),
+            "username": f"{kid:08x}",
+            **self._settings[kid],
+        }
         operators = district.hmac_sha256(self._roster_key, b"operator" + OPERATOR_CODE.encode())[:16]
         sections = {
             document_area.EPOCH_CERTIFICATE: (self.folder / "epoch.cert").read_bytes(),
@@ -172,7 +188,7 @@ class Stack:
             document_area.ROSTER_KEY: self._roster_key,
             document_area.CA_KEYS: ca_key_list.encode(self.cards.ca_keys),
             document_area.OPERATORS: operators,
-            document_area.SETTINGS: settings.encode(),
+            document_area.SETTINGS: "".join(f"{name}={settings[name]}\n" for name in settings).encode(),
         }
         roster_signed = (self.folder / "roster.bin").read_bytes()
         certificate = provision(
@@ -187,7 +203,8 @@ class Stack:
 
     def _switch_on(self, kid: int) -> VirtualTerminal:
         """A process for the terminal on its flash."""
-        terminal = VirtualTerminal(self._flash[kid], self.folder / f"terminal-{kid:08x}.log")
+        log = self.folder / f"terminal-{kid:08x}.log"
+        terminal = VirtualTerminal(self._flash[kid], log, fittings=self._fittings[kid])
         self._terminals[kid] = terminal
         return terminal
 

@@ -25,12 +25,18 @@ class TerminalError(Exception):
 
 
 class VirtualTerminal:
-    """One virtual terminal in a process of its own; its flash is an image file that outlives it."""
+    """One virtual terminal in a process of its own; its flash is an image file that outlives it.
 
-    def __init__(self, flash: Path, log: Path, interpreter: Path = INTERPRETER) -> None:
+    `fittings`: what it has beside the parts that every terminal has, see `inside.Virtual`.
+    """
+
+    def __init__(
+        self, flash: Path, log: Path, interpreter: Path = INTERPRETER, fittings: dict[str, Any] | None = None
+    ) -> None:
         self._log = log.open("a")
+        fitted = json.dumps(fittings or {})
         self._process = subprocess.Popen(
-            [str(interpreter), "-X", "heapsize=8m", str(INSIDE), str(ROOT), str(flash)],
+            [str(interpreter), "-X", "heapsize=8m", str(INSIDE), str(ROOT), str(flash), fitted],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,

@@ -16,8 +16,11 @@ from firmware.crypto.signer import SoftwareSigner
 from firmware.ledger import document_area
 from firmware.ui import strings
 from hardware.emv_card.card import Card
+from hardware.model_clock import HostClock
+from hardware.modem import Modem
 from hardware.printer_escpos import receipt_text
 from protocol import records
+from tools import virtual_modem
 from tools.virtual_board import VirtualBoard
 from tools.virtual_terminal import fingers
 
@@ -27,10 +30,18 @@ class TerminalOffError(Exception):
 
 
 class Virtual:
-    """The terminal on the bench: its board, its application while powered, and the cards lying about."""
+    """The terminal on the bench: its board, its application while powered, and the cards lying about.
 
-    def __init__(self, flash_path: str) -> None:
-        self.board = VirtualBoard(flash_path)
+    `fittings`: "modem" with a "family" of `hardware.modem_dialects` and its "number", if there is one.
+    """
+
+    def __init__(self, flash_path: str, fittings: dict) -> None:
+        clock = HostClock()
+        modem = None
+        if "modem" in fittings:
+            modem = virtual_modem.build(clock, fittings["modem"]["family"], fittings["modem"]["number"])
+        self.board = VirtualBoard(flash_path, model_clock=clock, modem=modem)
+        self._messages_seen = 0
         self._app = None
         self._task = None
         self._cards = {}
@@ -103,7 +114,38 @@ class Virtual:
         self.board.remove_card()
         return {}
 
+    async def do_wlan(self, request: dict) -> dict:
+        """The access point comes within reach or goes."""
+        self.board.network.in_reach = request["in_reach"]
+        return {}
+
+    async def do_deliver_message(self, request: dict) -> dict:
+        """A short message of 8-bit data for the terminal; `data` as hexadecimal, at most 140 octets."""
+        modem = self._modem()
+        data = bytes.fromhex(request["data"])
+        modem.network.inject(modem.number, request["sender"].encode(), bytes((len(data),)) + data)
+        return {}
+
+    def _modem(self) -> Modem:
+        if self.board.modem is None:
+            raise TerminalOffError("no modem is fitted")
+        return self.board.modem
+
     # Eyes.
+
+    async def do_messages(self, _request: dict) -> dict:
+        """Short messages that the terminal sent since the last call, as [number, data in hexadecimal]."""
+        submitted = self._modem().network.submitted
+        new = [[number.decode(), data.hex()] for number, data in submitted[self._messages_seen :]]
+        self._messages_seen = len(submitted)
+        return {"messages": new}
+
+    async def do_modem(self, _request: dict) -> dict:
+        """What the firmware says of its modem, and its counters that are not zero."""
+        driver = self._running().links.modem
+        counters = driver.counters
+        counts = {name: getattr(counters, name) for name in counters.NAMES if getattr(counters, name)}
+        return {"state": driver.state, "counts": counts}
 
     async def do_screen(self, _request: dict) -> dict:
         """The lit pixels, a row of 128 characters for each line."""
@@ -162,6 +204,7 @@ class Virtual:
             "sealed_through": ledger.marks.sealed_through,
             "reclaim_through": ledger.marks.reclaim_through,
             "link": app.relay.state,
+            "way": app.links.way,
             "boots": ledger.journal.boots,
             "downlink": app.downlink.counts,
             "locked": ledger.is_locked,
@@ -192,7 +235,7 @@ class Virtual:
 
 async def main() -> None:
     """Serve lines until standard input ends."""
-    virtual = Virtual(sys.argv[2])
+    virtual = Virtual(sys.argv[2], json.loads(sys.argv[3]))
     watching = asyncio.create_task(virtual.watch())
     source = asyncio.StreamReader(sys.stdin)
     while True:
