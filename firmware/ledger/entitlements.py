@@ -155,6 +155,10 @@ class Entitlements:
         """What the family has drawn from the grant in force."""
         return int(self._spent[programme][index]) if programme in self._spent else 0
 
+    def net_rupiah(self, programme: int) -> int:
+        """What all families have drawn from the grant in force or handed back."""
+        return sum(self._spent[programme]) if programme in self._spent else 0
+
     def start_period(self, programme: int, period: int) -> None:
         """A grant came into force: nothing of a later period is spent yet."""
         held = self._periods.get(programme)

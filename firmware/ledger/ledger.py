@@ -379,6 +379,10 @@ class Ledger:
             return 0
         return int(granted.amount_rupiah(index)) - self.entitlements.spent_rupiah(programme, index)
 
+    def period_figures(self, programme: int, period: int) -> tuple:
+        """What a close of the programme's newest period counts (see `PeriodFigures.of`)."""
+        return self._state.figures.of(programme, period)
+
     def records_from(self, first: int, count: int) -> list:
         """Chain slots for the relay and the screens; those that were reclaimed are left out."""
         return self.journal.read(first, count)

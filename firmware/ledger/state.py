@@ -3,19 +3,20 @@
 from firmware.ledger import slots
 from firmware.ledger.entitlements import Entitlements
 from firmware.ledger.marks import Marks
+from firmware.ledger.period_figures import PeriodFigures
 from protocol import acknowledgement
 from protocol.errors import ProtocolError
 
 # Raised when `snapshot` changes; what older firmware wrote must stay readable.
 FORMAT = 3
-# Parts of a snapshot by format: the first had no lock, the second no short messages.
-_PARTS = {1: 3, 2: 4, 3: 5}
+# Parts of a snapshot by format: the first had no lock, the second neither short messages nor a period's figures.
+_PARTS = {1: 3, 2: 4, 3: 6}
 _LENGTH_OCTETS = 4
 
 
 class State:
-    """`entitlements` and `marks`; `crash`: the payload of the last crash mark, `lock`: the notice that locked the terminal,
-    both b"" if there was none. `sms`: (day, messages sent on it, last sequence that one carried), see `Ledger.burn_sms`.
+    """`entitlements`, `marks`, and `figures` of periods; `crash`: the payload of the last crash mark, `lock`: the notice that
+    locked the terminal, both b"" if there was none. `sms`: (day, messages sent on it, last sequence that one carried), see `Ledger.burn_sms`.
 
     `periods()` gives programme -> period of the grants in force; `rapid_run`: policy's (see `Entitlements`).
     """
@@ -31,6 +32,7 @@ class State:
         """The state of a terminal that has done nothing."""
         self.entitlements = Entitlements(self._families, self._periods(), self._rapid_run)
         self.marks = Marks()
+        self.figures = PeriodFigures()
         self.crash = b""
         self.lock = b""
         self.sms = (0, 0, 0)
@@ -56,10 +58,18 @@ class State:
             self.sms = stored_sms(payload)
         else:
             self.entitlements.apply(kind, sequence, index, payload)
+            self.figures.apply(kind, payload)
 
     def snapshot(self) -> bytes:
         """The octets of a checkpoint."""
-        parts = (self.crash, self.marks.pack(), self.entitlements.pack(), self.lock, store_sms(self.sms))
+        parts = (
+            self.crash,
+            self.marks.pack(),
+            self.entitlements.pack(),
+            self.lock,
+            store_sms(self.sms),
+            self.figures.pack(),
+        )
         return bytes((FORMAT,)) + b"".join(
             [len(part).to_bytes(_LENGTH_OCTETS, "big") + part for part in parts]
         )
@@ -77,6 +87,7 @@ class State:
             at += length
         self.lock = parts[3] if len(parts) > 3 else b""
         self.sms = stored_sms(parts[4]) if len(parts) > 4 else (0, 0, 0)
+        self.figures.unpack(parts[5] if len(parts) > 5 else b"")
         self.crash = parts[0]
         self.marks.unpack(parts[1])
         self.entitlements.unpack(parts[2])

@@ -20,8 +20,8 @@ CRASH = 0x86
 CHECKPOINT = 0x87
 CHECKPOINT_END = 0x88
 LOCK = 0x89
-CARD_CLOSING = 0x8B
 SMS = 0x8A
+CARD_CLOSING = 0x8F
 
 _SETTLEMENT = ("pending", "settled", "refused", "disputed")
 _PIECE_NUMBER_OCTETS = 2
@@ -29,8 +29,11 @@ _MARKS = struct.Struct(">HIIIII")
 _TOTALS = struct.Struct(">IIBIIQQQQBIIII")
 _RECENT = struct.Struct(">HBIII")
 _DIGEST_OCTETS = 32
-# Parts of a checkpoint's state by its format: crash, marks, entitlements; then the lock; then short messages.
-_STATE_PARTS = {1: 3, 2: 4, 3: 5}
+# Parts of a checkpoint's state by its format: crash, marks, entitlements; then the lock; then short messages and figures.
+_STATE_PARTS = {1: 3, 2: 4, 3: 6}
+_FIGURES = struct.Struct(">BHIQIQIQ")
+_FIGURE_NAMES = ("programme", "period", "redeemed_count", "redeemed_rupiah", "voided_count", "voided_rupiah",
+                 "returned_count", "returned_rupiah")  # fmt: skip
 
 
 def _number(payload: bytes, *_: object) -> dict[str, Any]:
@@ -172,6 +175,9 @@ def open_state(state: bytes) -> dict[str, Any]:
             "entitlements": _open_entitlements(parts[2]),
             "lock": lock(parts[3]) if parts[3] else None,
             "sms": sms(parts[4]) if parts[4] else None,
+            "figures": [
+                dict(zip(_FIGURE_NAMES, held, strict=True)) for held in _FIGURES.iter_unpack(parts[5])
+            ],
         }
     except (ProtocolError, struct.error, IndexError, ValueError):
         return {"unreadable": True, "octets": len(state)}
@@ -188,7 +194,7 @@ def _parts(state: bytes) -> tuple[bytes, ...]:
         at += 4 + length
     if at != len(state) or len(parts) != _STATE_PARTS[state[0]]:
         raise ValueError("not as many parts as its format has")
-    return (*parts, b"", b"")[: max(_STATE_PARTS.values())]
+    return (*parts, b"", b"", b"")[: max(_STATE_PARTS.values())]
 
 
 def _open_marks(octets: bytes) -> dict[str, Any]:

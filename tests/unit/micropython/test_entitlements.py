@@ -343,7 +343,7 @@ def test_a_state_comes_back_whole_from_its_checkpoint():
 
 def test_a_checkpoint_of_an_older_format_is_read():
     octets = State(8, lambda: {1: PERIOD}).snapshot()
-    second = b"\x02" + octets[1:-11]
+    second = b"\x02" + octets[1:-15]
     again = State(8, lambda: {1: PERIOD})
     assert again.restore(second)
     assert (again.sms, again.lock) == ((0, 0, 0), b"")
