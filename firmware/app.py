@@ -28,7 +28,8 @@ from firmware.ledger.document_area import Documents, DocumentsMissing
 from firmware.ledger.ledger import Ledger, LedgerError
 from firmware.links import FrameNotTaken, Links
 from firmware.relay.downlink import Downlink
-from firmware.relay.relay import Relay, Settings
+from firmware.relay.mqtt_way import Settings
+from firmware.relay.relay import Relay
 from firmware.supervisor import TASK_ENDED, Supervisor, decode_crash, encode_crash
 from firmware.terminal import Terminal
 from firmware.time_keeper import TimeKeeper
@@ -69,6 +70,7 @@ TASK_SIGNALS = ("signals", 4, 10000)
 TASK_FLOW = ("flow", 5, 0)
 # A modem that is dead is its own task's business, for as long as that one checks in (drivers/modem/ladder).
 TASK_MODEM = ("modem", 6, 60000)
+TASK_SMS = ("sms", 7, 60000)
 
 
 class App:
@@ -162,6 +164,7 @@ class App:
             self._board.clock,
             self._jitter,
             self.upkeep.verify,
+            self.links.sms,
         )
         self.terminal = Terminal(
             ledger, self.authorizer, self.reader, self.relay, self._board.clock, self.signer
@@ -185,9 +188,7 @@ class App:
 
     async def _take_frame(self, octets: bytes) -> None:
         """A frame that came as a short message."""
-        _, done = await self.downlink.apply(octets)
-        self.relay.wake()
-        if not done:
+        if not await self.relay.received(octets):
             raise FrameNotTaken
 
     def _jitter(self, most_ms: int) -> int:
@@ -227,6 +228,8 @@ class App:
         ]
         if self.links.modem is not None:
             tasks.append((TASK_MODEM, self.links.modem.run))
+        if self.links.sms is not None:
+            tasks.append((TASK_SMS, self._run_sms))
         for task, work in tasks:
             self.supervisor.add(task[0], task[1], task[2], work)
         watching = asyncio.create_task(self.supervisor.run())
@@ -242,6 +245,13 @@ class App:
             await asyncio.sleep_ms(50)
         self.links.check_in = check_in
         await self.relay.run(check_in)
+
+    async def _run_sms(self, check_in) -> None:
+        """Short messages need the link keys too, but no broker."""
+        while not self.keys.ready.is_set():
+            check_in()
+            await asyncio.sleep_ms(50)
+        await self.relay.run_sms(check_in)
 
     async def _run_flow(self, check_in) -> None:
         """The conversation waits for people, who owe no answer in time; its own waits are all bounded. It opens when a

@@ -40,12 +40,13 @@ class Downlink:
         self.counts = {APPLIED: 0, STALE: 0}
         self.last_error = None
         self.unmatched_grant = 0
-        self._gaps = []
+        self._gaps = None
+        self._turn = asyncio.Lock()
 
-    def take_gaps(self) -> list:
-        """The gaps that the last acknowledgement named, once."""
+    def take_gaps(self):
+        """The gaps that an acknowledgement named, once; None where none was applied since."""
         gaps = self._gaps
-        self._gaps = []
+        self._gaps = None
         return gaps
 
     async def apply(self, octets: bytes) -> tuple:
@@ -53,11 +54,12 @@ class Downlink:
 
         The outcome is APPLIED, STALE or the name of the error; it is counted. What was applied is durable, what was
         refused will never be wanted; only what the books could not take now must come again. Never raises for anything
-        in the frame: a broken message must not stop the ones behind it.
+        in the frame: a broken message must not stop the ones behind it. Frames come by several ways: one after the other.
         """
         done = True
         try:
-            outcome = await self._apply(octets)
+            async with self._turn:
+                outcome = await self._apply(octets)
         except ProtocolError as error:
             self.last_error = error
             outcome = type(error).__name__

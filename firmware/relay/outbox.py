@@ -1,15 +1,22 @@
-"""Which records go out next: a pure decision over marks and sequences; sending and time are the caller's."""
+"""Which records go out next by one way: a pure decision over marks and sequences; sending and time are the caller's."""
 
 BATCH_MAX = 32
 
 
 class Batch:
-    """Records `first` .. `last`; `literal` asks for codec 0."""
+    """Records `first` .. `last`; `literal` asks for codec 0; `is_end` where nothing follows that could be sent.
 
-    def __init__(self, first: int, last: int, literal: bool) -> None:
+    `gap` is the one that it fills, as the outbox holds it, None in the ordinary course. `context`: what the codec rests on,
+    None for codec 0; whoever asked for the batch sets it at once, since an adoption changes it.
+    """
+
+    def __init__(self, first: int, last: int, literal: bool, is_end: bool, gap) -> None:
         self.first = first
         self.last = last
         self.literal = literal
+        self.is_end = is_end
+        self.gap = gap
+        self.context = None
 
     @property
     def count(self) -> int:
@@ -25,8 +32,18 @@ class Outbox:
         self._gaps = []
         self._filled = set()
 
+    @property
+    def carried_through(self) -> int:
+        """The last sequence that went out or need not."""
+        return self._next - 1
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether the gateway named gaps that have not been filled."""
+        return bool(self._gaps)
+
     def restart(self, sealed_through: int) -> None:
-        """A new session, or no acknowledgement in time: send again all that is not sealed at the gateway."""
+        """A new session, or no acknowledgement in time: send again what is behind `sealed_through`."""
         self._next = sealed_through + 1
         self._gaps = []
         self._filled = set()
@@ -39,8 +56,12 @@ class Outbox:
         self._next = max(self._next, sealed_through + 1)
         self._gaps = [gap for gap in gaps if gap[0] + gap[1] - 1 > sealed_through and gap not in self._filled]
 
+    def waiting(self, first_held: int, limit: int) -> int:
+        """How many records up to `limit` this way has not carried in the ordinary course."""
+        return max(0, limit + 1 - max(self._next, first_held))
+
     def next(self, first_held: int, head: int, verified_through: int, last_adoption: int) -> "Batch | None":
-        """The next batch to send, or None.
+        """The next batch to send, or None; it stays the next one until `sent` is told.
 
         `first_held`: the oldest record that there is. `verified_through`: seals up to there can be vouched for. Records
         up to `last_adoption` were made under an older context and travel literally.
@@ -48,30 +69,38 @@ class Outbox:
         limit = min(head, verified_through)
         while self._gaps:
             gap = self._gaps[0]
-            first, count, literal = gap
-            last = first + count - 1
-            first = max(first, first_held)
-            if first > last or first > limit:
-                # Nothing of it can be sent (yet); what is newer than the seals follows in the ordinary course.
-                self._gaps.pop(0)
-                continue
-            batch = self._cut(first, min(last, limit), last_adoption, literal)
-            if batch.last < min(last, limit):
-                self._gaps[0] = (batch.last + 1, last - batch.last, literal)
-            else:
-                self._gaps.pop(0)
-            self._filled.add(gap)
-            return batch
+            first = max(gap[0], first_held)
+            last = min(gap[0] + gap[1] - 1, limit)
+            if first <= last:
+                return _cut(first, last, limit, last_adoption, gap)
+            # Nothing of it can be sent (yet); what is newer than the seals follows in the ordinary course.
+            self._gaps.pop(0)
         self._next = max(self._next, first_held)
         if self._next > limit:
             return None
-        batch = self._cut(self._next, limit, last_adoption, False)
-        self._next = batch.last + 1
-        return batch
+        return _cut(self._next, limit, limit, last_adoption, None)
 
-    def _cut(self, first: int, last: int, last_adoption: int, literal: bool) -> Batch:
-        """At most BATCH_MAX records, never over the border between an older context and the current one."""
-        if first <= last_adoption:
-            last = min(last, last_adoption)
-            literal = True
-        return Batch(first, min(last, first + BATCH_MAX - 1), literal)
+    def sent(self, batch: Batch, count: int) -> None:
+        """The first `count` records of the batch are under way. Where the gateway said otherwise meanwhile, that holds."""
+        behind = batch.first + count
+        if batch.gap is None:
+            if self._next == batch.first:
+                self._next = behind
+        elif self._gaps and self._gaps[0] is batch.gap:
+            first, length, literal = batch.gap
+            left = first + length - behind
+            self._filled.add(batch.gap)
+            if left > 0:
+                self._gaps[0] = (behind, left, literal)
+            else:
+                self._gaps.pop(0)
+
+
+def _cut(first: int, last: int, limit: int, last_adoption: int, gap) -> Batch:
+    """At most BATCH_MAX records, never over the border between an older context and the current one."""
+    literal = gap is not None and gap[2]
+    if first <= last_adoption:
+        last = min(last, last_adoption)
+        literal = True
+    last = min(last, first + BATCH_MAX - 1)
+    return Batch(first, last, literal, last == limit, gap)

@@ -29,6 +29,11 @@ class SmsLink:
         self.foreign = 0
         self.damaged = 0
 
+    @property
+    def can_send(self) -> bool:
+        """Whether the network would take a message now."""
+        return self._sender.can_send
+
     async def send(self, frame: bytes) -> int:
         """Send a frame of at most 140 octets and return the message reference; LinkError when it did not go, or when
         nobody knows: sending it once more does no harm.

@@ -51,6 +51,11 @@ class Sender:
         self._refusals = 0
         self._refusals_most = _REFUSALS_FIRST
 
+    @property
+    def can_send(self) -> bool:
+        """Whether a message would go out now, not only later."""
+        return self._service.can_send
+
     async def send(self, pdu: bytes) -> int:
         """Send a SUBMIT; the message reference. A ModemError tells that it did not go, or that nobody knows (silence or a
         malformed answer): then it may arrive twice if it is sent again.

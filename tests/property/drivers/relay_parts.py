@@ -30,6 +30,7 @@ def outbox(steps):
                 batch = box.next(*arguments)
                 if batch is None:
                     break
+                box.sent(batch, batch.count)
                 batches.append([batch.first, batch.last, batch.literal])
             answers.append(batches)
     return answers

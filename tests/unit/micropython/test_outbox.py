@@ -11,6 +11,7 @@ def drain(outbox, head, verified=None, adoption=0, first=1):
         if batch is None:
             return found
         assert batch.count == batch.last - batch.first + 1
+        outbox.sent(batch, batch.count)
         found.append((batch.first, batch.last, batch.literal))
 
 

@@ -8,8 +8,7 @@ main.load()
 
 from firmware.relay.downlink import Downlink  # noqa: E402
 from firmware.relay.link import LinkError  # noqa: E402
-from firmware.relay.outbox import BATCH_MAX  # noqa: E402
-from firmware.relay.relay import (  # noqa: E402
+from firmware.relay.mqtt_way import (  # noqa: E402
     BACKOFF_MOST_MS,
     CONNECTING,
     DOWN,
@@ -17,11 +16,12 @@ from firmware.relay.relay import (  # noqa: E402
     RESEND_FIRST_MS,
     RESEND_MOST_MS,
     UP,
-    Relay,
     Settings,
     down_topic,
     up_topic,
 )
+from firmware.relay.outbox import BATCH_MAX  # noqa: E402
+from firmware.relay.relay import Relay  # noqa: E402
 from protocol import frame, status  # noqa: E402
 from tests.support.mp_books import (  # noqa: E402
     flash_of,
@@ -445,7 +445,7 @@ def test_nothing_that_breaks_in_a_session_ends_the_relay():
                 raise errors.pop(0)
             return make_link()
 
-        bench.relay._make_link = breaking
+        bench.relay.mqtt.make_link = breaking
         await asyncio.sleep_ms(5 * 60_000)
         return bench.relay.state, bench.relay.failures, type(bench.relay.last_error)
 

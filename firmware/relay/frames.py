@@ -1,0 +1,123 @@
+"""Makes the frames that go up: batches of records with the seal of the last one, and status reports."""
+
+import asyncio
+
+from firmware.relay.outbox import Batch, Outbox
+from protocol import codec, frame, status
+
+_OVERHEAD_OCTETS = frame.HEADER_OCTETS + frame.TAG_OCTETS
+
+
+class Frames:
+    """`cipher_of()` gives the uplink cipher; `verified_through()` the last sequence whose seal was found good,
+    `await verify(sequence)` checks any before it is sent.
+    """
+
+    def __init__(self, ledger, cipher_of, verified_through, verify) -> None:
+        self._ledger = ledger
+        self._cipher_of = cipher_of
+        self._verified_through = verified_through
+        self._verify = verify
+
+    @property
+    def limit(self) -> int:
+        """The last sequence that may be sent now."""
+        return min(self._ledger.journal.sequence, self._verified_through())
+
+    def next_batch(self, outbox: Outbox) -> "Batch | None":
+        """What an outbox has to send now."""
+        ledger = self._ledger
+        # While something in force is not adopted, no context is what the gateway would derive: all travels literally.
+        border = ledger.entitlements.last_adoption if ledger.context is not None else ledger.journal.sequence
+        batch = outbox.next(
+            ledger.journal.first_sequence, ledger.journal.sequence, self._verified_through(), border
+        )
+        if batch is not None and not batch.literal:
+            batch.context = ledger.context
+        return batch
+
+    async def whole(self, batch: Batch) -> bytes:
+        """All records of a batch in one frame, sealed; unsealed where the stored seal does not verify, which is never
+        sent: a later seal proves them.
+        """
+        is_good = await self._verify(batch.last)
+        # No heavy work between a burned Unpredictable Number and its record.
+        await self._ledger.quiet.wait()
+        return self._encode(batch, self._read(batch), is_good)
+
+    async def short(self, batch: Batch, seal_now: bool) -> tuple:
+        """(frame of at most 140 octets, records in it); (b"", 0) where not even the first record fits.
+
+        The last frame of a run is sealed, and with `seal_now` this one is: a seal takes the room of five records, and it
+        proves all before it.
+        """
+        await self._ledger.quiet.wait()
+        slots = self._read(batch)
+        octets = [slot.payload for slot in slots]
+        count, is_sealed = cut(_codec(batch), octets, batch.context, batch.first, batch.is_end, seal_now)
+        if count == 0:
+            return b"", 0
+        is_good = is_sealed and await self._verify(batch.first + count - 1)
+        await self._ledger.quiet.wait()
+        return self._encode(batch, slots[:count], is_good), count
+
+    async def report(self, check_in) -> bytes:
+        """A frame with what this terminal last heard, so that a restored gateway notices.
+
+        Raises `JournalFull` or `FlashError` where no counter can be burned for it.
+        """
+        ledger = self._ledger
+        steps = ledger.pending_steps()
+        while True:
+            check_in()
+            try:
+                next(steps)
+            except StopIteration as end:
+                pending_rupiah = end.value
+                break
+            await asyncio.sleep_ms(0)
+        counter = ledger.next_counter()
+        told = status.Status()
+        told.time_s = ledger.now_s()
+        told.time_trust = ledger.time_trust
+        told.head = ledger.journal.sequence
+        told.sealed_through = ledger.marks.sealed_through
+        told.echo_epoch = ledger.marks.epoch
+        told.echo_counter = max(0, ledger.marks.counter)
+        told.boot_counter = ledger.journal.boots
+        told.pending_rupiah = pending_rupiah
+        told.last_error = int.from_bytes(ledger.last_crash[:2], "big")
+        return frame.encode_counter(
+            frame.CLASS_UP, frame.UP_STATUS, ledger.kid, counter, status.encode(told), self._cipher_of()
+        )
+
+    def _read(self, batch: Batch) -> list:
+        return self._ledger.records_from(batch.first, batch.count)
+
+    def _encode(self, batch: Batch, slots: list, is_good: bool) -> bytes:
+        seal = slots[-1].seal if is_good else b""
+        octets = [slot.payload for slot in slots]
+        return frame.encode_records(
+            self._ledger.kid, batch.first, octets, seal, _codec(batch), batch.context, self._cipher_of()
+        )
+
+
+def _codec(batch: Batch) -> int:
+    return codec.PREDICTED if batch.context is not None else codec.LITERAL
+
+
+def cut(number: int, octets: list, context, first: int, is_end: bool, seal_now: bool) -> tuple:
+    """(count, whether the seal fits too) of the next frame of at most 140 octets for records from sequence `first` on.
+
+    Sealed where all that is left fits beside the seal, or as far as it does with `seal_now`; else as many as fit without,
+    but for the last one of all, whose seal must go.
+    """
+    room = frame.SMS_OCTETS_MAX - _OVERHEAD_OCTETS
+    if is_end or seal_now:
+        count, _ = codec.fit(number, octets, context, room - frame.SEAL_OCTETS, first)
+        if count == len(octets) or (seal_now and count):
+            return count, True
+    count, _ = codec.fit(number, octets, context, room, first)
+    if is_end and count == len(octets) and count > 1:
+        count -= 1
+    return count, False

@@ -1,0 +1,242 @@
+"""Records out by short messages: few, sealed at the end of a run, counted in flash before each leaves, resent slowly."""
+
+import asyncio
+
+from firmware.relay import choice
+from firmware.relay.link import LinkError
+from firmware.relay.outbox import Outbox
+
+LOOK_PERIOD_MS = 1000
+CHECK_MS = 200
+# After a message that did not go.
+BACKOFF_FIRST_MS = 60000
+BACKOFF_MOST_MS = 3600000
+# The wait for an answer doubles so often at most.
+DOUBLINGS_MAX = 4
+REPORT_AGAIN_MS = 600000
+# From the time of an unanswered try on, the gateway is told how things stand here as well.
+_TRIES_BEFORE_STATUS = 2
+_TIME_AT = 2  # of time_s in every record
+
+
+class SmsWay:
+    """`link`: a `SmsLink`; `frames`: a `Frames`; `is_mqtt_up()`; `jitter(most_ms)` a random part of a wait.
+
+    `choice` is what was decided last (see `choice.choose`); `sent` counts messages, `failures` those that did not go,
+    `unfit` records that no message has room for (another way takes them); `last_error` says why the last one failed.
+    """
+
+    def __init__(self, ledger, frames, link, is_mqtt_up, clock, jitter) -> None:
+        self._ledger = ledger
+        self._frames = frames
+        self._link = link
+        self._is_mqtt_up = is_mqtt_up
+        self._clock = clock
+        self._jitter = jitter
+        self._outbox = Outbox()
+        # A restart sends nothing again: what was under way is asked about when its answer is overdue.
+        through = min(ledger.sms_through, ledger.journal.sequence)
+        self._outbox.restart(max(through, ledger.marks.sealed_through))
+        self._tail_first = self._outbox.carried_through
+        self._wake = asyncio.Event()
+        self._is_ordered = False
+        self._is_probing = False
+        self._has_begun = False
+        self._tries = 0
+        self._soon_since = None
+        self._reported_ms = None
+        self._wait_ms = 0
+        self._pause_ms = 0
+        self._pause_since = 0
+        self._silent_ms = 0
+        self._looked_ms = clock.ticks_ms()
+        self.choice = None
+        self.sent = 0
+        self.failures = 0
+        self.unfit = 0
+        self.last_error = None
+
+    @property
+    def left_today(self) -> int:
+        """Messages that the policy still allows today."""
+        ledger = self._ledger
+        return max(0, ledger.policy.channels.sms_per_day - ledger.sms_sent_today)
+
+    @property
+    def is_awaiting(self) -> bool:
+        """Whether messages carried records that the gateway has not sealed."""
+        return self._ledger.marks.sealed_through < self._outbox.carried_through
+
+    def hurry(self) -> None:
+        """The operator wants to send now: no more waiting, and the gateway is told how things stand here."""
+        self._is_ordered = True
+        self._pause_ms = 0
+        self._wake.set()
+
+    def wake(self) -> None:
+        """Something changed: look now."""
+        self._wake.set()
+
+    def acknowledged(self, sealed_before: int, gaps: list) -> None:
+        """An acknowledgement was applied, by whichever way it came."""
+        sealed_through = self._ledger.marks.sealed_through
+        self._outbox.acknowledged(sealed_through, gaps)
+        if sealed_through > sealed_before:
+            self._tries = 0
+            self._silent_ms = 0
+        self._wake.set()
+
+    def restart(self) -> None:
+        """New gateway keys were certified: what the gateway may have lost goes again."""
+        self._outbox.restart(self._ledger.marks.sealed_through)
+        self._tail_first = self._outbox.carried_through
+        self._wake.set()
+
+    async def run(self, check_in) -> None:
+        """For ever: look what is to be done, and send one message after another while there is."""
+        while True:
+            check_in()
+            try:
+                self._look()
+                if self.choice == choice.SMS:
+                    await self._send_next(check_in)
+                    continue
+            # The terminal works without its messages, whatever ailed one.
+            except Exception as error:  # lumbung: catch-all - kept and counted here
+                self.last_error = error
+                self.failures += 1
+                self._pause_since = self._clock.ticks_ms()
+                self._pause_ms = min(max(2 * self._pause_ms, BACKOFF_FIRST_MS), BACKOFF_MOST_MS)
+            try:
+                await asyncio.wait_for_ms(self._wake.wait(), LOOK_PERIOD_MS)
+            except asyncio.TimeoutError:
+                pass
+            self._wake.clear()
+
+    # -- deciding
+
+    def _look(self) -> None:
+        """Decide anew; draws the random wait when there is first something to wait with."""
+        now = self._clock.ticks_ms()
+        elapsed_ms = self._clock.ticks_diff(now, self._looked_ms)
+        self._looked_ms = now
+        rules = self._ledger.policy.channels
+        situation = self._situation(now)
+        if situation.is_mqtt_up or not self.is_awaiting:
+            self._silent_ms = 0
+        else:
+            self._silent_ms += elapsed_ms
+            self._probe_if_overdue(rules, situation)
+        self.choice = choice.choose(rules, situation)
+        if self.choice == choice.SOON:
+            if self._soon_since is None:
+                self._soon_since = now
+                self._wait_ms = self._jitter(1000 * rules.jitter_s)
+        elif self.choice != choice.SMS:
+            self._soon_since = None
+            if self.choice == choice.MQTT:
+                self._end_run()
+            elif situation.sms_left <= 0:
+                # What is left begins again tomorrow, with a random wait: not with everybody else at midnight.
+                self._has_begun = False
+
+    def _situation(self, now) -> choice.Situation:
+        ledger = self._ledger
+        situation = choice.Situation()
+        situation.is_mqtt_up = self._is_mqtt_up()
+        is_paused = self._clock.ticks_diff(now, self._pause_since) < self._pause_ms
+        situation.can_send = self._link.can_send and not is_paused
+        situation.sms_left = self.left_today
+        situation.waiting = self._outbox.waiting(ledger.journal.first_sequence, self._frames.limit)
+        situation.is_ordered = self._is_ordered
+        situation.has_begun = self._has_begun
+        situation.is_asked = self._outbox.is_asked or self._is_probing
+        if situation.waiting:
+            situation.oldest_age_s = self._oldest_age_s()
+        if self._soon_since is None:
+            situation.wait_ms = 1  # it is drawn when it is needed
+        else:
+            situation.wait_ms = self._wait_ms
+            situation.waited_ms = self._clock.ticks_diff(now, self._soon_since)
+        return situation
+
+    def _oldest_age_s(self) -> int:
+        ledger = self._ledger
+        oldest = max(self._outbox.carried_through + 1, ledger.journal.first_sequence)
+        octets = ledger.records_from(oldest, 1)[0].payload
+        return max(0, ledger.now_s() - int.from_bytes(octets[_TIME_AT : _TIME_AT + 4], "big"))
+
+    def _probe_if_overdue(self, rules, situation: choice.Situation) -> None:
+        """No answer in time: the last frame goes again, alone. Where more is missing, the gateway then names it."""
+        wait_s = rules.sms_resend_s << min(self._tries, DOUBLINGS_MAX)
+        if self._silent_ms < 1000 * wait_s or not situation.can_send or situation.sms_left <= 0:
+            return
+        self._silent_ms = 0
+        self._tries += 1
+        first = max(self._tail_first, self._ledger.marks.sealed_through + 1)
+        self._outbox.restart(first - 1)
+        self._is_probing = True
+        situation.is_asked = True
+
+    # -- sending
+
+    async def _send_next(self, check_in) -> None:
+        """One message: records that the gateway asked for, then what waits, then the report that ends an order."""
+        batch = self._frames.next_batch(self._outbox)
+        if batch is None:
+            is_wanted = self._is_ordered or self._tries >= _TRIES_BEFORE_STATUS
+            self._end_run()
+            if is_wanted and self._may_report():
+                await self._submit(
+                    await self._frames.report(check_in), self._outbox.carried_through, check_in
+                )
+            return
+        frame, count = await self._frames.short(batch, self.left_today == 1)
+        if count == 0:
+            self.unfit += 1
+            self._outbox.sent(batch, 1)
+            return
+        last = batch.first + count - 1
+        await self._submit(frame, max(last, self._outbox.carried_through), check_in)
+        if batch.gap is None:
+            self._tail_first = batch.first
+            self._has_begun = not batch.is_end or count < batch.count
+        self._outbox.sent(batch, count)
+
+    def _end_run(self) -> None:
+        self._has_begun = self._is_probing = self._is_ordered = False
+
+    def _may_report(self) -> bool:
+        """Not at every impatient key."""
+        now = self._clock.ticks_ms()
+        last = self._reported_ms
+        if last is not None and self._clock.ticks_diff(now, last) < REPORT_AGAIN_MS:
+            return False
+        self._reported_ms = now
+        return True
+
+    async def _submit(self, frame: bytes, through: int, check_in) -> None:
+        """Burn the count, then send; LinkError where it did not go or nobody knows."""
+        self._ledger.burn_sms(through)
+        errors = []
+        task = asyncio.create_task(_caught(self._link.send(frame), errors))
+        try:
+            while not task.done():
+                check_in()
+                await asyncio.sleep_ms(CHECK_MS)
+        finally:
+            if not task.done():
+                task.cancel()
+        if errors:
+            raise errors[0]
+        self.sent += 1
+        self._pause_ms = 0
+        self._silent_ms = 0
+
+
+async def _caught(work, errors: list) -> None:
+    """Keep the error for whoever waits: a task that ends with one unattended would be a crash of the terminal."""
+    try:
+        await work
+    except LinkError as error:
+        errors.append(error)
