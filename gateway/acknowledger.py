@@ -17,6 +17,7 @@ from gateway.acknowledge import Signer
 from gateway.batch import Contact
 from gateway.config import Acknowledge
 from gateway.down_counter import DownCounter
+from gateway.downlinks import Downlinks
 from gateway.errors import GatewayError
 from gateway.keys import GatewayCipher, KeyRing
 from gateway.owed import Epoch
@@ -27,6 +28,7 @@ _LOG = structlog.get_logger("acknowledger")
 _IDLE_S = 0.5
 _PAUSE_S_MIN = 0.005
 _TERMINALS_MAX = 50_000
+_NEVER = float("inf")
 
 
 @dataclass(slots=True)
@@ -46,7 +48,7 @@ class _Told:
 
 
 class Acknowledger:
-    """`send` hands a frame to the channel, `is_ready` tells whether it would take one.
+    """`down` chooses the way to each terminal and says when and how it may be spoken to.
 
     While `is_busy` says that a backlog is worked off, records come before answers.
     """
@@ -57,8 +59,7 @@ class Acknowledger:
         ring: KeyRing,
         counter: DownCounter,
         config: Acknowledge,
-        send: Callable[[int, bytes], bool],
-        is_ready: Callable[[], bool],
+        down: Downlinks,
         is_busy: Callable[[], bool] = lambda: False,
         clock_s: Callable[[], int] = lambda: int(time.time()),
         monotonic: Callable[[], float] = time.monotonic,
@@ -67,8 +68,7 @@ class Acknowledger:
         self._ring = ring
         self._counter = counter
         self._config = config
-        self._send = send
-        self._is_ready = is_ready
+        self._down = down
         self._is_busy = is_busy
         self._clock_s = clock_s
         self._monotonic = monotonic
@@ -76,7 +76,7 @@ class Acknowledger:
         self._news: list[tuple[int, Contact | None, int]] = []
         self._told: OrderedDict[int, _Told] = OrderedDict()
         self._due: list[tuple[float, int]] = []
-        self._dirty: set[int] = set()
+        self._dirty: dict[int, float] = {}
         self._tokens = float(config.per_second_max)
         self._filled_s = monotonic()
         self._epoch: Epoch | None = None
@@ -159,8 +159,9 @@ class Acknowledger:
         told = self._told_of(kid)
         if told is None:
             return
-        if contact is not None and contact.has_strayed:
-            told.has_strayed = True
+        if contact is not None:
+            self._down.heard(kid, contact.channels)
+            told.has_strayed = told.has_strayed or contact.has_strayed
         if settled_from:
             told.cursor = min(told.cursor, settled_from)
         elif contact is None:
@@ -193,9 +194,12 @@ class Acknowledger:
         return told
 
     def _line_up(self, kid: int, told: _Told) -> None:
-        if kid not in self._dirty:
-            self._dirty.add(kid)
-            heapq.heappush(self._due, (max(told.due_s, self._monotonic()), kid))
+        """Put a terminal in line for when it may be spoken to; earlier than it stands there if a quicker way has opened."""
+        now_s = self._monotonic()
+        due_s = max(told.due_s, now_s + self._down.manner(kid).hold_s)
+        if due_s < self._dirty.get(kid, _NEVER):
+            self._dirty[kid] = due_s
+            heapq.heappush(self._due, (due_s, kid))
 
     def _answer(self) -> None:
         """Send to everybody whose turn has come, as fast as is allowed."""
@@ -203,17 +207,23 @@ class Acknowledger:
         rate = self._config.busy_per_second_max if self._is_busy() else self._config.per_second_max
         self._tokens = min(float(rate), self._tokens + (now_s - self._filled_s) * rate)
         self._filled_s = now_s
-        if not self._due or not self._is_ready() or self._reader.value(RESTORED):
+        if not self._due or not self._down.is_ready or self._reader.value(RESTORED):
             return
         epoch = self._current_epoch()
         if epoch is None:
             return
         while self._due and self._due[0][0] <= now_s and self._tokens >= 1:
-            _, kid = heapq.heappop(self._due)
-            self._dirty.discard(kid)
+            due_s, kid = heapq.heappop(self._due)
+            if self._dirty.get(kid) != due_s:
+                continue  # it stands elsewhere in line
+            del self._dirty[kid]
             told = self._told_of(kid)
             row = self._reader.terminal(kid)
-            if told is not None and row is not None and not row.revoked:
+            if told is None or row is None or row.revoked:
+                continue
+            if self._down.manner(kid).hold_s > 0:
+                self._line_up(kid, told)
+            else:
                 self._tokens -= 1
                 self._tell(row, told, epoch)
         self.last_error = ""
@@ -221,13 +231,15 @@ class Acknowledger:
     def _tell(self, row: TerminalRow, told: _Told, epoch: Epoch) -> None:
         """One acknowledgement, and what else the terminal should have."""
         now_s = self._monotonic()
+        manner = self._down.manner(row.kid)
+        octets_max = min(self._config.octets_max, manner.octets_max)
         if told.cipher is None or told.epoch != epoch.number:
             told.cipher = owed.down_cipher(row, epoch)
             told.epoch = epoch.number
             told.grant_due_s = now_s  # a new epoch is carried at once
         is_carrying = now_s >= told.grant_due_s
         if is_carrying:
-            told.grant_due_s = now_s + self._config.grant_interval_s
+            told.grant_due_s = now_s + max(self._config.grant_interval_s, manner.grant_interval_s)
             self._carry_epoch(row, told, epoch)
         if told.has_strayed:
             # Before anything that a terminal without its newest records would take ill or put into its chain.
@@ -239,10 +251,10 @@ class Acknowledger:
         signer = Signer(epoch.number, epoch.key.acknowledgement)
         first = told.cursor
         octets, told.cursor = acknowledge.build(
-            self._reader, row, signer, told.cipher, counter, self._clock_s(), first, self._config.octets_max
+            self._reader, row, signer, told.cipher, counter, self._clock_s(), first, octets_max
         )
         told.due_s = now_s + self._config.interval_ms / 1000
-        if not self._send(row.kid, octets):
+        if not self._down.send(row.kid, octets):
             told.cursor = first
             self._line_up(row.kid, told)
             return
@@ -258,7 +270,9 @@ class Acknowledger:
         now_s = self._monotonic()
         if now_s < told.notice_due_s or not row.sealed_through:
             return
-        if self._send(row.kid, acknowledge.build_notice(self._reader, row, cipher, self._counter.take())):
+        if self._down.send(
+            row.kid, acknowledge.build_notice(self._reader, row, cipher, self._counter.take())
+        ):
             told.notice_due_s = now_s + self._config.notice_interval_s
             self.notices += 1
             _LOG.warning("a terminal has strayed from its own seals", kid=f"{row.kid:08x}")
@@ -266,12 +280,14 @@ class Acknowledger:
     def _carry_epoch(self, row: TerminalRow, told: _Told, epoch: Epoch) -> None:
         """Send the epoch certificate to a terminal that echoes an older epoch."""
         if told.heard_epoch is not None and told.heard_epoch < epoch.number and not epoch.is_first:
-            self._send(row.kid, acknowledge.build_epoch(row.kid, epoch.octets, self._counter.take()))
+            self._down.send(row.kid, acknowledge.build_epoch(row.kid, epoch.octets, self._counter.take()))
 
     def _carry_grants(self, row: TerminalRow, cipher: GatewayCipher) -> None:
         """Send grants that fit the terminal's roster and that it has not adopted yet."""
         for grant in owed.owed_grants(self._reader, row.kid):
-            self._send(row.kid, acknowledge.build_grant(row.kid, grant.octets, cipher, self._counter.take()))
+            self._down.send(
+                row.kid, acknowledge.build_grant(row.kid, grant.octets, cipher, self._counter.take())
+            )
 
     def _current_epoch(self) -> Epoch | None:
         """The greatest epoch that the authority has certified, if our clock is not before it."""

@@ -113,6 +113,59 @@ class Acknowledge:
 
 
 @dataclass(frozen=True, slots=True)
+class Sms:
+    """Answers by SMS, whatever carries it, and what one number may send."""
+
+    settle_s: int = _key(
+        60, "How long an answer waits for what else comes from the terminal; varied by half.", least=0
+    )
+    interval_s: int = _key(600, "One answer per terminal in this time.", least=0)
+    sent_per_day_max: int = _key(12, "Messages to one terminal in 24 hours at most.", least=1)
+    grant_interval_s: int = _key(
+        21_600, "Time until a grant that is not adopted yet is sent by SMS again.", least=1
+    )
+    mqtt_fresh_s: int = _key(900, "A terminal heard over MQTT in this time is answered there.", least=0)
+    received_per_hour_max: int = _key(
+        120, "Frames taken from one number in an hour at most; more are counted and cleared away.", least=1
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Modems:
+    """GSM or LTE modems on serial ports."""
+
+    ports: str = _key("", "Serial ports, separated by spaces; empty: no modems.")
+    sends_per_minute: int = _key(8, "Messages that one modem sends in a minute at most.", least=1)
+    queue_max: int = _key(50, "Messages that wait for one modem at most.", least=1)
+    look_ms: int = _key(10_000, "How often the store of a modem is listed, announced or not.", least=100)
+    quarantine_s: int = _key(600, "Pause after everything else has failed to mend a modem.", least=1)
+    power_program: str = _key(
+        "", "Program that takes a modem's supply away for a moment; its one argument is the port."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Smpp:
+    """A link to an operator's SMS centre (SMPP 3.4)."""
+
+    host: str = _key("", "Host of the SMS centre; empty: no link.")
+    port: int = _key(2775, "Its port.", least=1)
+    tls: bool = _key(False, "Use TLS.")
+    tls_ca_file: str = _key("", "CA certificates for TLS; empty: the system's.")
+    system_id: str = _key("", "Name to bind with.")
+    password: str = _key("", "Password; better in `password_file`.", secret=True)
+    password_file: str = _key("", "File with the password.")
+    system_type: str = _key("", "System type, where the operator wants one.")
+    source: str = _key("", "Our number or short code as the sender; empty: the operator puts it in.")
+    window: int = _key(10, "Messages sent and not answered yet at most.", least=1)
+    queue_max: int = _key(1000, "Messages that wait for the link at most.", least=1)
+    sends_per_second: int = _key(10, "Messages sent in a second at most.", least=1)
+    enquire_s: int = _key(30, "How long a silent link is left alone before it is asked.", least=1)
+    response_s: int = _key(30, "How long the centre may take to answer.", least=1)
+    reconnect_ms_max: int = _key(60_000, "Longest pause before a new connection; jittered.", least=100)
+
+
+@dataclass(frozen=True, slots=True)
 class Settlement:
     """The settlement service."""
 
@@ -136,6 +189,9 @@ class Config:
     mqtt: Mqtt = Mqtt()
     ingest: Ingest = Ingest()
     acknowledge: Acknowledge = Acknowledge()
+    sms: Sms = Sms()
+    modems: Modems = Modems()
+    smpp: Smpp = Smpp()
     settlement: Settlement = Settlement()
 
     @property
@@ -154,6 +210,9 @@ _SECTIONS: dict[str, type] = {
     "mqtt": Mqtt,
     "ingest": Ingest,
     "acknowledge": Acknowledge,
+    "sms": Sms,
+    "modems": Modems,
+    "smpp": Smpp,
     "settlement": Settlement,
 }
 

@@ -21,6 +21,7 @@ from gateway.channels.channel import Received
 from gateway.channels.mqtt import MqttChannel
 from gateway.config import Config
 from gateway.down_counter import DownCounter
+from gateway.downlinks import Downlinks
 from gateway.errors import GatewayError
 from gateway.forwarder import Forwarder
 from gateway.openers import Openers
@@ -69,14 +70,14 @@ class Daemon:
         openers = Openers(_open_processes(config.ingest.open_processes), config.data, config.keys)
         self.writer = Writer(self._store, self._ring, config.ingest, self._on_batch, openers=openers)
         self.channel = MqttChannel(config.mqtt, self.writer.deliver)
+        self.downlinks = Downlinks(self._new_reader().terminal, self.channel)
         counter = DownCounter(self._new_reader(), self.writer)
         self.acknowledger = Acknowledger(
             self._new_reader(),
             self._ring,
             counter,
             config.acknowledge,
-            self.channel.send,
-            lambda: self.channel.is_ready,
+            self.downlinks,
             lambda: self.writer.queued >= config.ingest.batch_frames_max,
         )
         self.forwarder: Forwarder | None = None

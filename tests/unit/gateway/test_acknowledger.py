@@ -9,6 +9,7 @@ from gateway.acknowledger import Acknowledger
 from gateway.batch import Contact
 from gateway.config import Acknowledge
 from gateway.down_counter import BLOCK, DownCounter
+from gateway.downlinks import Downlinks
 from gateway.store.interface import Changes, RecordState
 from gateway.store.memory import MemoryStore
 from gateway.writer import DOWN_RESERVED, RESTORED, Writer
@@ -22,8 +23,10 @@ EPOCH = 1
 class Scene:
     """A gateway without a broker: downlinks are caught and opened with the terminal's keys.
 
-    The acknowledger takes its turns in the test's own thread, so that what it has sent is all that it sends.
+    It stands in for the free channel. The acknowledger takes its turns in the test's own thread, so that what it has sent is all that it sends.
     """
+
+    name = "noting"
 
     def __init__(self, **settings):
         self.store = MemoryStore()
@@ -40,7 +43,7 @@ class Scene:
         )  # fmt: skip
         counter = DownCounter(self.store, self.writer)
         self.acknowledger = Acknowledger(
-            self.store, self.rig.ring, counter, Acknowledge(**settings), self.catch, lambda: self.is_up,
+            self.store, self.rig.ring, counter, Acknowledge(**settings), Downlinks(self.store.terminal, self),
             clock_s=lambda: self.clock_s,
         )  # fmt: skip
         self.sent = 0
@@ -51,7 +54,12 @@ class Scene:
         self.acknowledger.stop()
         self.writer.stop()
 
-    def catch(self, kid, octets):
+    @property
+    def is_ready(self):
+        """Be the channel."""
+        return self.is_up
+
+    def send(self, kid, octets):
         """Be the channel."""
         self.caught.append((kid, octets))
         return True
@@ -153,7 +161,8 @@ def test_a_sealed_frame_is_answered_with_its_chain_digest(scene, terminal):
 
 def test_the_thread_answers_as_soon_as_there_is_news(scene, terminal):
     has_sent = threading.Event()
-    scene.acknowledger._send = lambda kid, octets: scene.catch(kid, octets) and not has_sent.set()
+    catch = scene.send
+    scene.send = lambda kid, octets: catch(kid, octets) and not has_sent.set()
     scene.acknowledger.start()
     scene.commit(terminal.frame(1, 3))
     assert has_sent.wait(20)
