@@ -14,7 +14,7 @@ import structlog
 
 from gateway import acknowledge, owed
 from gateway.acknowledge import Signer
-from gateway.batch import Contact
+from gateway.batch_changes import Contact
 from gateway.config import Acknowledge
 from gateway.down_counter import DownCounter
 from gateway.downlinks import Downlinks

@@ -16,7 +16,7 @@ import structlog
 
 from gateway import keys, publish, spool
 from gateway.acknowledger import Acknowledger
-from gateway.batch import Contact
+from gateway.batch_changes import Contact
 from gateway.channels.channel import Received
 from gateway.channels.mqtt import MqttChannel
 from gateway.config import Config

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from gateway import signatures
 from gateway.errors import DocumentError, PublicKeyError, SignatureError
 from gateway.rosters import RosterIndex
-from protocol import certificates, grant, policy, roster
+from protocol import certificates, grant, policy, roster, write_off
 from protocol.errors import ProtocolError
 
 
@@ -26,6 +26,7 @@ class Kind(enum.StrEnum):
     GRANT = "grant"
     EPOCH = "epoch"
     TERMINAL = "terminal"
+    WRITE_OFF = "write-off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +122,14 @@ def read_terminal(
             raise DocumentError(kind=Kind.TERMINAL.value, field=name, reason="not on the curve") from error
     digest = hashlib.sha256(body).digest()
     return Document(Kind.TERMINAL, digest, 0, octets, kid=certificate.kid), certificate
+
+
+def read_write_off(authority: ec.EllipticCurvePublicKey, octets: bytes) -> Document:
+    """Records of a terminal that the authority gives up; `number` is the first of them."""
+    body, signature = _split(Kind.WRITE_OFF, octets)
+    decoded = _decoded(Kind.WRITE_OFF, write_off.decode, body)
+    _signed_by(authority, Kind.WRITE_OFF, write_off.signed_message(body), signature, len(body))
+    return Document(Kind.WRITE_OFF, decoded.digest, decoded.first, octets, kid=decoded.kid)
 
 
 def read_grant(

@@ -8,12 +8,13 @@ differently each time, and any number of times.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from gateway.islands import Fork, WaitingBridge, follow
 from gateway.terminals import TerminalView
 from gateway.verdicts import ChainRecord, Fault, Judgement, Outcome, SealedRun, Verdict
 from gateway.waiting import WaitingFrame
-from protocol import chain, frame, records, status
+from protocol import bridge, chain, frame, records, status
 from protocol.errors import AuthenticationFailed, ProtocolError, UnknownContext, UnknownVersion
 from protocol.frame import Header
 
@@ -30,8 +31,17 @@ class Opened:
     header: Header
     batch: WaitingFrame | None = None
     report: status.Status | None = None
+    bridge: WaitingBridge | None = None
     fault: Fault | None = None
     frame_id: int = 0
+
+    @property
+    def range(self) -> tuple[int, int]:
+        """(first sequence, count) of what it is about."""
+        if self.bridge is not None:
+            values = self.bridge.values
+            return values[0][0], values[-1][0] - values[0][0] + 1
+        return self.header.first, self.header.count
 
 
 def open_frame(raw: bytes, header: Header, view: TerminalView) -> Opened:
@@ -39,7 +49,7 @@ def open_frame(raw: bytes, header: Header, view: TerminalView) -> Opened:
     try:
         if header.frame_class == frame.CLASS_RECORDS:
             return Opened(header, batch=_open_records(raw, header, view))
-        return Opened(header, report=_open_report(raw, header, view))
+        return _open_body(raw, header, view)
     except ProtocolError as error:
         return Opened(header, fault=Fault.of(error))
     except Exception as error:
@@ -67,23 +77,15 @@ def _open_records(raw: bytes, header: Header, view: TerminalView) -> WaitingFram
     return batch
 
 
-def _open_report(raw: bytes, header: Header, view: TerminalView) -> status.Status:
+def _open_body(raw: bytes, header: Header, view: TerminalView) -> Opened:
     if header.frame_class != frame.CLASS_UP:
         raise UnknownVersion("class", 0, "not an uplink")
     _, body = frame.open_counter(raw, view.keys.up)
-    if header.codec != frame.UP_STATUS:
-        raise UnknownVersion("codec", 0, "unknown kind of uplink")
-    return status.decode(body)
-
-
-def follow(sequence: int, value: bytes, path: Iterable[tuple[bytes, int]]) -> list[ChainRecord]:
-    """The chain over (record, frame id) behind the record `sequence` with its chain value."""
-    run = []
-    for octets, frame_id in path:
-        sequence += 1
-        value = chain.extend(value, octets)
-        run.append(ChainRecord(sequence, octets, value, frame_id))
-    return run
+    if header.codec == frame.UP_STATUS:
+        return Opened(header, report=status.decode(body))
+    if header.codec == frame.UP_BRIDGE:
+        return Opened(header, bridge=WaitingBridge(0, bridge.decode(body).values))
+    raise UnknownVersion("codec", 0, "unknown kind of uplink")
 
 
 def foresee(batch: WaitingFrame, value: bytes) -> bytes | None:
@@ -111,24 +113,20 @@ def adopt_chain(batch: WaitingFrame, values: list[bytes]) -> bytes:
 def judge(opened: Opened, frame_id: int, view: TerminalView, look: Look, verify: Verify) -> Judgement:
     """The verdict on an opened frame; `view` moves on to what is known after it."""
     judgement = Judgement(Verdict(frame_id, Outcome.INVALID, opened.fault))
-    verdict = judgement.verdict
+    ruling = _Ruling(view, look, verify, judgement)
     if opened.report is not None:
         _judge_report(opened, view, judgement)
+    elif opened.bridge is not None:
+        ruling.cross(replace(opened.bridge, frame_id=frame_id))
     elif opened.batch is not None:
-        batch = opened.batch
-        batch.frame_id = frame_id
-        if batch.records is None and _covered(batch, view):
-            verdict.outcome = Outcome.DUPLICATE
-            return judgement
-        ruling = _Ruling(view, look, verify, judgement)
-        if batch.records is None:
-            verdict.outcome = Outcome.UNKNOWN_CONTEXT
-        else:
-            verdict.outcome, verdict.fault = ruling.place(batch)
-        if verdict.outcome in (Outcome.CANDIDATE, Outcome.UNKNOWN_CONTEXT):
-            ruling.keep(batch)
-        if view.waiting:
-            ruling.advance()
+        ruling.read(opened.batch, frame_id)
+    return judgement
+
+
+def reconsider(view: TerminalView, look: Look, verify: Verify) -> Judgement:
+    """What follows from a document that came in, without any frame: a write-off may close a gap."""
+    judgement = Judgement(Verdict(0, Outcome.DUPLICATE))
+    _Ruling(view, look, verify, judgement).advance()
     return judgement
 
 
@@ -160,6 +158,50 @@ class _Ruling:
         self._verify = verify
         self._judgement = judgement
 
+    def read(self, batch: WaitingFrame, frame_id: int) -> None:
+        """Judge a records frame."""
+        view, verdict = self._view, self._judgement.verdict
+        batch.frame_id = frame_id
+        if batch.records is None and _covered(batch, view):
+            verdict.outcome = Outcome.DUPLICATE
+            return
+        if batch.records is None:
+            verdict.outcome = Outcome.UNKNOWN_CONTEXT
+        else:
+            verdict.outcome, verdict.fault = self.place(batch)
+        is_kept = verdict.outcome in (Outcome.CANDIDATE, Outcome.UNKNOWN_CONTEXT)
+        if is_kept:
+            self.keep(batch)
+        if view.waiting:
+            self.advance()
+        if is_kept and view.islands:
+            self._prove_ahead()
+
+    def cross(self, new: WaitingBridge) -> None:
+        """Judge a bridge: it waits until it proves something or is behind the head."""
+        view, verdict = self._view, self._judgement.verdict
+        verdict.outcome = Outcome.DUPLICATE
+        if new.values[-1][0] <= view.sealed_through or view.islands.holds(new):
+            return
+        verdict.outcome = Outcome.CANDIDATE
+        victim = view.islands.add(new)
+        if victim is not None:
+            self._judgement.moved.append(Verdict(victim.frame_id, Outcome.EVICTED))
+        self._prove_ahead()
+
+    def _prove_ahead(self) -> None:
+        """Confirm what bridges claim, as far as seals go that are there; then a write-off may apply."""
+        view = self._view
+        if view.frozen_from:
+            return
+        for found in view.islands.prove(view.waiting, view.sealed_through, self._is_sealed):
+            if isinstance(found, Fork):
+                self._leave(found.batch, *self._fork(view.sealed_through + 1))
+            else:
+                self._judgement.provisional.append(found)
+        if view.write_offs:
+            self.advance()
+
     def place(self, batch: WaitingFrame) -> tuple[Outcome, Fault | None]:
         """Lay records beside what is sealed, and extend the chain where the frame's own seal proves it."""
         view = self._view
@@ -168,17 +210,20 @@ class _Ruling:
         fresh = batch.records
         if batch.first <= head:
             sealed = self._sealed(batch.first, min(batch.last, head))
-            for known, octets in zip(sealed, batch.records, strict=False):
-                if known.octets != octets:
+            for known in sealed:
+                if known.octets != batch.records[known.sequence - batch.first]:
                     return self._differs(batch, known.sequence)
             if batch.last <= head:
-                return Outcome.DUPLICATE, None
+                is_whole = len(sealed) == batch.count
+                return Outcome.DUPLICATE if is_whole else Outcome.WRITTEN_OFF, None
             fresh = batch.records[head + 1 - batch.first :]
         if not batch.seal or view.frozen_from or batch.first > head + 1:
             return Outcome.CANDIDATE, None
         run = self._foreseen(batch) or self._follow([(octets, batch.frame_id) for octets in fresh])
         if not self._is_sealed(run[-1].sequence, run[-1].chain, batch.seal):
             return Outcome.INVALID, _bad_seal(batch)
+        if view.islands.contradict(run):
+            return self._fork(head + 1)
         self._take(SealedRun(run, batch.seal))
         return Outcome.SEALED, None
 
@@ -197,8 +242,19 @@ class _Ruling:
 
     def advance(self) -> None:
         """Seal waiting frames for as long as that sets more of them free."""
-        while self._settle_reached() or self._prove_next():
+        while self._settle_reached() or self._prove_next() or self._write_off():
             pass
+
+    def _write_off(self) -> bool:
+        """Go on behind a gap that the authority has closed for good; tell whether the head moved on."""
+        view = self._view
+        for given_up in view.write_offs:
+            is_next = given_up.first == view.sealed_through + 1 and not view.frozen_from
+            if is_next and view.islands.chains.get(given_up.last) == given_up.chain:
+                self._move_head(given_up.last, given_up.chain)
+                self._judgement.written_off.append(given_up)
+                return True
+        return False
 
     def _settle_reached(self) -> bool:
         """Judge again the waiting frames that the head has come up to; tell whether it moved on."""
@@ -227,6 +283,9 @@ class _Ruling:
             for path in view.waiting.paths(view.sealed_through, goal):
                 run = self._follow(path)
                 if self._is_sealed(goal.last, run[-1].chain, goal.seal):
+                    if view.islands.contradict(run):
+                        self._leave(goal, *self._fork(view.sealed_through + 1))
+                        return False
                     self._take(SealedRun(run, goal.seal))
                     used = {record.frame_id for record in run}
                     for batch in [held for held in view.waiting.frames if held.frame_id in used]:
@@ -258,10 +317,16 @@ class _Ruling:
             )
         assert batch.records is not None
         value = self._chain_before(batch.first)
+        if value is None:
+            return Outcome.WRITTEN_OFF, None
         for octets in batch.records:
             value = chain.extend(value, octets)
         if not self._is_sealed(batch.last, value, batch.seal):
             return Outcome.INVALID, _bad_seal(batch)
+        return self._fork(sequence)
+
+    def _fork(self, sequence: int) -> tuple[Outcome, Fault]:
+        """Two sealed versions exist from `sequence` on."""
         self._view.freeze(sequence)
         self._judgement.conflict_at = min(self._judgement.conflict_at or sequence, sequence)
         return Outcome.CONFLICT, Fault("Conflict", "records", frame.HEADER_OCTETS, "a second sealed version")
@@ -283,13 +348,20 @@ class _Ruling:
     def _take(self, run: SealedRun) -> None:
         """Move the head to the end of a proved run."""
         view = self._view
-        view.sealed_through = run.last
-        view.chain = run.records[-1].chain
+        self._move_head(run.last, run.records[-1].chain)
         for record in run.records:
             view.recent[record.sequence] = record
             if record.octets[0] == records.ADOPTION:
                 view.history.adopt(record.octets)
         self._judgement.runs.append(run)
+
+    def _move_head(self, sequence: int, value: bytes) -> None:
+        view = self._view
+        view.sealed_through, view.chain = sequence, value
+        if view.islands:
+            done = view.islands.pass_through(sequence)
+            self._judgement.has_passed = True
+            self._judgement.moved += [Verdict(held.frame_id, Outcome.DUPLICATE) for held in done]
 
     def _leave(self, batch: WaitingFrame, outcome: Outcome, fault: Fault | None) -> None:
         """Take a frame out of the pool; if it is the one being judged, that is its verdict."""
@@ -303,17 +375,18 @@ class _Ruling:
     def _sealed(self, first: int, last: int) -> list[ChainRecord]:
         """Sealed records of a range, committed or not yet."""
         recent = self._view.recent
-        if first in recent:
-            return [recent[sequence] for sequence in range(first, last + 1)]
-        committed_last = last
-        while committed_last in recent:
-            committed_last -= 1
-        committed = self._look(first, committed_last)
-        return committed + [recent[sequence] for sequence in range(committed_last + 1, last + 1)]
+        if not recent:
+            return self._look(first, last)
+        held = {record.sequence: record for record in self._look(first, last)} | recent
+        return [held[sequence] for sequence in range(first, last + 1) if sequence in held]
 
-    def _chain_before(self, sequence: int) -> bytes:
-        """The chain value before a sealed record."""
-        return self._sealed(sequence - 1, sequence - 1)[0].chain if sequence > 1 else self._view.chain_start
+    def _chain_before(self, sequence: int) -> bytes | None:
+        """The chain value before a sealed record; None where nothing but a write-off is before it, or in it."""
+        if sequence == 1:
+            return self._view.chain_start
+        known = self._sealed(sequence - 1, sequence - 1)
+        given_up = [one.chain for one in self._view.write_offs if one.last == sequence - 1]
+        return known[0].chain if known else given_up[0] if given_up else None
 
 
 def _bad_seal(batch: WaitingFrame) -> Fault:

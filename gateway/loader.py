@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gateway import ingest, keys, signatures
 from gateway.contexts import History, Library
+from gateway.documents import Kind
+from gateway.islands import Islands
 from gateway.keys import KeyRing
 from gateway.store.interface import Reader
 from gateway.terminals import TerminalView
 from gateway.waiting import WaitingPool
-from protocol import certificates, frame
+from protocol import certificates, frame, records, write_off
 
 
 def load(reader: Reader, library: Library, ring: KeyRing, kid: int, waiting_max: int) -> TerminalView | None:
@@ -30,10 +34,27 @@ def load(reader: Reader, library: Library, ring: KeyRing, kid: int, waiting_max:
         row.frozen_from,
         row.status_counter,
         channel=row.channel,
+        islands=_islands(reader, kid),
+        write_offs=[
+            write_off.decode(document.octets[: -signatures.SIGNATURE_OCTETS])
+            for document in reader.documents(Kind.WRITE_OFF, kid)
+        ],
     )
     for waiting in reader.waiting(kid):
         opened = ingest.open_frame(waiting.octets, frame.read_header(waiting.octets), view)
         if opened.batch is not None:
             opened.batch.frame_id = waiting.frame_id
             view.waiting.frames.append(opened.batch)
+        elif opened.bridge is not None:
+            view.islands.bridges.append(replace(opened.bridge, frame_id=waiting.frame_id))
     return view
+
+
+def _islands(reader: Reader, kid: int) -> Islands:
+    """What is proved behind gaps, from its rows."""
+    islands = Islands()
+    for row in reader.provisional(kid, 1, records.SEQUENCE_MAX):
+        islands.chains.setdefault(row.sequence - 1, row.before)
+        islands.chains[row.sequence] = row.chain
+        islands.proved[row.sequence] = row.forwarded_rupiah
+    return islands

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from gateway.contexts import History
+from gateway.islands import Islands
 from gateway.keys import LastingKeys
 from gateway.verdicts import ChainRecord
 from gateway.waiting import Gap, WaitingPool
 from protocol import chain
 from protocol.certificates import TerminalCertificate
+from protocol.write_off import WriteOff
 
 
 @dataclass(slots=True)
@@ -20,7 +22,8 @@ class TerminalView:
 
     `chain` is the value at `sealed_through`. From `frozen_from` on (0: not frozen) nothing is sealed any more, because
     two sealed versions exist. `recent` are records sealed since the last commit, `status_counter` the counter of the
-    last status report, `channel` the one that the newest frame came by.
+    last status report, `channel` the one that the newest frame came by, `islands` what is proved behind a gap,
+    `write_offs` what the authority has given up or will have once it applies.
     """
 
     kid: int
@@ -37,6 +40,8 @@ class TerminalView:
     doubtful_through: int = 0
     channel: str = ""
     recent: dict[int, ChainRecord] = field(default_factory=dict)
+    islands: Islands = field(default_factory=Islands)
+    write_offs: list[WriteOff] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         if not self.sealed_through:

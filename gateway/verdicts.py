@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from protocol.errors import ProtocolError
 from protocol.status import Status
+from protocol.write_off import WriteOff
 
 
 class Outcome(enum.StrEnum):
@@ -34,6 +35,8 @@ class Outcome(enum.StrEnum):
     """A terminal's status report."""
     BEHIND = "behind"
     """A status report whose head is below what that terminal has sealed: its flash was put back to an older image."""
+    WRITTEN_OFF = "written_off"
+    """Records that the authority has given up came after all: kept, never settled."""
     EVICTED = "evicted"
     """A candidate dropped for room; the terminal still has it."""
 
@@ -46,6 +49,7 @@ EVIDENCE = frozenset(
         Outcome.SUPERSEDED,
         Outcome.CONFLICT,
         Outcome.BEHIND,
+        Outcome.WRITTEN_OFF,
     }
 )
 """Outcomes whose frames are kept as evidence instead of as records."""
@@ -97,6 +101,25 @@ class SealedRun:
         return self.records[-1].sequence
 
 
+@dataclass(frozen=True, slots=True)
+class ProvisionalRun:
+    """Records behind a gap that a seal proves from the chain value `before` them on; the seal is of the last one."""
+
+    before: bytes
+    records: list[ChainRecord]
+    seal: bytes
+
+    @property
+    def first(self) -> int:
+        """Sequence of the first record."""
+        return self.records[0].sequence
+
+    @property
+    def last(self) -> int:
+        """Sequence of the last record."""
+        return self.records[-1].sequence
+
+
 @dataclass(slots=True)
 class Verdict:
     """What became of one frame."""
@@ -114,6 +137,11 @@ class Judgement:
     runs: list[SealedRun] = field(default_factory=list)
     moved: list[Verdict] = field(default_factory=list)
     """Frames that had been waiting and do no longer."""
+    has_passed: bool = False
+    """The head has moved through what was provisional, or up to it."""
+    provisional: list[ProvisionalRun] = field(default_factory=list)
+    written_off: list[WriteOff] = field(default_factory=list)
+    """What was given up for good; the head is behind it now."""
     conflict_at: int = 0
     """Sequence of a proved fork, 0 for none."""
     status: Status | None = None

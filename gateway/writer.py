@@ -13,7 +13,8 @@ from functools import partial
 import structlog
 
 from gateway import loader
-from gateway.batch import BatchJudge, Contact, Question, Result
+from gateway.batch import BatchJudge, Question
+from gateway.batch_changes import Contact, Result
 from gateway.channels.channel import Channel, Receipt, Received
 from gateway.config import Ingest
 from gateway.contexts import Library

@@ -41,7 +41,7 @@ def encode(bridge: Bridge) -> bytes:
 def decode(body: bytes) -> Bridge:
     """The values in `body`; raises `Truncated` or `OutOfRange`."""
     source = Reader(body)
-    values = []
+    values: list[tuple[int, bytes]] = []
     least = 1
     while not values or source.offset < len(body):
         if len(values) == VALUES_MAX:

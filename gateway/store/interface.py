@@ -103,8 +103,31 @@ class RecordRow:
 
 
 @dataclass(slots=True)
+class ProvisionalRow:
+    """A record that is proved behind a gap: `before` is the chain value before it, `seal` b"" but for the last of a run.
+
+    `forwarded_rupiah` is what of it was handed to settlement; `state` what settlement has said.
+    """
+
+    kid: int
+    sequence: int
+    frame_id: int
+    octets: bytes
+    before: bytes
+    chain: bytes
+    seal: bytes
+    card_use: bytes | None
+    forwarded_rupiah: int = 0
+    state: RecordState = RecordState.PENDING
+    reason: str = ""
+
+
+@dataclass(slots=True)
 class OutboxRow:
-    """A sealed run on its way to settlement; `request_id` 0 until it is part of a request."""
+    """A run on its way to settlement; `request_id` 0 until it is part of a request.
+
+    `before` is b"" for a sealed run, else the chain value before a provisional one.
+    """
 
     outbox_id: int
     kid: int
@@ -112,6 +135,7 @@ class OutboxRow:
     last: int
     due_ms: int
     request_id: int = 0
+    before: bytes = b""
 
 
 @dataclass(slots=True)
@@ -171,6 +195,11 @@ class Changes:
     """Waiting frames whose records are sealed now."""
     frames_dropped: list[int] = field(default_factory=list)
     records: list[RecordRow] = field(default_factory=list)
+    provisional: list[ProvisionalRow] = field(default_factory=list)
+    provisional_states: list[tuple[int, int, RecordState, str]] = field(default_factory=list)
+    """(kid, sequence, state, reason); what is not provisional any more is left alone."""
+    proved: list[tuple[int, int]] = field(default_factory=list)
+    """(kid, sequence up to which nothing is provisional any more)."""
     documents: list[Document] = field(default_factory=list)
     outbox: list[OutboxRow] = field(default_factory=list)
     outbox_assigned: list[tuple[int, int]] = field(default_factory=list)
@@ -224,6 +253,9 @@ class Reader(Protocol):
 
     def records(self, kid: int, first: int, last: int) -> list[RecordRow]:
         """The same with all columns."""
+
+    def provisional(self, kid: int, first: int, last: int) -> list[ProvisionalRow]:
+        """Records of a range that are proved behind a gap, rising."""
 
     def recent_records(self, kid: int | None, limit: int) -> list[RecordRow]:
         """The newest sealed records, of one terminal or of all, newest first."""

@@ -13,6 +13,7 @@ from gateway.store.interface import (
     EvidenceRow,
     FrameRow,
     OutboxRow,
+    ProvisionalRow,
     RecordRow,
     RecordState,
     RequestRow,
@@ -31,6 +32,7 @@ class MemoryStore:
         self._terminals: dict[int, TerminalRow] = {}
         self._frames: dict[int, FrameRow] = {}
         self._records: dict[tuple[int, int], RecordRow] = {}
+        self._provisional: dict[tuple[int, int], ProvisionalRow] = {}
         self._documents: dict[bytes, Document] = {}
         self._outbox: dict[int, OutboxRow] = {}
         self._requests: dict[int, RequestRow] = {}
@@ -59,6 +61,7 @@ class MemoryStore:
         for kid, sequence, state, reason in changes.states:
             row = self._records[kid, sequence]
             row.state, row.reason = state, reason
+        self._move_provisional(changes)
         for document in changes.documents:
             self._documents.setdefault(document.digest, document)
         self._move_outbox(changes)
@@ -75,6 +78,9 @@ class MemoryStore:
         """Refuse what the database's keys would refuse, before anything is changed."""
         identities = [(record.kid, record.sequence) for record in changes.records]
         _refuse_repeats("records", identities, self._records)
+        proved = dict(changes.proved)
+        held = {key for key in self._provisional if key[1] > proved.get(key[0], 0)}
+        _refuse_repeats("provisional", [(row.kid, row.sequence) for row in changes.provisional], held)
         _refuse_repeats("frames", [frame.frame_id for frame in changes.frames], self._frames)
         _refuse_repeats("terminals", [terminal.kid for terminal in changes.terminals], self._terminals)
         _refuse_repeats("outbox", [row.outbox_id for row in changes.outbox], self._outbox)
@@ -96,6 +102,17 @@ class MemoryStore:
             self._terminals[kid].booked_through = through
         for kid, reason in changes.stopped:
             self._terminals[kid].settlement_error = reason
+
+    def _move_provisional(self, changes: Changes) -> None:
+        for kid, through in changes.proved:
+            for key in [key for key in self._provisional if key[0] == kid and key[1] <= through]:
+                del self._provisional[key]
+        for row in changes.provisional:
+            self._provisional[row.kid, row.sequence] = replace(row)
+        for kid, sequence, state, reason in changes.provisional_states:
+            held = self._provisional.get((kid, sequence))
+            if held is not None:
+                held.state, held.reason = state, reason
 
     def _move_outbox(self, changes: Changes) -> None:
         for outbox_id in changes.outbox_done:
@@ -136,6 +153,14 @@ class MemoryStore:
     def records(self, kid: int, first: int, last: int) -> list[RecordRow]:
         """The same with all columns."""
         return [replace(row) for row in self._of(kid) if first <= row.sequence <= last]
+
+    def provisional(self, kid: int, first: int, last: int) -> list[ProvisionalRow]:
+        """Records of a range that are proved behind a gap, rising."""
+        return [
+            replace(self._provisional[key])
+            for key in sorted(self._provisional)
+            if key[0] == kid and first <= key[1] <= last
+        ]
 
     def recent_records(self, kid: int | None, limit: int) -> list[RecordRow]:
         """The newest sealed records, of one terminal or of all, newest first."""

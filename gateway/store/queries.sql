@@ -67,6 +67,20 @@ SELECT kid, sequence, frame_id, octets, chain, seal, kind, time_s, amount_rupiah
     repeats_card_use, state, reason
 FROM records WHERE kid = ? AND sequence BETWEEN ? AND ? ORDER BY sequence;
 
+-- add_provisional: A record that is proved behind a gap.
+INSERT INTO provisional (kid, sequence, frame_id, octets, before, chain, seal, card_use, forwarded_rupiah, state, reason)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- provisional: Records of a range that are proved behind a gap.
+SELECT kid, sequence, frame_id, octets, before, chain, seal, card_use, forwarded_rupiah, state, reason
+FROM provisional WHERE kid = ? AND sequence BETWEEN ? AND ? ORDER BY sequence;
+
+-- set_provisional_state: What settlement said about one of them.
+UPDATE provisional SET state = ?, reason = ? WHERE kid = ? AND sequence = ?;
+
+-- drop_provisional: They are sealed now.
+DELETE FROM provisional WHERE kid = ? AND sequence <= ?;
+
 -- recent_records: The newest records of all terminals.
 SELECT kid, sequence, frame_id, octets, chain, seal, kind, time_s, amount_rupiah, reference, card_use,
     repeats_card_use, state, reason
@@ -99,16 +113,16 @@ SELECT kind, digest, number, octets, kid, programme, roster_digest, policy_diges
 FROM documents WHERE kind = ? AND kid = ? ORDER BY document_id DESC;
 
 -- add_outbox: A sealed run on its way.
-INSERT INTO outbox (outbox_id, kid, first, last, due_ms, request_id) VALUES (?, ?, ?, ?, ?, ?);
+INSERT INTO outbox (outbox_id, kid, first, last, due_ms, request_id, before) VALUES (?, ?, ?, ?, ?, ?, ?);
 
 -- outbox_due: Runs that may go into a request.
-SELECT o.outbox_id, o.kid, o.first, o.last, o.due_ms, o.request_id
+SELECT o.outbox_id, o.kid, o.first, o.last, o.due_ms, o.request_id, o.before
 FROM outbox o JOIN terminals t ON t.kid = o.kid
 WHERE o.request_id = 0 AND o.due_ms <= ? AND t.settlement_error = '' AND (t.frozen_from = 0 OR o.last < t.frozen_from)
 ORDER BY o.outbox_id LIMIT ?;
 
 -- outbox_of: The runs of a request.
-SELECT outbox_id, kid, first, last, due_ms, request_id FROM outbox WHERE request_id = ? ORDER BY kid, first;
+SELECT outbox_id, kid, first, last, due_ms, request_id, before FROM outbox WHERE request_id = ? ORDER BY kid, first;
 
 -- outbox_count: Runs that settlement has not taken yet.
 SELECT COUNT(*) FROM outbox;

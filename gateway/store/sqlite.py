@@ -16,6 +16,7 @@ from gateway.store.interface import (
     EvidenceRow,
     FrameRow,
     OutboxRow,
+    ProvisionalRow,
     RecordRow,
     RecordState,
     RequestRow,
@@ -96,6 +97,10 @@ class SqliteReader:
     def records(self, kid: int, first: int, last: int) -> list[RecordRow]:
         """The same with all columns."""
         return [_record(row) for row in self._all("records", kid, first, last)]
+
+    def provisional(self, kid: int, first: int, last: int) -> list[ProvisionalRow]:
+        """Records of a range that are proved behind a gap, rising."""
+        return [_provisional(row) for row in self._all("provisional", kid, first, last)]
 
     def recent_records(self, kid: int | None, limit: int) -> list[RecordRow]:
         """The newest sealed records, of one terminal or of all, newest first."""
@@ -296,9 +301,15 @@ def _written(changes: Changes) -> list[tuple[str, list[Any]]]:
             ],
         ),
         ("set_state", [(state, reason, kid, sequence) for kid, sequence, state, reason in c.states]),
+        ("drop_provisional", c.proved),
+        ("add_provisional", [_columns(row) for row in c.provisional]),
+        (
+            "set_provisional_state",
+            [(state, reason, kid, sequence) for kid, sequence, state, reason in c.provisional_states],
+        ),
         ("add_document", [_columns(document) for document in c.documents]),
         ("drop_outbox", [(outbox_id,) for outbox_id in c.outbox_done]),
-        ("add_outbox", [(o.outbox_id, o.kid, o.first, o.last, o.due_ms, o.request_id) for o in c.outbox]),
+        ("add_outbox", [_columns(row) for row in c.outbox]),
         ("assign_outbox", [(request_id, outbox_id) for outbox_id, request_id in c.outbox_assigned]),
         ("put_request", [_columns(row) for row in c.requests]),
         ("drop_request", [(request_id,) for request_id in c.requests_done]),
@@ -338,6 +349,12 @@ def _record(row: Sequence[Any]) -> RecordRow:
     values[11] = bool(values[11])
     values[12] = RecordState(values[12])
     return RecordRow(*values)
+
+
+def _provisional(row: Sequence[Any]) -> ProvisionalRow:
+    values = list(row)
+    values[9] = RecordState(values[9])
+    return ProvisionalRow(*values)
 
 
 def _request(row: Sequence[Any]) -> RequestRow:

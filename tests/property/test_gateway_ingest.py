@@ -133,7 +133,7 @@ class NetworkMachine(RuleBasedStateMachine):
 
     def __init__(self):
         super().__init__()
-        self.rig = Rig(MemoryStore())
+        self.rig = Rig(MemoryStore(), provisional_cap_rupiah=1_000_000)
         self.model = Model()
         self.bag = []
         self.grants = 1
@@ -183,13 +183,22 @@ class NetworkMachine(RuleBasedStateMachine):
             self.gateway.take([raw])
             self.model.arrived.append(self.bag[-1][1])
 
+    @rule(at=st.lists(PLACES, min_size=1, max_size=3), arrives=st.booleans())
+    def say_chain_values(self, at, arrives):
+        """PRV-03: a bridge, wherever it is, seals nothing, loses nothing and forges nothing."""
+        claims = sorted({1 + place % self.terminal.head for place in at})
+        raw = self.terminal.bridge(*claims)
+        self.bag.append((raw, None))
+        if arrives:
+            self.gateway.take([raw])
+
     @precondition(lambda self: self.bag)
     @rule(picks=st.lists(PLACES, min_size=1, max_size=5))
     def deliver(self, picks):
         """Let frames arrive in any order, some of them twice; they stay on the network."""
         chosen = [self.bag[pick % len(self.bag)] for pick in picks]
         self.gateway.take([raw for raw, _ in chosen])
-        self.model.arrived += [told for _, told in chosen]
+        self.model.arrived += [told for _, told in chosen if told is not None]
 
     @precondition(lambda self: self.bag)
     @rule(pick=PLACES)
@@ -231,11 +240,29 @@ class NetworkMachine(RuleBasedStateMachine):
     def every_sealed_record_goes_to_settlement_once(self):
         """The runs in the outbox follow each other without hole or overlap, each ending at a seal."""
         row = self.rig.store.terminal(KID)
-        runs = sorted((run.first, run.last) for run in self.rig.store.outbox_due(NOW_MS, 10_000))
+        due = [run for run in self.rig.store.outbox_due(NOW_MS, 10_000) if not run.before]
+        runs = sorted((run.first, run.last) for run in due)
         assert [first for first, _ in runs] == [1, *[last + 1 for _, last in runs[:-1]]][: len(runs)]
         assert (runs[-1][1] if runs else 0) == (row.sealed_through if row else 0)
         for _, last in runs:
             assert self.rig.store.records(KID, last, last)[0].seal
+
+    @invariant()
+    def what_is_provisional_is_what_the_terminal_has_sealed(self):
+        """PRV-01: behind the head, with the journal's octets and chain, each run ending at a seal."""
+        row = self.rig.store.terminal(KID)
+        if row is None:
+            return
+        rows = self.rig.store.provisional(KID, 1, 1 << 23)
+        for record in rows:
+            assert record.sequence > row.sealed_through
+            assert record.octets == self.terminal.octets[record.sequence]
+            assert record.before == self.terminal.chains[record.sequence - 1]
+            assert record.chain == self.terminal.chains[record.sequence]
+            assert record.seal in (b"", self.terminal.seals[record.sequence])
+        numbers = {record.sequence for record in rows}
+        for record in rows:
+            assert record.seal or record.sequence + 1 in numbers
 
     def teardown(self):
         """Once the network works again, sending everything that is not sealed seals everything."""
@@ -248,6 +275,7 @@ class NetworkMachine(RuleBasedStateMachine):
             assert row.sealed_through == self.terminal.head
             assert row.gaps == "[]"
             assert self.rig.store.waiting(KID) == []
+            assert self.rig.store.provisional(KID, 1, 1 << 23) == []
             self.gateway.verifier.close()
 
 

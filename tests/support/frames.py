@@ -15,6 +15,7 @@ from gateway.contexts import Adopted, HeldContext, Library
 from gateway.documents import Document, Kind
 from gateway.keys import GatewayCipher
 from protocol import (
+    bridge,
     certificates,
     chain,
     civil_date,
@@ -26,6 +27,7 @@ from protocol import (
     records,
     roster,
     status,
+    write_off,
 )
 
 PERIOD = civil_date.period_of(2026, 11)
@@ -51,8 +53,8 @@ def application(kind: int, aid: bytes, method: int, cid: int, iad: bytes) -> pol
     return made
 
 
-def sample_policy(number: int = 1, settlement_delay_s: int = 0) -> bytes:
-    """Octets of a policy with two applications, two commodities and two baskets."""
+def sample_policy(number: int = 1, settlement_delay_s: int = 0, provisional_cap_rupiah: int = 0) -> bytes:
+    """Octets of a policy with two applications, two commodities and two baskets; of version 2 where there is a cap."""
     made = policy.Policy()
     for name, _ in policy.RULES:
         setattr(made, name, 1)
@@ -67,6 +69,9 @@ def sample_policy(number: int = 1, settlement_delay_s: int = 0) -> bytes:
     )
     made.commodities = ((1, "Beras", "kg", 13000), (2, "Telur", "kg", 28000))
     made.baskets = ((4, ((1, 1000, 13000), (2, 100, 28000))), (2, ((1, 500, 13000),)))
+    if provisional_cap_rupiah:
+        made.channels = policy.Channels()
+        made.channels.provisional_cap_rupiah = provisional_cap_rupiah
     return policy.encode(made)
 
 
@@ -113,9 +118,9 @@ class Authority:
         """Its signature over a message."""
         return signatures.sign(self.key, message)
 
-    def policy(self, number: int = 1, settlement_delay_s: int = 0) -> bytes:
+    def policy(self, number: int = 1, settlement_delay_s: int = 0, provisional_cap_rupiah: int = 0) -> bytes:
         """A signed policy."""
-        octets = sample_policy(number, settlement_delay_s)
+        octets = sample_policy(number, settlement_delay_s, provisional_cap_rupiah)
         return octets + self.sign(policy.signed_message(octets))
 
     def roster(self, salt: object = 0, count: int = 40, number: int = 1) -> bytes:
@@ -132,6 +137,14 @@ class Authority:
         made.expiry_s, made.hold, made.default_rupiah, made.exceptions = EXPIRY_S, 99, GRANT_RUPIAH, ()
         body = grant.encode(made)
         return body + self.sign(grant.signed_message(kid, roster_digest, policy_digest, body))
+
+    def write_off(self, kid: int, first: int, last: int, value: bytes) -> bytes:
+        """Records given up, signed; `value` is the chain value at the last one."""
+        made = write_off.WriteOff()
+        made.kid, made.first, made.last, made.chain = kid, first, last, value
+        made.exposure_rupiah, made.issued_s, made.reason = 600_000, START_S, write_off.REASON_FLASH_DAMAGED
+        body = write_off.encode(made)
+        return body + self.sign(write_off.signed_message(body))
 
     def epoch(self, request: bytes, epoch: int = 1, issued_s: int = START_S - 86400) -> bytes:
         """A signed epoch certificate for a gateway's request."""
@@ -340,4 +353,15 @@ class Terminal:
         self.counter += 1
         return frame.encode_counter(
             frame.CLASS_UP, frame.UP_STATUS, self.kid, self.counter, status.encode(told), self.up
+        )
+
+    def bridge(self, *claims: int, values: tuple[bytes, ...] = ()) -> bytes:
+        """A bridge frame with the chain values at these sequences, or with others in their place."""
+        told = bridge.Bridge()
+        told.values = tuple(
+            zip(claims, values or [self.chains[sequence] for sequence in claims], strict=True)
+        )
+        self.counter += 1
+        return frame.encode_counter(
+            frame.CLASS_UP, frame.UP_BRIDGE, self.kid, self.counter, bridge.encode(told), self.up
         )

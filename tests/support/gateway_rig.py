@@ -61,14 +61,21 @@ class Rig:
     """One authority, one gateway key, a policy and a roster; terminals are made registered, with a grant."""
 
     def __init__(
-        self, store: Store | None = None, *, settlement_delay_s: int = 0, families: int = 40
+        self,
+        store: Store | None = None,
+        *,
+        settlement_delay_s: int = 0,
+        families: int = 40,
+        provisional_cap_rupiah: int = 0,
     ) -> None:
         self.authority = Authority()
         self.key = GatewayKey(KEY_ID, key_of("gateway", "agreement"), key_of("gateway", "acknowledgement"))
         self.ring = KeyRing({KEY_ID: self.key})
         self.verifying = signatures.load_public(self.authority.public)
         self.store: Store = MemoryStore() if store is None else store
-        self.policy = self.authority.policy(settlement_delay_s=settlement_delay_s)
+        self.policy = self.authority.policy(
+            settlement_delay_s=settlement_delay_s, provisional_cap_rupiah=provisional_cap_rupiah
+        )
         self.roster = self.authority.roster(count=families)
         self.policy_document = documents.read_policy(self.verifying, self.policy)
         self.roster_document = documents.read_roster(self.verifying, self.roster)

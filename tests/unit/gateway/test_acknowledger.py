@@ -6,7 +6,7 @@ import pytest
 
 from gateway import acknowledge, documents, signatures
 from gateway.acknowledger import Acknowledger
-from gateway.batch import Contact
+from gateway.batch_changes import Contact
 from gateway.config import Acknowledge
 from gateway.down_counter import BLOCK, DownCounter
 from gateway.downlinks import Downlinks

@@ -15,6 +15,7 @@ from gateway.store.interface import (
     FrameRow,
     HeadRow,
     OutboxRow,
+    ProvisionalRow,
     RecordRow,
     RecordState,
     RequestRow,
@@ -179,6 +180,29 @@ def test_documents_are_their_digest(store):
     assert [document.digest[:1] for document in store.documents(Kind.ROSTER)] == [b"c", b"a"]
     assert store.documents(Kind.GRANT, 9) == [grant]
     assert store.documents(Kind.GRANT, 8) == []
+
+
+def test_what_is_provisional_lives_until_it_is_sealed(store):
+    """By terminal and range; answers about what is not provisional any more change nothing."""
+    rows = [
+        ProvisionalRow(
+            7, n, 3, b"octets", bytes(32), bytes((n,)) * 32, b"" if n < 9 else b"seal", b"use", 100 * n
+        )
+        for n in (6, 7, 8, 9)
+    ]
+    store.apply(Changes(provisional=rows, outbox=[OutboxRow(1, 7, 6, 9, 0, before=bytes(32))]))
+    assert store.provisional(7, 1, 99) == rows
+    assert store.provisional(7, 7, 8) == rows[1:3]
+    assert store.provisional(8, 1, 99) == []
+    with pytest.raises(StoreContradictionError):
+        store.apply(Changes(provisional=rows[:1]))
+    store.apply(
+        Changes(provisional_states=[(7, 8, RecordState.SETTLED, "why"), (7, 5, RecordState.SETTLED, "")])
+    )
+    (told,) = store.provisional(7, 8, 8)
+    assert (told.state, told.reason) == (RecordState.SETTLED, "why")
+    store.apply(Changes(proved=[(7, 8)], provisional=[replace(rows[0], sequence=10)]))
+    assert [row.sequence for row in store.provisional(7, 1, 99)] == [9, 10]
 
 
 def test_the_outbox_holds_back_what_must_not_go(store):
