@@ -18,6 +18,7 @@ POLICY = _domain(b"lumbung/policy/1")
 TERMINAL_CERTIFICATE = _domain(b"lumbung/cert/1")
 EPOCH_CERTIFICATE = _domain(b"lumbung/epoch/1")
 WRITE_OFF = _domain(b"lumbung/woff/1")
+RELEASE = _domain(b"lumbung/rel/1")
 
 ALL = (
     SEAL,
@@ -30,4 +31,5 @@ ALL = (
     TERMINAL_CERTIFICATE,
     EPOCH_CERTIFICATE,
     WRITE_OFF,
+    RELEASE,
 )
