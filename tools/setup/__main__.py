@@ -12,12 +12,12 @@ import sys
 import time
 from collections.abc import Callable
 
-from tools.setup import checkout, debian, venv, wasm
+from tools.setup import checkout, debian, npm, venv
 from tools.setup.checkout import StepFailedError
 
 OPTIONAL: tuple[tuple[str, Callable[[], bool]], ...] = (
     ("debian packages", debian.provide),
-    ("wasm build", wasm.provide),
+    ("Node.js packages", npm.provide),
 )
 
 

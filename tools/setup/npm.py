@@ -1,4 +1,7 @@
-"""Fetches the 32-bit WebAssembly build of MicroPython (npm, pinned by integrity) and Node.js where there is none."""
+"""Fetches what runs under Node.js (npm, pinned by integrity), and Node.js where there is none.
+
+That is the 32-bit WebAssembly build of MicroPython, and an SMS centre that the gateway is tested against.
+"""
 
 from __future__ import annotations
 
@@ -11,33 +14,35 @@ from tools.setup.checkout import BUILD, StepFailedError
 
 HERE = Path(__file__).parent
 NODE_MIN_MAJOR = 20
-PROGRAM = "micropython-wasm"
+SCRIPTS = {"micropython-wasm": "tools/setup/run_wasm.mjs", "smsc": "tests/support/smsc.mjs"}
 
 
 def provide() -> bool:
-    """Install the build under `build/wasm`; return whether anything had to be done."""
+    """Install the packages under `build/npm`; return whether anything had to be done."""
     made_from = checkout.digest(HERE / "package-lock.json", HERE / "requirements-node.txt")
-    if checkout.is_stamped("wasm", made_from) and (checkout.BIN / PROGRAM).exists():
+    if checkout.is_stamped("npm", made_from) and all((checkout.BIN / name).exists() for name in SCRIPTS):
         return False
     try:
         _install()
     except StepFailedError as failure:
-        checkout.note_missing(PROGRAM, str(failure))
+        for name in SCRIPTS:
+            checkout.note_missing(name, str(failure))
         raise
-    checkout.put_stamp("wasm", made_from)
+    checkout.put_stamp("npm", made_from)
     return True
 
 
 def _install() -> None:
-    print("setup: fetching the wasm build of MicroPython into build/wasm", flush=True)
-    folder = BUILD / "wasm"
+    print("setup: fetching packages of Node.js into build/npm", flush=True)
+    folder = BUILD / "npm"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     node, npm = _node()
     for name in ("package.json", "package-lock.json"):
         shutil.copy(HERE / name, folder / name)
     checkout.run(*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", cwd=folder)
-    checkout.put_program(PROGRAM, f'"{node}" "$root/tools/setup/run_wasm.mjs"')
+    for name, script in SCRIPTS.items():
+        checkout.put_program(name, f'"{node}" "$root/{script}"')
 
 
 def _node() -> tuple[str, tuple[str, ...]]:
