@@ -219,7 +219,7 @@ class EscPosPrinter:
             self._scale = ((command[2] >> 4) + 1, (command[2] & 7) + 1)
         elif code == 0x56 and command[2] in (0, 1, 48, 49, 65, 66):
             self._cut(command)
-        elif code == 0x76 and command[2] in (0, 48) and command[3] in (0, 48):
+        elif code == 0x76 and command[2] in (0, 48) and command[3] % 48 <= 3:
             self._image(command)
         elif code == 0x28 and command[2] == 0x6B:
             self._qr(command)
@@ -270,11 +270,24 @@ class EscPosPrinter:
             self.errors.append("image of %d octets by %d rows" % (octets_per_row, rows))
             return
         data = command[8:]
+        wide, high = (
+            1 + command[3] % 2,
+            1 + command[3] % 48 // 2,
+        )  # m: 1 doubles the width, 2 the height, 3 both
+        if wide * 8 * octets_per_row > DOTS_WIDE:
+            self.errors.append("image of %d octets doubled" % octets_per_row)
+            return
         for kind in range(1, 5):
             if data.find(bytes([_DLE, _EOT, kind])) >= 0:
                 self.errors.append("image data was taken for a status request")
-        self._current.append(("image", self._align, octets_per_row, rows, data))
-        self._move_paper(rows)
+        data = b"".join(
+            [
+                _widened(data[at : at + octets_per_row], wide) * high
+                for at in range(0, len(data), octets_per_row)
+            ]
+        )
+        self._current.append(("image", self._align, wide * octets_per_row, high * rows, data))
+        self._move_paper(high * rows)
 
     def _qr(self, command: bytes) -> None:
         """GS ( k with cn = 49: the two-dimensional QR symbol, functions 165, 167, 169, 180 and 181."""
@@ -310,6 +323,17 @@ class EscPosPrinter:
         self._free_at_us += dots * DOT_LINE_US
         if self._paper_lines is not None:
             self._paper_lines -= dots
+
+
+def _widened(row: bytes, wide: int) -> bytes:
+    """A row of dots, each as often as `wide` says."""
+    if wide == 1:
+        return row
+    bits = 0
+    for octet in row:
+        for shift in range(7, -1, -1):
+            bits = bits << 2 | 3 * (octet >> shift & 1)
+    return bits.to_bytes(2 * len(row), "big")
 
 
 def receipt_text(receipt: list) -> str:

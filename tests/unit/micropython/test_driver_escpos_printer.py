@@ -3,8 +3,10 @@
 import asyncio
 
 from firmware.drivers.escpos_printer import COLUMNS, Printer, PrinterError, Style, encode
+from firmware.drivers.qr_symbol import QrSymbol
 from hardware.buses import Pin, Uart
 from hardware.printer_escpos import EscPosPrinter, receipt_text
+from protocol import carry
 from tests.support.mp import raises
 from tests.support.mp_time import ModelTime
 
@@ -111,6 +113,36 @@ def test_a_qr_symbol_is_left_to_the_printer_with_quiet_around_it():
     symbol = ("qr", CENTRE, b"\x00\x01lumbung\xff" * 12, 4, "M")
     assert wired.receipt() == [("feed", 30), symbol, ("feed", 30), ("cut",)]
     assert wired.model.errors == [] and wired.was_never_blocked()
+
+
+def dots_of(receipt):
+    """Rows of all images of a receipt, as numbers, and how wide they are."""
+    rows = []
+    for part in receipt:
+        if part[0] == "image":
+            wide = part[2]
+            rows += [int.from_bytes(part[4][at : at + wide], "big") for at in range(0, len(part[4]), wide)]
+    return rows, 8 * wide
+
+
+def test_where_the_printer_draws_no_symbols_they_go_row_by_row():
+    octets = carry.qr_text(bytes(range(140))).encode()
+    symbol = QrSymbol(octets)
+    for dots, seconds in ((6, 5), (7, 18)):
+        wired = Wired()
+        wired.printer.draws_qr = False
+        wired.print([("qr", octets, dots), ("cut",)])
+        rows, wide = dots_of(wired.receipt())
+        assert len(rows) == dots * symbol.modules
+        wrong = 0
+        for row in range(symbol.modules):
+            for column in range(symbol.modules):
+                middle = rows[row * dots + dots // 2] >> (wide - 1 - column * dots - dots // 2) & 1
+                wrong += middle != symbol.is_dark(row, column)
+        # A dot that would read as a status request turns black; never the middle of a module.
+        assert wrong == 0
+        assert wired.model.errors == [] and wired.was_never_blocked()
+        assert wired.time.ticks_ms() < 1000 * seconds
 
 
 def test_no_paper_is_told_before_anything_is_sent():

@@ -74,6 +74,22 @@ def test_a_raster_image_may_hold_any_octet():
     assert wired.send(b"\x1ba\x01\x1dv0\x00\x30\x00\x10\x00" + data) == [("image", 1, 48, 16, data)]
 
 
+def test_a_raster_image_may_be_doubled_either_way():
+    row = b"\xa0\x01"
+    for mode, rows in (
+        (0, [row]),
+        (1, [b"\xcc\x00\x00\x03"]),
+        (2, [row] * 2),
+        (3, [b"\xcc\x00\x00\x03"] * 2),
+    ):
+        wired = Wired()
+        printed = wired.send(b"\x1dv0" + bytes((mode,)) + b"\x02\x00\x01\x00" + row)
+        assert printed == [("image", 0, len(rows[0]), len(rows), b"".join(rows))]
+    wired = Wired()
+    assert wired.send(b"\x1dv0\x03\x19\x00\x01\x00" + bytes(25)) == []
+    assert "doubled" in wired.printer.errors[0]
+
+
 def test_an_image_wider_than_the_paper_is_an_error():
     wired = Wired()
     assert wired.send(b"\x1dv0\x00\x31\x00\x01\x00" + bytes(49)) == []
