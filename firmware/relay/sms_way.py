@@ -6,7 +6,7 @@ from firmware.relay import choice
 from firmware.relay.link import LinkError
 from firmware.relay.outbox import Outbox
 
-LOOK_PERIOD_MS = 1000
+LOOK_PERIOD_MS = 5000
 CHECK_MS = 200
 # After a message that did not go.
 BACKOFF_FIRST_MS = 60000

@@ -120,6 +120,90 @@ def test_a_gap_is_filled_as_asked_and_once(
     assert found == expected
 
 
+# The choice of a way.
+
+rules = st.fixed_dictionaries(
+    {
+        "sms_after_s": st.integers(0, 100_000),
+        "sms_fill": st.integers(1, 400),
+        "jitter_s": st.integers(0, 4000),
+    }
+)
+situations = st.fixed_dictionaries(
+    {
+        "is_mqtt_up": st.booleans(),
+        "can_send": st.booleans(),
+        "sms_left": st.integers(0, 3),
+        "waiting": st.one_of(st.just(0), st.integers(0, 500)),
+        "oldest_age_s": st.integers(0, 200_000),
+        "is_ordered": st.booleans(),
+        "is_asked": st.booleans(),
+        "has_begun": st.booleans(),
+        "waited_ms": st.integers(0, 4_000_000),
+        "wait_ms": st.integers(0, 4_000_000),
+    }
+)
+
+
+@given(rules=rules, now=situations)
+def test_a_way_is_chosen_as_the_policy_says(
+    ask: Callable[..., Any], rules: dict[str, int], now: dict[str, Any]
+) -> None:
+    """POL-07: an open session first; never a message too many; an order, a question and a run begun wait for nothing."""
+    chosen = ask("choose", rules, now)
+    is_due = now["oldest_age_s"] >= rules["sms_after_s"] or now["waiting"] >= rules["sms_fill"]
+    if now["is_mqtt_up"]:
+        assert chosen == "MQTT"
+    elif not now["can_send"] or not now["sms_left"]:
+        assert chosen is None
+    elif now["is_ordered"] or now["is_asked"]:
+        assert chosen == "SMS"
+    elif not now["waiting"]:
+        assert chosen is None
+    elif now["has_begun"]:
+        assert chosen == "SMS"
+    elif is_due:
+        assert chosen == ("SMS" if now["waited_ms"] >= now["wait_ms"] else "soon")
+    else:
+        assert chosen is None
+
+
+@given(rules=rules, now=situations, more=st.integers(0, 100_000))
+def test_waiting_longer_or_having_more_never_takes_a_way_back(
+    ask: Callable[..., Any], rules: dict[str, int], now: dict[str, Any], more: int
+) -> None:
+    order = [None, "soon", "SMS"]
+    before = ask("choose", rules, now)
+    for name in ("oldest_age_s", "waited_ms", "waiting"):
+        after = ask("choose", rules, now | {name: now[name] + more})
+        if before != "MQTT":
+            assert order.index(after) >= order.index(before)
+
+
+@given(
+    lengths=st.lists(st.integers(0, 32), min_size=1, max_size=20),
+    is_end=st.booleans(),
+    seal_now=st.booleans(),
+)
+def test_a_short_frame_is_never_too_long_and_the_last_of_a_run_is_sealed(
+    ask: Callable[..., Any], lengths: list[int], is_end: bool, seal_now: bool
+) -> None:
+    count, is_sealed, octets = ask("cut", lengths, is_end, seal_now)
+    assert 1 <= count <= len(lengths)
+    assert 13 + octets + 8 + (64 if is_sealed else 0) <= 140
+    sizes = [length + 12 for length in lengths]
+    if seal_now:
+        assert is_sealed
+    elif is_end:
+        assert is_sealed == (count == len(lengths)), "a run ends with its seal"
+        assert is_sealed == (sum(sizes) <= 140 - 21 - 64)
+    else:
+        assert not is_sealed
+    if count < len(lengths) and not (is_end and count == len(lengths) - 1):
+        room = 140 - 21 - (64 if is_sealed else 0)
+        assert octets + sizes[count] > room, "as many as fit"
+
+
 # What the client writes, read by a reader of our own.
 
 octets = st.binary(max_size=40)

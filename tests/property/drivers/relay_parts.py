@@ -1,13 +1,16 @@
-"""Driver: the outbox's decisions, and the MQTT packets and reader, one request at a time."""
+"""Driver: the outbox's decisions, the choice of way, the cutting of short frames, and the MQTT packets and reader, one request at a time."""
 
 import asyncio
 import json
 
-from firmware.relay import mqtt_packets
+from firmware.relay import choice, frames, mqtt_packets
 from firmware.relay.link import LinkError
 from firmware.relay.mqtt_client import MqttClient
 from firmware.relay.mqtt_packets import MqttError
 from firmware.relay.outbox import Outbox
+from protocol import codec
+from protocol.policy import Channels
+from tests.support.mp_books import event
 from tests.support.mp_broker import PlayedLink
 from tests.support.mp_virtual_time import VirtualTime
 
@@ -34,6 +37,24 @@ def outbox(steps):
                 batches.append([batch.first, batch.last, batch.literal])
             answers.append(batches)
     return answers
+
+
+def chosen(rules, values):
+    """What is chosen under `rules` in a situation with these `values`."""
+    channels = Channels()
+    for name in rules:
+        setattr(channels, name, rules[name])
+    situation = choice.Situation()
+    for name in values:
+        setattr(situation, name, values[name])
+    return choice.choose(channels, situation)
+
+
+def cut(details, is_end, seal_now):
+    """How events with details of these lengths are cut into short frames, literally: (count, whether sealed)."""
+    octets = [event(i)[:10] + bytes((length,)) + bytes(length) for i, length in enumerate(details)]
+    count, is_sealed = frames.cut(codec.LITERAL, octets, None, 1, is_end, seal_now)
+    return [count, is_sealed, sum([len(one) + 1 for one in octets[:count]])]
 
 
 def packets(name, arguments):
@@ -81,6 +102,10 @@ def handle(request):
     name, arguments = json.loads(request)
     if name == "outbox":
         answer = outbox(arguments)
+    elif name == "choose":
+        answer = chosen(arguments[0], arguments[1])
+    elif name == "cut":
+        answer = cut(*arguments)
     elif name == "serve":
         answer = serve(bytes.fromhex(arguments[0]), arguments[1])
     else:

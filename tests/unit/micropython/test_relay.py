@@ -2,13 +2,8 @@
 
 import asyncio
 
-from firmware import main
-
-main.load()
-
-from firmware.relay.downlink import Downlink  # noqa: E402
-from firmware.relay.link import LinkError  # noqa: E402
-from firmware.relay.mqtt_way import (  # noqa: E402
+from firmware.relay.link import LinkError
+from firmware.relay.mqtt_way import (
     BACKOFF_MOST_MS,
     CONNECTING,
     DOWN,
@@ -16,140 +11,23 @@ from firmware.relay.mqtt_way import (  # noqa: E402
     RESEND_FIRST_MS,
     RESEND_MOST_MS,
     UP,
-    Settings,
     down_topic,
     up_topic,
 )
-from firmware.relay.outbox import BATCH_MAX  # noqa: E402
-from firmware.relay.relay import Relay  # noqa: E402
-from protocol import frame, status  # noqa: E402
-from tests.support.mp_books import (  # noqa: E402
-    flash_of,
-    make_chip,
-    make_grant,
-    note_event,
-    open_ledger,
-    provision,
-    redeem,
-)
-from tests.support.mp_broker import CONNACK, PlayedLink, payload_of, polite  # noqa: E402
-from tests.support.mp_gateway import (  # noqa: E402
+from firmware.relay.outbox import BATCH_MAX
+from protocol import frame
+from tests.support.mp_books import make_grant, note_event, redeem
+from tests.support.mp_broker import CONNACK, polite
+from tests.support.mp_gateway import (
     NEXT_GATEWAY,
     acknowledgement_frame,
-    certify,
-    cipher_of,
     epoch_frame,
     grant_frame,
     signed_epoch,
-    uplink_cipher,
 )
-from tests.support.mp_virtual_time import VirtualTime  # noqa: E402
+from tests.unit.micropython.relay_bench import Bench
 
 TIMEOUT_S = 120
-
-
-class Bench:
-    """One terminal's relay with a played broker: `links` are those it made, `frames` what it published, opened."""
-
-    def __init__(self, sales=0):
-        flash = flash_of(make_chip(16))
-        provision(flash)
-        self.ledger = open_ledger(flash)
-        certify(self.ledger)
-        for number in range(sales):
-            redeem(self.ledger, number % 8, 100)
-        self.answer = polite
-        self.opens = True
-        self.links = []
-        self.bad_seals = set()
-        self.verified_through = None
-        self.checked = []
-        self.check_ins = []
-
-    def run(self, story, limit_ms=3_600_000 * 30):
-        """Live through `story(bench)` while the relay runs."""
-        self.time = VirtualTime(1_790_000_000)
-        return self.time.run(self._live(story), limit_ms)
-
-    async def _live(self, story):
-        self.downlink = Downlink(self.ledger, cipher_of)
-        self.relay = Relay(
-            self.ledger,
-            self.downlink,
-            self._make_link,
-            uplink_cipher,
-            self._verified_through,
-            Settings("id", "", ""),
-            self.time,
-            lambda most_ms: most_ms // 2,
-            self._verify,
-        )
-        task = asyncio.create_task(self.relay.run(self._check_in))
-        try:
-            return await story(self)
-        finally:
-            assert not task.done(), "the relay ended"
-            task.cancel()
-
-    def _check_in(self):
-        self.check_ins.append(self.time.ticks_ms())
-
-    def _make_link(self):
-        self.links.append(PlayedLink(self.answer, self.opens))
-        self.links[-1].made_ms = self.time.ticks_ms()
-        return self.links[-1]
-
-    def _verified_through(self):
-        return self.ledger.journal.sequence if self.verified_through is None else self.verified_through
-
-    async def _verify(self, sequence):
-        self.checked.append(sequence)
-        await asyncio.sleep_ms(5)
-        return sequence not in self.bad_seals
-
-    def published(self, link=-1):
-        """Payloads of the PUBLISH packets on a link, by default the newest."""
-        return [payload_of(packet) for packet in self.links[link].written if packet[0] >> 4 == 3]
-
-    def ranges(self, link=-1):
-        """(first, last, codec, sealed) of the records frames on a link."""
-        found = []
-        for octets in self.published(link):
-            header = frame.read_header(octets)
-            if header.frame_class == frame.CLASS_RECORDS:
-                found.append((header.first, header.first + header.count - 1, header.codec, header.sealed))
-        return found
-
-    def records(self, link=-1):
-        """(sequence, octets) of all records published, decoded as the gateway does."""
-        found = []
-        for octets in self.published(link):
-            header = frame.read_header(octets)
-            if header.frame_class == frame.CLASS_RECORDS:
-                opened = frame.open_records(octets, [self.ledger.context], uplink_cipher())
-                for place in range(len(opened.records)):
-                    found.append((header.first + place, opened.records[place]))
-        return found
-
-    def statuses(self, link=-1):
-        """Status reports on a link."""
-        found = []
-        for octets in self.published(link):
-            header = frame.read_header(octets)
-            if header.frame_class == frame.CLASS_UP:
-                found.append(status.decode(frame.open_counter(octets, uplink_cipher())[1]))
-        return found
-
-    def send(self, octets):
-        """The broker delivers a message."""
-        link = self.links[-1]
-        body = b"\x00\x01t\x00\x07" + octets
-        length = bytes((len(body) & 0x7F | 0x80, len(body) >> 7))
-        link.feed(b"\x32" + length + body)
-
-    def acknowledged(self, link=-1):
-        """How many messages were acknowledged to the broker."""
-        return self.links[link].kinds().count(4)
 
 
 def test_topics_name_the_kid():
@@ -502,11 +380,7 @@ def test_the_relay_checks_in_whatever_the_broker_does():
             await asyncio.sleep_ms(10 * 60_000)
 
         bench.run(story)
-        gaps = [
-            bench.time.ticks_diff(bench.check_ins[i + 1], bench.check_ins[i])
-            for i in range(len(bench.check_ins) - 1)
-        ]
-        assert max(gaps) < 30_000, max(gaps)
+        assert bench.watches[0].silence_ms < 30_000
 
 
 def test_the_state_says_connecting_while_it_connects():
