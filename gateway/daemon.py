@@ -1,4 +1,4 @@
-"""The daemon: puts channel, writer, acknowledger and forwarder together, watches them, and stops them in order."""
+"""The daemon: puts channels, writer, acknowledger and forwarder together, watches them, and stops them in order."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from typing import Protocol
 
 import structlog
 
-from gateway import keys, publish, spool
+from gateway import carrier, keys, publish, spool
 from gateway.acknowledger import Acknowledger
 from gateway.batch_changes import Contact
+from gateway.carrier import Carrier
+from gateway.channels import sms
 from gateway.channels.channel import Received
 from gateway.channels.mqtt import MqttChannel
 from gateway.config import Config
@@ -70,8 +72,11 @@ class Daemon:
         openers = Openers(_open_processes(config.ingest.open_processes), config.data, config.keys)
         self.writer = Writer(self._store, self._ring, config.ingest, self._on_batch, openers=openers)
         self.channel = MqttChannel(config.mqtt, self.writer.deliver)
-        self.downlinks = Downlinks(self._new_reader().terminal, self.channel)
+        self.sms = sms.make(config, self.writer.deliver)
+        terminal = self._new_reader().terminal
+        self.downlinks = Downlinks(terminal, self.channel, self.sms.channels, config.sms)
         counter = DownCounter(self._new_reader(), self.writer)
+        self._carrier = Carrier(self._reader, self._ring, self.writer, counter)
         self.acknowledger = Acknowledger(
             self._new_reader(),
             self._ring,
@@ -107,7 +112,7 @@ class Daemon:
 
     def run(self) -> int:
         """Work until stopped; returns the exit status."""
-        parts: list[Part] = [self.writer, self.acknowledger, self.channel]
+        parts: list[Part] = [self.writer, self.acknowledger, self.channel, *self.sms.channels]
         if self.forwarder:
             parts.append(self.forwarder)
         for part in parts:
@@ -136,13 +141,14 @@ class Daemon:
         return 1 if died else 0
 
     def _close(self) -> None:
-        """Stop in the order in which nothing committed goes unacknowledged: writer first, then the channel."""
+        """Stop in the order in which nothing committed goes unacknowledged: writer first, then the channels."""
         self._notifier.send("STOPPING=1")
         if self.forwarder:
             self.forwarder.stop()
         self.writer.stop()
         self.acknowledger.stop()
-        self.channel.stop()
+        for channel in (self.channel, *self.sms.channels):
+            channel.stop()
         self._write_health(is_running=False)
         for reader in self._readers:
             reader.close()
@@ -161,6 +167,10 @@ class Daemon:
             spool.answer(spooled, told)
 
     def _obey(self, spooled: Spooled) -> dict[str, object]:
+        if spooled.order in carrier.ORDERS:
+            told = self._carrier.obey(spooled.order, spooled.octets, spooled.kid)
+            _LOG.info("order obeyed", order=spooled.order.value, kid=f"{spooled.kid:08x}")
+            return told
         publisher = Publisher(self._reader, self._authority, self._ring, time.time_ns() // 1_000_000)
         publication = publisher.check(spooled.order, spooled.octets, spooled.kid)
         self.writer.submit(publication.changes, publication.forget).result(_COMMIT_TIMEOUT_S)
@@ -170,6 +180,8 @@ class Daemon:
 
     def _announce(self, publication: Publication) -> None:
         self.acknowledger.published(publication.granted)
+        if publication.redirected:
+            self.downlinks.redirected(publication.redirected)
         if publication.registered:
             again = rejudge(self._reader, self.writer, publication.registered)
             _LOG.info("frames judged again", kid=f"{publication.registered:08x}", frames=again)
@@ -195,6 +207,7 @@ class Daemon:
                 "stale_receipts": self.channel.stale_receipts,
                 "error": self.channel.last_error,
             },
+            "sms": self.sms.health() | {"answers": dict(sorted(dict(self.downlinks.counts).items()))},
             "writer": {
                 "queued": self.writer.queued,
                 "batches": self.writer.batches,

@@ -73,7 +73,9 @@ def test_a_machine_without_a_source_is_told_so(machine):
         debian.rewritten_sources()
 
 
-@pytest.mark.parametrize("name", sorted(set(checkout.PROGRAMS) - {"mosquitto", "valgrind", "mpy-cross", "smsc"}))
+@pytest.mark.parametrize(
+    "name", sorted(set(checkout.PROGRAMS) - {"mosquitto", "valgrind", "mpy-cross", "smsc"})
+)
 def test_interpreters_run_from_any_directory_and_find_the_checkout(name, tmp_path):
     if name in checkout.missing():
         pytest.skip(checkout.missing()[name])
