@@ -6,7 +6,6 @@ import hashlib
 from firmware.crypto import p256
 from firmware.crypto.constant_time import equal
 from firmware.hal.flash_area import FlashError
-from firmware.ledger import slots
 from firmware.ledger.document_area import (
     AUTHORITY_KEY,
     EPOCH_CERTIFICATE,
@@ -15,7 +14,7 @@ from firmware.ledger.document_area import (
 )
 from firmware.ledger.journal import JournalFull
 from firmware.ledger.ledger import SealFault, TerminalLocked
-from protocol import acknowledgement, certificates, chain, frame, grant, notice, records
+from protocol import acknowledgement, certificates, chain, frame, grant, notice
 from protocol.errors import AuthenticationFailed, OutOfRange, ProtocolError, UnknownVersion
 
 # How a frame may end, beside the name of the error that it was refused with.
@@ -119,7 +118,7 @@ class Downlink:
         if not await _verifies(self._epoch.acknowledgement_key, message, signature):
             raise AuthenticationFailed("acknowledgement signature", len(body), "does not verify")
         if decoded.sealed_through > ledger.journal.sequence:
-            await self._record_ahead(decoded)
+            ledger.note_ahead(decoded.sealed_through)
             raise OutOfRange("sealed through", 6, "ahead of this terminal's chain")
         if decoded.sealed_through >= ledger.journal.first_sequence:
             own = ledger.journal.chain_at(decoded.sealed_through)
@@ -128,20 +127,6 @@ class Downlink:
         ledger.apply_acknowledgement(body, header.counter)
         self._gaps = list(decoded.gaps)
         return APPLIED
-
-    async def _record_ahead(self, decoded: acknowledgement.Acknowledgement) -> None:
-        """An acknowledgement ahead of our head is ignored and recorded, once per mark (design, section 6)."""
-        ledger = self._ledger
-        if decoded.sealed_through <= ledger.entitlements.ahead or ledger.is_locked:
-            return
-        await ledger.quiet.wait()
-        event = ledger.record(
-            records.EVENT,
-            code=records.EVENT_ACKNOWLEDGEMENT_AHEAD,
-            operator=0,
-            detail=decoded.sealed_through.to_bytes(3, "big"),
-        )
-        ledger.commit(event, slots.NO_INDEX)
 
     async def _grant(self, signed: bytes) -> str:
         """A grant for this terminal under the roster and policy in force; only a greater number replaces one."""

@@ -3,7 +3,7 @@
 import asyncio
 
 from firmware.relay.outbox import Batch, Outbox
-from protocol import codec, frame, status
+from protocol import bridge, codec, frame, status
 
 _OVERHEAD_OCTETS = frame.HEADER_OCTETS + frame.TAG_OCTETS
 
@@ -89,6 +89,24 @@ class Frames:
         told.last_error = int.from_bytes(ledger.last_crash[:2], "big")
         return frame.encode_counter(
             frame.CLASS_UP, frame.UP_STATUS, ledger.kid, counter, status.encode(told), self._cipher_of()
+        )
+
+    async def bridge(self, sequences: list) -> bytes:
+        """A frame with the chain values at up to three sequences: what proves records behind gaps before these are filled.
+
+        Raises `JournalFull` or `FlashError` where no counter can be burned for it.
+        """
+        ledger = self._ledger
+        told = bridge.Bridge()
+        told.values = tuple([(sequence, ledger.journal.chain_at(sequence)) for sequence in sequences])
+        await ledger.quiet.wait()
+        return frame.encode_counter(
+            frame.CLASS_UP,
+            frame.UP_BRIDGE,
+            ledger.kid,
+            ledger.next_counter(),
+            bridge.encode(told),
+            self._cipher_of(),
         )
 
     def _read(self, batch: Batch) -> list:

@@ -56,6 +56,10 @@ class Outbox:
         self._next = max(self._next, sealed_through + 1)
         self._gaps = [gap for gap in gaps if gap[0] + gap[1] - 1 > sealed_through and gap not in self._filled]
 
+    def forget_filled(self) -> None:
+        """What filled gaps must have arrived by now, or is lost: where they are named again, they are filled again."""
+        self._filled = set()
+
     def waiting(self, first_held: int, limit: int) -> int:
         """How many records up to `limit` this way has not carried in the ordinary course."""
         return max(0, limit + 1 - max(self._next, first_held))

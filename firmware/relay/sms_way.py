@@ -5,6 +5,7 @@ import asyncio
 from firmware.relay import choice
 from firmware.relay.link import LinkError
 from firmware.relay.outbox import Outbox
+from protocol import bridge
 
 LOOK_PERIOD_MS = 5000
 CHECK_MS = 200
@@ -14,6 +15,10 @@ BACKOFF_MOST_MS = 3600000
 # The wait for an answer doubles so often at most.
 DOUBLINGS_MAX = 4
 REPORT_AGAIN_MS = 600000
+# An acknowledgement that is so much younger than the last message was made in its knowledge, unless that is delayed.
+_ARRIVED_S = 120
+# Records that one message carries: gaps of more are bridged, so that the records behind them need not wait for all of it.
+_GAP_RECORDS = 9
 # From the time of an unanswered try on, the gateway is told how things stand here as well.
 _TRIES_BEFORE_STATUS = 2
 _TIME_AT = 2  # of time_s in every record
@@ -42,6 +47,8 @@ class SmsWay:
         self._is_ordered = False
         self._is_probing = False
         self._has_begun = False
+        self._bridge = []
+        self._sent_s = 0
         self._tries = 0
         self._soon_since = None
         self._reported_ms = None
@@ -79,12 +86,24 @@ class SmsWay:
 
     def acknowledged(self, sealed_before: int, gaps: list) -> None:
         """An acknowledgement was applied, by whichever way it came."""
-        sealed_through = self._ledger.marks.sealed_through
+        marks = self._ledger.marks
+        sealed_through = marks.sealed_through
+        is_again = gaps and marks.time_s > self._sent_s + _ARRIVED_S and self._sent_s
+        if is_again:
+            self._outbox.forget_filled()
         self._outbox.acknowledged(sealed_through, gaps)
+        is_large = sum([gap[1] for gap in gaps]) > _GAP_RECORDS
+        self._bridge = self._bridges(gaps) if self._outbox.is_asked and (is_again or is_large) else []
         if sealed_through > sealed_before:
             self._tries = 0
             self._silent_ms = 0
         self._wake.set()
+
+    def _bridges(self, gaps: list) -> list:
+        """The last missing sequences of the gaps behind which something lies here."""
+        journal = self._ledger.journal
+        ends = sorted([gap[0] + gap[1] - 1 for gap in gaps])
+        return [end for end in ends if journal.first_sequence <= end < journal.sequence][: bridge.VALUES_MAX]
 
     def restart(self) -> None:
         """New gateway keys were certified: what the gateway may have lost goes again."""
@@ -181,7 +200,14 @@ class SmsWay:
     # -- sending
 
     async def _send_next(self, check_in) -> None:
-        """One message: records that the gateway asked for, then what waits, then the report that ends an order."""
+        """One message: what spares records behind gaps the wait, records that the gateway asked for, then what waits, then
+        the report that ends an order.
+        """
+        if self._bridge and not self._is_mqtt_up():
+            sequences = self._bridge
+            self._bridge = []
+            await self._submit(await self._frames.bridge(sequences), self._outbox.carried_through, check_in)
+            return
         batch = self._frames.next_batch(self._outbox)
         if batch is None:
             is_wanted = self._is_ordered or self._tries >= _TRIES_BEFORE_STATUS
@@ -230,6 +256,7 @@ class SmsWay:
         if errors:
             raise errors[0]
         self.sent += 1
+        self._sent_s = self._ledger.now_s()
         self._pause_ms = 0
         self._silent_ms = 0
 

@@ -37,6 +37,7 @@ class Tape:
 
     def __init__(self) -> None:
         self.reclaim_through = 0
+        self.retired = []
         self.restored = 0
         self.reset()
 
@@ -351,11 +352,12 @@ def make_acknowledgement(
     states_first: int = 0,
     states: tuple = (),
     epoch: int = 1,
+    time_s: int = NOW_S + 60,
 ) -> bytes:
     """The body of an acknowledgement that fits the ledger's chain."""
     body = acknowledgement.Acknowledgement()
     body.epoch = epoch
-    body.time_s = NOW_S + 60
+    body.time_s = time_s
     body.sealed_through = sealed
     body.chain_digest = (
         ledger.journal.chain_at(sealed)[:16] if sealed <= ledger.journal.sequence else bytes(16)

@@ -3,7 +3,7 @@
 import asyncio
 
 from firmware.relay.sms_way import BACKOFF_FIRST_MS
-from protocol import frame, records, status
+from protocol import bridge, frame, records, status
 from protocol.policy import DEFAULT_CHANNELS, Channels
 from tests.support.mp_books import card_key, make_proof, redeem
 from tests.support.mp_gateway import (
@@ -234,6 +234,52 @@ def test_a_named_gap_is_filled_at_once():
         return ranges(bench)[seen - 1 :]
 
     assert bench.run(story) == [(5, 10, 1, False), (20, 20, 0, False)]
+
+
+def bridges(bench):
+    """Chain values at gaps among the messages."""
+    found = [octets for octets in bench.post.frames if octets[:1] == b"\x42"]
+    return [bridge.decode(frame.open_counter(octets, uplink_cipher())[1]).values for octets in found]
+
+
+def test_behind_a_gap_of_more_than_one_message_the_chain_value_goes_first():
+    bench = without_broker(40)
+
+    async def story(bench):
+        seen = await all_out(bench)
+        await bench.relay.received(
+            acknowledgement_frame(bench.ledger, 1, 3, gaps=((4, 10, False), (20, 8, False)))
+        )
+        await asyncio.sleep_ms(10 * SEND_MS)
+        assert bench.post.frames[seen][:1] == b"\x42"
+        return ranges(bench)[seen - 1 :]
+
+    filled = bench.run(story)
+    covered = [sequence for first, last, _, _ in filled for sequence in range(first, last + 1)]
+    assert covered == list(range(4, 14)) + list(range(20, 28))
+    chain_at = bench.ledger.journal.chain_at
+    assert bridges(bench) == [((13, chain_at(13)), (27, chain_at(27)))]
+
+
+def test_a_gap_that_is_named_long_after_it_was_filled_is_bridged_and_filled_again():
+    bench = without_broker(20)
+    gaps = ((4, 5, False),)
+
+    async def story(bench):
+        seen = await all_out(bench)
+        await bench.relay.received(acknowledgement_frame(bench.ledger, 1, 3, gaps=gaps))
+        await asyncio.sleep_ms(3 * SEND_MS)
+        # This one was under way already when the gap was filled.
+        await bench.relay.received(acknowledgement_frame(bench.ledger, 2, 3, gaps=gaps))
+        await asyncio.sleep_ms(3 * SEND_MS)
+        assert (ranges(bench)[seen - 1 :], bridges(bench)) == ([(4, 8, 1, False)], [])
+        late_s = bench.ledger.now_s() + 600
+        await bench.relay.received(acknowledgement_frame(bench.ledger, 3, 3, gaps=gaps, time_s=late_s))
+        await asyncio.sleep_ms(5 * SEND_MS)
+        assert bridges(bench) == [((8, bench.ledger.journal.chain_at(8)),)]
+        return ranges(bench)[seen - 1 :]
+
+    assert bench.run(story) == [(4, 8, 1, False)] * 2
 
 
 def test_without_an_answer_only_the_last_message_goes_again_and_ever_more_rarely():
