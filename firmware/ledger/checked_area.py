@@ -41,6 +41,10 @@ class CheckedArea:
                 return True
         return not holds_slot
 
+    def is_blank(self, place: int) -> bool:
+        """Whether nothing was ever programmed in a sector, as far as one look tells."""
+        return bool(self._look(place * slots.SECTOR_BYTES)[0])
+
     def _look(self, base: int) -> tuple:
         """(whether a sector is blank, whether it holds a whole slot)."""
         is_blank = True

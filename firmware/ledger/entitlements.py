@@ -124,6 +124,7 @@ class Entitlements:
             self.adopted[record.subject, 0 if index == slots.NO_INDEX else index] = record.digest
             self.last_adoption = sequence
         elif record.code == records.EVENT_ACKNOWLEDGEMENT_AHEAD:
+            # What terminals wrote before there was a mark for it.
             self.ahead = max(self.ahead, int.from_bytes(record.detail, "big"))
 
     def _counts(self, record: records.Record, index: int) -> bool:
@@ -143,6 +144,8 @@ class Entitlements:
             self._un_next = payload[3] + 1
         elif kind == slots.LOCAL_COUNTER_BLOCK:
             self.counter_next = int.from_bytes(payload, "big")
+        elif kind == slots.LOCAL_AHEAD:
+            self.ahead = max(self.ahead, int.from_bytes(payload, "big"))
 
     # Questions.
 

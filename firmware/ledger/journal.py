@@ -8,56 +8,32 @@ from array import array
 
 from firmware.hal.flash_area import FlashError
 from firmware.ledger import slots
-from firmware.ledger.checked_area import CheckedArea
 from firmware.ledger.checkpoint import Gathering
-from firmware.ledger.ring import PAGE_BYTES, SECTOR_BYTES, JournalDamaged, Ring
+from firmware.ledger.ring import PAGE_BYTES, SECTOR_BYTES, JournalDamaged
+from firmware.ledger.space import WRITE_TRIES, JournalFull, Space
 from protocol import chain
 
-_NOT_COPIED = (slots.LOCAL_BOOT, slots.LOCAL_CHECKPOINT)
-
-# Shares of the ring kept free: so that void, return, close and event records fit when redemptions are refused, and of
-# it the part that only local marks may take: a terminal whose journal is full still starts, shows, prints and sends, and
-# has room for the checkpoint that lets settled sectors go.
-RESERVE_SHARE = 32
-RESERVE_SECTORS_MIN = 3
-MARKS_SHARE = 64
-MARKS_SECTORS_MIN = 2
-# A slot that does not read back is written once more in each of the following pages before the flash is given up.
-WRITE_TRIES = 3
+# Marks that mean nothing to the books, and need no second copy where they stand last.
+_OWN = (slots.LOCAL_CHECKPOINT, slots.LOCAL_CHECKPOINT_END, slots.LOCAL_ERASED)
+_NOT_COPIED = (slots.LOCAL_BOOT, slots.LOCAL_CHECKPOINT, slots.LOCAL_ERASED)
 
 
-class JournalFull(Exception):
-    """No sector is free; records must be relayed and settled before more can be kept."""
-
-    def __init__(self) -> None:
-        super().__init__("journal: no sector is free")
-
-
-class Journal(Ring):
+class Journal(Space):
     """`area` has `size`, `read_into`, `program`, `erase` (see hal/flash_area).
 
     After `open`: `sequence` and `chain` are the head of the chain, `boots` the boot counter that was burned,
-    `is_exhausted` that not even that could be. `reclaim_through` is set by the ledger: what may be dropped for space.
+    `is_exhausted` that not even that could be, `damage` why no record may follow (a `FlashError`, None: one may).
     """
 
     def __init__(self, area, kid: int, chain_start: bytes) -> None:
         super().__init__(area, kid, chain_start)
-        self._checked = CheckedArea(area)
-        self.reserve_sectors = max(RESERVE_SECTORS_MIN, self._sectors // RESERVE_SHARE)
-        self._marks_sectors = max(MARKS_SECTORS_MIN, self._sectors // MARKS_SHARE)
-        # Where writing goes on in the newest sector, the last sector that was erased ahead, and that which would not be.
+        # Where writing goes on in the newest sector, and the sector that it notes as erased ahead.
         self._at = SECTOR_BYTES
-        self._erased = 0
-        self._unusable = 0
+        self._noted = 0
         # The chain before its head, and up to which record it was followed.
         self._chain_before = chain_start
         self._chained = 0
-        self._reclaim_through = 0
-        self._reclaimable = 1
-        # Sectors in which the two newest whole checkpoints begin: the older one is the newer one's second chance.
-        self.checkpoints = (0, 0)
         self.boots = 0
-        self.is_exhausted = False
         self.slots_written = 0
         self.damage = None
 
@@ -67,13 +43,14 @@ class Journal(Ring):
         """Bring `books` to the state of the last run, make what was found last safe, burn a boot.
 
         `books` has `reset()`, `restore(checkpoint) -> bool`, `apply(kind, sequence, index, payload)`, which is called
-        in order for each slot behind the checkpoint, and `reclaim_through` (see `set_reclaim`). Raises `JournalDamaged`
-        where neither checkpoint nor records suffice.
+        in order for each slot behind the checkpoint, `reclaim_through` (see `set_reclaim`) and `retired` (see `Space`).
+        Raises `JournalDamaged` where neither checkpoint nor records suffice.
         """
         # The newest sector is read once: what was torn in it may read differently the next time.
         newest = bytearray(SECTOR_BYTES)
         self._head = self._find_head(newest)
         self._replay(books, newest)
+        self.retired = [place for place in books.retired if place < self._sectors]
         self.set_reclaim(books.reclaim_through)
         self.boots += 1
         try:
@@ -124,6 +101,7 @@ class Journal(Ring):
             for start in self._checkpoint_sectors(newest):
                 books.reset()
                 if self._run(books, start, newest, True):
+                    self._skip_front()
                     return
             if self.oldest > 1:
                 raise JournalDamaged(
@@ -131,6 +109,13 @@ class Journal(Ring):
                 )
         books.reset()
         self._run(books, 1, newest, False)
+
+    def _skip_front(self) -> None:
+        """In front there may be numbers that were passed over, or whose places were erased for numbers that no header
+        names yet. No checkpoint needs them.
+        """
+        while self.oldest < self.checkpoints[1] and self._header(self.oldest) is None:
+            self._oldest = self.oldest + 1
 
     def _checkpoint_sectors(self, newest: bytearray):
         """Generate the sectors in which whole checkpoints should begin, newest first."""
@@ -162,6 +147,8 @@ class Journal(Ring):
             if not is_head:
                 self._area.read_into(self._base(number), buffer)
             header = self._header_in(number, buffer)
+            if header is None and self._is_passed(number):
+                continue
             if live:
                 self._enter(number, header)
             elif header is not None:
@@ -174,8 +161,11 @@ class Journal(Ring):
                         continue
                 elif kind == slots.LOCAL_BOOT:
                     self.boots = int.from_bytes(slots.payload_at(buffer, at), "big")
+                elif kind == slots.LOCAL_ERASED:
+                    self._noted = int.from_bytes(slots.payload_at(buffer, at), "big")
+                    continue
                 if live:
-                    if kind != slots.LOCAL_CHECKPOINT and kind != slots.LOCAL_CHECKPOINT_END:
+                    if kind not in _OWN:
                         index = buffer[at + 6] << 8 | buffer[at + 7]
                         books.apply(kind, slots.sequence_at(buffer, at), index, slots.payload_at(buffer, at))
                 elif gathering.take(kind, slots.payload_at(buffer, at)):
@@ -235,6 +225,7 @@ class Journal(Ring):
             if torn:
                 raise JournalDamaged(torn, "a torn slot cannot be struck out")
             self._at = limit
+            self._resume(self._noted, touched)
             if octets[1] < slots.LOCAL_FIRST:
                 self._copy_record(octets)
             elif octets[1] not in _NOT_COPIED:
@@ -262,6 +253,7 @@ class Journal(Ring):
         sequence = self.sequence + 1
         head = chain.extend(self.chain, record)
         seal = seal_of(sequence, head)
+        self.slots_written += 1
         self._write(slots.encode_slot(kind, sequence, index, record, seal))
         self.sequence = sequence
         self.chain = head
@@ -277,19 +269,30 @@ class Journal(Ring):
     def append_local(self, kind: int, payload: bytes, index: int = slots.NO_INDEX) -> None:
         """Burn one local mark. Raises `JournalFull` or `JournalDamaged`."""
         if self.is_exhausted:
-            raise JournalFull
+            raise self.damage if self.damage is not None else JournalFull()
+        self.slots_written += 1
         self._write(slots.encode_slot(kind, 0, index, payload, b""))
 
     def _write(self, octets: bytes) -> None:
-        """One page program, read back and compared; elsewhere again where that fails."""
+        """One page program, read back and compared; elsewhere again where that fails, in the end in another sector."""
         taken = slots.slot_octets(len(octets))
         address = 0
-        self.slots_written += 1
-        for _ in range(WRITE_TRIES):
+        for done in range(2 * WRITE_TRIES):
+            if done == WRITE_TRIES:
+                self._at = SECTOR_BYTES
             if self._at % PAGE_BYTES + taken > PAGE_BYTES:
                 self._at += PAGE_BYTES - self._at % PAGE_BYTES
             if self._head == 0 or self._at + taken > SECTOR_BYTES:
-                self._open_sector()
+                if done:
+                    # A start tells by the last page that a header may have been begun (see `_resume`).
+                    base = self._base(self._head)
+                    self._checked.strike_out(base + SECTOR_BYTES - slots.SLOT_UNIT, base + SECTOR_BYTES)
+                try:
+                    self._open_sector()
+                except JournalFull:
+                    if done:
+                        break
+                    raise
             address = self._base(self._head) + self._at
             self._at += taken
             if self._checked.program(address, octets):
@@ -300,77 +303,32 @@ class Journal(Ring):
         raise self.damage
 
     def _open_sector(self) -> None:
-        """Go on in the next sector, erasing it if that was not done while idle.
-
-        No slot goes into a sector whose header does not read back, because the next start would not find it. Sectors
-        stand where their numbers say, so one that cannot be opened is the end: `JournalDamaged`.
-        """
-        number = self._head + 1
-        if number - self._dropped_to() >= self._sectors - 1:
-            raise JournalFull
+        """Go on in the next sector."""
         header = slots.SectorHeader()
-        header.number = number
         header.sequence = self.sequence
         header.chain = self.chain
         header.kid = self._kid
         header.checkpoint = self.checkpoints[1]
-        octets = slots.encode_sector_header(header)
-        for _ in range(WRITE_TRIES):
-            is_erased = self._erased == number or self._checked.erase((number - 1) % self._sectors)
-            self._erased = 0
-            if is_erased and self._checked.program(self._base(number), octets):
-                self._head = number
-                self._at = slots.SECTOR_HEADER_OCTETS
-                return
-        self.is_exhausted = True
-        self.damage = JournalDamaged(self._base(number), "no sector can be opened here")
-        raise self.damage
 
-    # Idle work and space.
+        def header_of(number: int) -> bytes:
+            header.number = number
+            header.passed = number - self._head - 1
+            return slots.encode_sector_header(header)
+
+        try:
+            self._head = self._open_next(header_of)
+        except JournalDamaged as error:
+            self.is_exhausted = True
+            self.damage = error
+            raise
+        self._at = slots.SECTOR_HEADER_OCTETS
+        self._skip_front()
 
     def erase_ahead(self) -> bool:
-        """While idle: erase the next sector ahead of need; True if something was done."""
-        number = self._head + 1
-        if number == self._erased or number == self._unusable:
-            return False
-        if self._checked.erase((number - 1) % self._sectors):
-            self._erased = number
-        else:
-            # Tried once more when it is needed.
-            self._unusable = number
-        return True
-
-    def _dropped_to(self) -> int:
-        """The first sector whose content is still needed, if the ring needs the ones before."""
-        return max(self.oldest, self._reclaimable)
-
-    def set_reclaim(self, through: int) -> None:
-        """Records up to `through` are settled: their sectors may be dropped when space is needed, once two later
-        checkpoints hold what follows from them (or the only one there is).
-        """
-        self._reclaim_through = max(self._reclaim_through, min(through, self.sequence))
-        settled = self._sector_of(self._reclaim_through + 1) if self._head else 1
-        self._reclaimable = max(self._reclaimable, min(settled, self.checkpoints[0] or self.checkpoints[1]))
-
-    def is_running_short(self) -> bool:
-        """Whether less than a quarter of the ring is free, or in a small one little more than the reserve."""
-        return self.free_sectors() < max(self._sectors // 4, 2 * self.reserve_sectors)
-
-    def is_waiting_for_checkpoint(self) -> bool:
-        """Whether settled sectors are kept only because no later checkpoint holds what follows from them."""
-        return self._head > 0 and self._sector_of(self._reclaim_through + 1) > max(
-            self.checkpoints[0], self.oldest
-        )
-
-    def set_checkpoint(self, number: int) -> None:
-        """A checkpoint that begins in sector `number` is whole."""
-        self.checkpoints = (self.checkpoints[1], number)
-        self.set_reclaim(self._reclaim_through)
-
-    def free_sectors(self) -> int:
-        """Sectors that are free or may be dropped, less the one that stays free."""
-        return self._sectors - 1 - (self._head + 1 - self._dropped_to() if self._head else 0)
-
-    def is_full(self) -> bool:
-        """Whether only the reserve is left: no redemption may start."""
-        return self.is_exhausted or self.free_sectors() < self.reserve_sectors
+        """While idle: erase the next sector ahead of need, and note that it is; True if something was done."""
+        number = self._erase_next()
+        if number > 0 and not self.is_exhausted and self._at + slots.SLOT_UNIT <= SECTOR_BYTES:
+            # No slot of the books, so it may stand between the pieces of a checkpoint.
+            note = slots.encode_slot(slots.LOCAL_ERASED, 0, slots.NO_INDEX, number.to_bytes(4, "big"), b"")
+            self._write(note)
+        return number != 0

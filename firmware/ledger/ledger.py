@@ -14,7 +14,14 @@ from firmware.ledger.journal import Journal, JournalFull
 from firmware.ledger.marks import Marks
 from firmware.ledger.pending import Pending
 from firmware.ledger.roster_area import RosterArea, RosterMissing
-from firmware.ledger.state import State, store_acknowledgement, store_sms, stored_acknowledgement
+from firmware.ledger.state import (
+    PLACES_MAX,
+    State,
+    store_acknowledgement,
+    store_places,
+    store_sms,
+    stored_acknowledgement,
+)
 from protocol import certificates, civil_date, grant, policy, records, unpredictable_number
 from protocol.context import Context
 
@@ -47,7 +54,8 @@ class Ledger:
 
     Public state: `policy`, `roster`, `grants` (programme -> Grant), `entitlements`, `marks`, `journal`; `context` of the
     codec, None while something in force is not adopted. `quiet` is set except between a burned Unpredictable Number and
-    its commit or `abandon`. `seal_fault` stops all commits.
+    its commit or `abandon`. `seal_fault` stops all commits. `is_behind`: a key chip has counted more commits than the
+    journal holds; `count_commit(sequence)` is called after each, and never raises.
     """
 
     def __init__(self, flash: dict, documents: Documents, kid: int, chain_start: bytes, time_keeper) -> None:
@@ -56,6 +64,8 @@ class Ledger:
         self.kid = kid
         self.seal_of = None
         self.seal_fault = False
+        self.is_behind = False
+        self.count_commit = None
         self._time_keeper = time_keeper
         self.journal = Journal(flash["journal"], kid, chain_start)
         self._pending = Pending(self.journal)
@@ -109,8 +119,10 @@ class Ledger:
 
     @property
     def is_locked(self) -> bool:
-        """Whether the terminal found itself rolled back (`lock`); only a new generation ends that."""
-        return self._state.lock != b""
+        """Whether the terminal found itself rolled back: by a notice (`lock`), which only a new generation ends, or by its
+        key chip.
+        """
+        return self._state.lock != b"" or self.is_behind
 
     def _periods(self) -> dict:
         """Programme -> period of the grants in force."""
@@ -210,6 +222,8 @@ class Ledger:
         octets = records.encode(record)
         sequence, _, _ = self.journal.append_chain(record.kind, octets, index, self.seal_of)
         self._state.apply(record.kind, sequence, index, octets)
+        if self.count_commit is not None:
+            self.count_commit(int(sequence))
         self._forget_reclaimed()
         return int(sequence)
 
@@ -311,6 +325,20 @@ class Ledger:
         self.journal.append_local(slots.LOCAL_LOCK, notice)
         self._forget_reclaimed()
 
+    def note_ahead(self, sequence: int) -> None:
+        """Keep that an acknowledgement named a record ahead of the chain's head. A mark and no record: where this flash was
+        put back, a record more would be the fork (design, section 6). Where flash cannot keep it, it holds until power
+        goes.
+        """
+        if sequence > self.entitlements.ahead:
+            payload = sequence.to_bytes(4, "big")
+            self._state.apply(slots.LOCAL_AHEAD, 0, slots.NO_INDEX, payload)
+            try:
+                self.journal.append_local(slots.LOCAL_AHEAD, payload)
+            except (JournalFull, FlashError):
+                self.unkept_marks += 1
+            self._forget_reclaimed()
+
     def apply_acknowledgement(self, body: bytes, counter: int) -> None:
         """Use an acknowledgement that `relay/downlink` has checked, and keep it.
 
@@ -358,6 +386,9 @@ class Ledger:
             return False
         if self.context is None and self.quiet.is_set() and not self.journal.is_full():
             self.adopt_missing()
+        if self.journal.retired != self._state.retired and len(self.journal.retired) <= PLACES_MAX:
+            self._burn(slots.LOCAL_RETIRED, store_places(self.journal.retired))
+            return True
         done = self.journal.erase_ahead() or self._checkpointer.step()
         self._forget_reclaimed()
         return done

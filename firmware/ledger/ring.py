@@ -1,7 +1,8 @@
 """The journal's ring of sectors as it lies in flash: where a record stands, what it says, what the chain was then.
 
 Sector n of all time lies at place (n - 1) modulo the ring's size, so the number of the newest sector says which others
-are in use. One sector always stays free, because the erase of the next one may be cut off at any moment.
+are in use. One sector always stays free, because the erase of the next one may be cut off at any moment. A number whose
+place would not take it is passed over: the header behind it says so.
 """
 
 from firmware.hal.flash_area import FlashError
@@ -28,14 +29,15 @@ class Ring:
         self._sectors = area.size // SECTOR_BYTES
         self._page = bytearray(PAGE_BYTES)
         self._head = 0
+        self._oldest = 1
         self._chain_start = chain_start
         self.sequence = 0
         self.chain = chain_start
 
     @property
     def oldest(self) -> int:
-        """Number of the oldest sector in use: the ring less the one that stays free."""
-        return max(1, self._head - self._sectors + 2)
+        """Number of the oldest sector in use: the ring less the one that stays free, and what was erased ahead of it."""
+        return max(self._oldest, self._head - self._sectors + 2)
 
     @property
     def head(self) -> int:
@@ -59,6 +61,8 @@ class Ring:
         for number in range(self._sector_of(wanted), self._head + 1):
             for start in range(0, SECTOR_BYTES, PAGE_BYTES):
                 self._area.read_into(self._base(number) + start, self._page)
+                if start == 0 and self._header_in(number, self._page) is None and self._is_passed(number):
+                    break
                 for at in slots.whole_slots(self._page, slots.SECTOR_HEADER_OCTETS if start == 0 else 0):
                     if self._page[at] == slots.CLASS_CHAIN and slots.sequence_at(self._page, at) == wanted:
                         found.append(slots.chain_slot(self._page, at))
@@ -94,6 +98,14 @@ class Ring:
         """The same from octets that were read already."""
         header = slots.decode_sector_header(memoryview(octets)[: slots.SECTOR_HEADER_OCTETS])
         return header if header is not None and header.number == number and header.kid == self._kid else None
+
+    def _is_passed(self, number: int) -> bool:
+        """Whether a sector without a header of its number was never opened, as the next header tells."""
+        for later in range(number + 1, self._head + 1):
+            header = self._header(later)
+            if header is not None:
+                return later - number <= header.passed
+        return False
 
     def _before(self, number: int) -> int:
         """The sequence before a sector; that before a later one where its header does not hold."""

@@ -1,20 +1,23 @@
 """The octets of a journal slot and of a sector header: pure layout, no flash.
 
 ```
-sector header  "LJRN"  format(1)  0(3)  number(4)  sequence before(4)  chain before(32)  kid(4)  checkpoint(4)  0(4)
+sector header  "LJRN"  format(1)  0(3)  number(4)  sequence before(4)  chain before(32)  kid(4)  checkpoint(4)
+               passed(2)  0(2)
 slot           class(1)  kind(1)  payload length(1)  sequence(3)  roster index(2)  payload  [seal(64)]
 ```
 Both end with a CRC-32, low octet first. Slots take multiples of 32 octets, never cross a page and are not rewritten; the
 rest of a slot stays erased. Class, kind and index stand in front so that a boot scan need not decode records. `roster
 index` is the family's, or the programme's number where a grant is adopted (0xFFFF: neither); an enrolment of the family's
 second card has the highest bit set. `checkpoint` is the number of the sector in which the newest whole checkpoint begins
-(0: none).
+(0: none); `passed` how many numbers before this sector's were never opened, because their flash would not take it or a
+power cut had used it up. Format 1 knew no `passed`: it had zeros there.
 """
 
 from firmware.ledger import crc
 
 MAGIC = b"LJRN"
-FORMAT = 1
+FORMAT = 2
+FORMATS = (1, 2)
 SECTOR_BYTES = 4096
 PAGE_OCTETS = 256
 ERASED_PAGE = b"\xff" * PAGE_OCTETS
@@ -46,6 +49,9 @@ LOCAL_CHECKPOINT_END = 0x88
 LOCAL_LOCK = 0x89
 LOCAL_SMS = 0x8A
 LOCAL_CARD_CLOSING = 0x8F
+LOCAL_RETIRED = 0x8C
+LOCAL_AHEAD = 0x8D
+LOCAL_ERASED = 0x8E
 
 _CHAIN_OCTETS = SLOT_HEAD_OCTETS + SEAL_OCTETS + crc.OCTETS
 _LOCAL_OCTETS = SLOT_HEAD_OCTETS + crc.OCTETS
@@ -59,6 +65,7 @@ class SectorHeader:
     chain: bytes
     kid: int
     checkpoint: int
+    passed: int
 
 
 class Slot:
@@ -79,8 +86,8 @@ def encode_sector_header(header: SectorHeader) -> bytes:
         + header.number.to_bytes(4, "big")
         + header.sequence.to_bytes(4, "big")
     )
-    body += header.chain + header.kid.to_bytes(4, "big") + header.checkpoint.to_bytes(4, "big") + bytes(4)
-    return crc.append(body)
+    body += header.chain + header.kid.to_bytes(4, "big") + header.checkpoint.to_bytes(4, "big")
+    return crc.append(body + header.passed.to_bytes(2, "big") + bytes(2))
 
 
 def decode_sector_header(data: bytes) -> "SectorHeader | None":
@@ -93,12 +100,13 @@ def decode_sector_header(data: bytes) -> "SectorHeader | None":
     header.chain = bytes(data[16:48])
     header.kid = int.from_bytes(data[48:52], "big")
     header.checkpoint = int.from_bytes(data[52:56], "big")
+    header.passed = int.from_bytes(data[56:58], "big")
     return header
 
 
 def sector_number(data: bytes) -> int:
     """The number in the first 12 octets of a sector, 0 where they are not ours; the CRC is not looked at."""
-    if data[:4] != MAGIC or data[4] != FORMAT:
+    if data[:4] != MAGIC or data[4] not in FORMATS:
         return 0
     return int.from_bytes(data[8:SECTOR_NAME_OCTETS], "big")
 

@@ -8,15 +8,18 @@ from protocol import acknowledgement
 from protocol.errors import ProtocolError
 
 # Raised when `snapshot` changes; what older firmware wrote must stay readable.
-FORMAT = 3
-# Parts of a snapshot by format: the first had no lock, the second neither short messages nor a period's figures.
-_PARTS = {1: 3, 2: 4, 3: 6}
+FORMAT = 4
+# Parts of a snapshot by format: the first had no lock, the second neither short messages nor a period's figures, the third
+# no retired sectors.
+_PARTS = {1: 3, 2: 4, 3: 6, 4: 7}
 _LENGTH_OCTETS = 4
+PLACES_MAX = 100
 
 
 class State:
     """`entitlements`, `marks`, and `figures` of periods; `crash`: the payload of the last crash mark, `lock`: the notice that
     locked the terminal, both b"" if there was none. `sms`: (day, messages sent on it, last sequence that one carried), see `Ledger.burn_sms`.
+    `retired`: places of the journal's bad sectors.
 
     `periods()` gives programme -> period of the grants in force; `rapid_run`: policy's (see `Entitlements`).
     """
@@ -36,6 +39,7 @@ class State:
         self.crash = b""
         self.lock = b""
         self.sms = (0, 0, 0)
+        self.retired = []
 
     @property
     def reclaim_through(self) -> int:
@@ -56,6 +60,8 @@ class State:
             self.lock = payload
         elif kind == slots.LOCAL_SMS:
             self.sms = stored_sms(payload)
+        elif kind == slots.LOCAL_RETIRED:
+            self.retired = stored_places(payload)
         else:
             self.entitlements.apply(kind, sequence, index, payload)
             self.figures.apply(kind, payload)
@@ -69,6 +75,7 @@ class State:
             self.lock,
             store_sms(self.sms),
             self.figures.pack(),
+            store_places(self.retired),
         )
         return bytes((FORMAT,)) + b"".join(
             [len(part).to_bytes(_LENGTH_OCTETS, "big") + part for part in parts]
@@ -87,6 +94,7 @@ class State:
             at += length
         self.lock = parts[3] if len(parts) > 3 else b""
         self.sms = stored_sms(parts[4]) if len(parts) > 4 else (0, 0, 0)
+        self.retired = stored_places(parts[6]) if len(parts) > 6 else []
         self.figures.unpack(parts[5] if len(parts) > 5 else b"")
         self.crash = parts[0]
         self.marks.unpack(parts[1])
@@ -119,3 +127,14 @@ def stored_sms(payload: bytes) -> tuple:
         int.from_bytes(payload[2:4], "big"),
         int.from_bytes(payload[4:7], "big"),
     )
+
+
+def store_places(places: list) -> bytes:
+    """The payload of a mark of retired sectors: two octets each; those that do not fit are found again when needed."""
+    # lumbung: fits - a flash chip has fewer sectors
+    return b"".join([place.to_bytes(2, "big") for place in places[:PLACES_MAX]])
+
+
+def stored_places(payload: bytes) -> list:
+    """What `store_places` was given."""
+    return [payload[at] << 8 | payload[at + 1] for at in range(0, len(payload), 2)]

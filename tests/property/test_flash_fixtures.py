@@ -11,7 +11,7 @@ import pytest
 
 from tests.support import make_flash_fixture
 from tests.support.journal_images import Images, JournalImages
-from tools.forensics import documents, dump, generation, report
+from tools.forensics import documents, dump, generation, report, sectors
 from tools.forensics.dump import Dump
 
 MANIFEST = json.loads(make_flash_fixture.MANIFEST.read_text("utf-8"))
@@ -106,6 +106,17 @@ def test_old_documents_and_rosters_are_read(name, areas):
     assert [[name, octets.hex()] for name, octets in sorted(sections.items())] == wanted["sections"]
 
 
+def test_bad_sectors_stay_retired():
+    """Nothing is tried again in a place that once took no header: that would cost each round its time."""
+    name = "journal-bad-2-4"
+    with firmware_of(FIXTURES[name], "unix64") as firmware:
+        told, after = firmware.view(image_of(name))
+        assert told["retired"] == [3, 4, 8]
+        [only] = generation.read(sectors.read(after))
+        assert only.passed
+        assert {(number - 1) % 9 for number in only.passed} <= {3, 4, 8}
+
+
 def test_every_format_that_is_written_today_has_its_fixture(areas):
     with JournalImages("unix64", 1, bytes(32)) as firmware:
         written, _ = firmware.ask("formats")
@@ -117,4 +128,7 @@ def test_every_format_that_is_written_today_has_its_fixture(areas):
 def test_the_old_ones_are_all_there():
     """Fixtures are only ever added."""
     names = {path.name.removesuffix(".bin.gz") for path in make_flash_fixture.FOLDER.glob("*.gz")}
-    assert names == set(FIXTURES) >= {"journal-ring-1-1", "journal-cut-1-1", "areas-1-1"}
+    assert names == set(FIXTURES) >= {
+        "journal-ring-1-1", "journal-cut-1-1", "journal-ring-1-2", "journal-cut-1-2", "journal-ring-1-3", "journal-cut-1-3",
+        "journal-ring-2-4", "journal-cut-2-4", "journal-bad-2-4", "areas-1-1",
+    }  # fmt: skip

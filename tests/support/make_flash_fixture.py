@@ -61,7 +61,13 @@ def history(rng: random.Random, days: int) -> list[Any]:
         done += [
             ("mark", 0x82, bytes((day % 2, 1 + day % 3)).hex(), day % FAMILIES, 1),
             ("mark", 0x85, (256 * (day + 1)).to_bytes(4, "big").hex(), NO_INDEX, 1),
-            ("mark", 0x8A, bytes((80, day, 0, 1 + day)).hex() + sequence.to_bytes(3, "big").hex(), NO_INDEX, 1),
+            (
+                "mark",
+                0x8A,
+                bytes((80, day, 0, 1 + day)).hex() + sequence.to_bytes(3, "big").hex(),
+                NO_INDEX,
+                1,
+            ),
             ("heard", 3, day + 1),
             ("checkpoint",),
             ("idle", 2),
@@ -79,13 +85,16 @@ def digest(held: list[Any]) -> str:
     return hasher.hexdigest()
 
 
-def journal(name: str, sectors: int, days: int, *, is_cut: bool) -> tuple[dict[str, Any], bytes]:
-    """One journal and what must be found in it, told by who wrote it."""
+def journal(
+    name: str, sectors: int, days: int, *, is_cut: bool = False, bad: tuple[int, ...] = ()
+) -> tuple[dict[str, Any], bytes]:
+    """One journal and what must be found in it, told by who wrote it. `bad`: places whose sectors take no header."""
     start = hashlib.sha256(f"{SEED}/{name}".encode()).digest()
     done = history(random.Random(f"{SEED}/{name}"), days)
     with JournalImages("unix64", KID, start, ((1, PERIOD),)) as firmware:
         formats, _ = firmware.ask("formats")
-        lived, image = firmware.live(done, sectors=sectors)
+        stuck = [nor_faults.stuck(place * SECTOR + 62, 0xFF, 1) for place in bad]
+        lived, image = firmware.live(done, nor_faults.FaultPlan(SEED, stuck) if bad else None, sectors)
         if is_cut:
             # The same life again, and power fails in the middle of its last record but one.
             at = lived["operations"] - 1
@@ -131,7 +140,8 @@ def main() -> int:
         json.loads(MANIFEST.read_text("utf-8")) if MANIFEST.exists() else {"seed": SEED, "fixtures": {}}
     )
     made = {
-        "journal-ring": journal("ring", 6, 9, is_cut=False),
+        "journal-ring": journal("ring", 6, 9),
+        "journal-bad": journal("bad", 9, 9, bad=(3, 4, 8)),
         "journal-cut": journal("cut", 7, 2, is_cut=True),
         "areas": areas(),
     }

@@ -3,7 +3,9 @@
 Sector n of all time lies at place (n - 1) modulo the number of sectors, and one sector always stays free, so the newest
 sector's number says which others belong to the ring. Records have no holes in their numbers; a record that stands twice
 is a copy that a start has made of what it found last. Every sector header holds the chain's value before the sector's
-first record (which may be such a copy), so that the chain can be taken up again behind whatever is missing.
+first record (which may be such a copy), so that the chain can be taken up again behind whatever is missing. A number whose
+place took no erase or no header was passed over, as the next header says; nothing in that place counts. In front, places
+may have been erased for numbers that no header names yet: that is no trouble where their records were settled.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from tools.forensics import proof
+from tools.forensics import marks, proof
 from tools.forensics.sectors import SECTOR_OCTETS, Header, Sector, Slot, SlotClass
 
 CHAIN_OCTETS = 32
@@ -69,7 +71,7 @@ class Trouble:
 class Generation:
     """One kid's journal. `slots`: every whole slot of the ring in the order in which they were made.
 
-    `pointers`: sector number -> the checkpoint that its header points to.
+    `pointers`: sector number -> the checkpoint that its header points to. `passed`: numbers that were never opened.
     """
 
     kid: int
@@ -83,6 +85,7 @@ class Generation:
     gaps: list[Gap] = field(default_factory=list)
     troubles: list[Trouble] = field(default_factory=list)
     pointers: dict[int, int] = field(default_factory=dict)
+    passed: list[int] = field(default_factory=list)
 
     @property
     def marks(self) -> list[Slot]:
@@ -132,9 +135,14 @@ def _generation(sectors: list[Sector], kid: int, key: bytes | None, start: bytes
     ]
     head = max(opened, default=0)
     generation = Generation(kid, max(1, head - len(sectors) + 2), head)
+    front = generation.oldest
+    while front not in numbered and front < head:
+        front += 1
     walk = _Walk()
     if head:
         _go(sectors, numbered, generation, walk)
+        if front > generation.oldest:
+            _look_at_front(generation, front, numbered[front], len(sectors))
     ring = {slot.address for slots in walk.in_ring.values() for slot in slots}
     for sector in sectors:
         if sector.header is None or sector.header.kid == kid:
@@ -153,6 +161,9 @@ def _go(sectors: list[Sector], numbered: dict[int, Sector], generation: Generati
         base = sector.place * SECTOR_OCTETS
         header = sector.header if number in numbered else None
         if header is None:
+            if _is_passed(numbered, number, generation.head):
+                generation.passed.append(number)
+                continue
             generation.troubles.append(Trouble(base, f"the header of sector {number} does not hold"))
             if sector.header is not None:
                 continue  # another generation, or an older round, has taken the place
@@ -172,6 +183,27 @@ def _go(sectors: list[Sector], numbered: dict[int, Sector], generation: Generati
                 walk.in_ring[slot.sequence].append(slot)
                 reached = max(reached, slot.sequence)
     generation.sequence = max(reached, 0)
+
+
+def _is_passed(numbered: dict[int, Sector], number: int, head: int) -> bool:
+    """Whether the next header says that a number was never opened."""
+    for later in range(number + 1, head + 1):
+        sector = numbered.get(later)
+        if sector is not None and sector.header is not None:
+            return later - number <= sector.header.passed
+    return False
+
+
+def _look_at_front(generation: Generation, front: int, sector: Sector, places: int) -> None:
+    """The oldest numbers are not there: either their places were erased for numbers to come, or they are lost."""
+    header = sector.header
+    held = marks.checkpoints(generation.slots)
+    is_settled = header is not None and header.sequence <= marks.reclaim_through(generation.slots)
+    if is_settled and any(checkpoint.first_sector >= front for checkpoint in held):
+        gone = {(number - 1) % places * SECTOR_OCTETS for number in range(generation.oldest, front)}
+        generation.troubles = [trouble for trouble in generation.troubles if trouble.address not in gone]
+        generation.passed = [number for number in generation.passed if number >= front]
+        generation.oldest = front
 
 
 def _enter(generation: Generation, walk: _Walk, header: Header, base: int, reached: int) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 from protocol import acknowledgement, notice
 from protocol.errors import ProtocolError
-from tools.forensics.sectors import Slot, SlotClass
+from tools.forensics.sectors import SECTOR_OCTETS, Slot, SlotClass
 
 BOOT = 0x81
 PIN_TRIES = 0x82
@@ -21,6 +21,9 @@ CHECKPOINT = 0x87
 CHECKPOINT_END = 0x88
 LOCK = 0x89
 SMS = 0x8A
+RETIRED = 0x8C
+AHEAD = 0x8D
+ERASED = 0x8E
 CARD_CLOSING = 0x8F
 
 _SETTLEMENT = ("pending", "settled", "refused", "disputed")
@@ -29,8 +32,9 @@ _MARKS = struct.Struct(">HIIIII")
 _TOTALS = struct.Struct(">IIBIIQQQQBIIII")
 _RECENT = struct.Struct(">HBIII")
 _DIGEST_OCTETS = 32
-# Parts of a checkpoint's state by its format: crash, marks, entitlements; then the lock; then short messages and figures.
-_STATE_PARTS = {1: 3, 2: 4, 3: 6}
+# Parts of a checkpoint's state by its format: crash, marks, entitlements; then the lock; then short messages and figures;
+# then retired sectors.
+_STATE_PARTS = {1: 3, 2: 4, 3: 6, 4: 7}
 _FIGURES = struct.Struct(">BHIQIQIQ")
 _FIGURE_NAMES = ("programme", "period", "redeemed_count", "redeemed_rupiah", "voided_count", "voided_rupiah",
                  "returned_count", "returned_rupiah")  # fmt: skip
@@ -95,6 +99,12 @@ def sms(payload: bytes, *_: object) -> dict[str, Any]:
     return {"day": day, "messages": count, "through": int.from_bytes(payload[4:7], "big")}
 
 
+def retired(payload: bytes, *_: object) -> dict[str, Any]:
+    """The places of the journal's bad sectors, and where they begin."""
+    places = [number for (number,) in struct.iter_unpack(">H", payload)]
+    return {"places": places, "addresses": [place * SECTOR_OCTETS for place in places]}
+
+
 _KINDS: dict[int, tuple[str, Callable[[bytes, int], dict[str, Any]]]] = {
     BOOT: ("boot", _number),
     PIN_TRIES: ("pin tries", _pin_tries),
@@ -107,6 +117,9 @@ _KINDS: dict[int, tuple[str, Callable[[bytes, int], dict[str, Any]]]] = {
     LOCK: ("lock", lock),
     CARD_CLOSING: ("card closing", _card_closing),
     SMS: ("short messages", sms),
+    RETIRED: ("retired sectors", retired),
+    AHEAD: ("acknowledgement from ahead", _number),
+    ERASED: ("sector erased ahead", _number),
 }
 
 
@@ -141,6 +154,8 @@ def checkpoints(slots: Iterable[Slot]) -> list[Checkpoint]:
     for slot in slots:
         number = int.from_bytes(slot.payload[:2], "big")
         is_local = slot.slot_class is SlotClass.LOCAL
+        if is_local and slot.kind == ERASED:
+            continue  # may stand between the pieces
         if is_local and slot.kind == CHECKPOINT and number in (0, len(pieces)):
             pieces = [*(pieces if number else []), slot]
             continue
@@ -151,6 +166,20 @@ def checkpoints(slots: Iterable[Slot]) -> list[Checkpoint]:
             found.append(Checkpoint(pieces[0].address, slot.address, first_sector, boots, octets[4:]))
         pieces = []
     return found
+
+
+def reclaim_through(slots: Iterable[Slot]) -> int:
+    """Up to which record settlement has taken all, as acknowledgements and checkpoints in these slots tell."""
+    ordered = list(slots)
+    through = 0
+    for slot in ordered:
+        if slot.slot_class is SlotClass.LOCAL and slot.kind == ACKNOWLEDGEMENT:
+            through = max(through, describe(slot)[1].get("reclaim_through", 0))
+    for checkpoint in checkpoints(ordered):
+        state = open_state(checkpoint.state)
+        if "marks" in state:
+            through = max(through, state["marks"]["reclaim_through"])
+    return through
 
 
 def boots(slots: Iterable[Slot]) -> int:
@@ -178,6 +207,7 @@ def open_state(state: bytes) -> dict[str, Any]:
             "figures": [
                 dict(zip(_FIGURE_NAMES, held, strict=True)) for held in _FIGURES.iter_unpack(parts[5])
             ],
+            "retired": retired(parts[6]),
         }
     except (ProtocolError, struct.error, IndexError, ValueError):
         return {"unreadable": True, "octets": len(state)}
@@ -194,7 +224,7 @@ def _parts(state: bytes) -> tuple[bytes, ...]:
         at += 4 + length
     if at != len(state) or len(parts) != _STATE_PARTS[state[0]]:
         raise ValueError("not as many parts as its format has")
-    return (*parts, b"", b"", b"")[: max(_STATE_PARTS.values())]
+    return (*parts, b"", b"", b"", b"")[: max(_STATE_PARTS.values())]
 
 
 def _open_marks(octets: bytes) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 Written from the format's description (firmware/ledger), not from the firmware's code, so that the two check each other:
 
-    sector   0   "LJRN"  format 1  000000  number(4)  sequence before(4)  chain before(32)  kid(4)  checkpoint(4)  0(4)  CRC
+    sector   0   "LJRN"  format 1 or 2  000000  number(4)  sequence before(4)  chain before(32)  kid(4)  checkpoint(4)
+                 passed(2; 0 in format 1)  0(2)  CRC
              64  slots, each a multiple of 32 octets, none across a page of 256
     slot     class(1)  kind(1)  payload length(1)  sequence(3)  index(2)  payload  [seal(64)]  CRC
 
@@ -24,8 +25,8 @@ UNIT_OCTETS = 32
 HEADER_OCTETS = 64
 SEAL_OCTETS = 64
 
-FORMAT = 1
-_HEADER = struct.Struct(">4sB3sII32sII4s")
+FORMATS = (1, 2)
+_HEADER = struct.Struct(">4sB3sII32sIIH2s")
 _HEAD = struct.Struct(">BBB3sH")
 _CRC_OCTETS = 4
 _RECORD_CLASS = 0x5C
@@ -45,13 +46,17 @@ _CLASSES = {_RECORD_CLASS: SlotClass.RECORD, _LOCAL_CLASS: SlotClass.LOCAL}
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """A sector's header: `number` rises with each sector opened, `sequence` and `chain` are the chain's state before it."""
+    """A sector's header: `number` rises with each sector opened, `sequence` and `chain` are the chain's state before it.
+
+    `passed`: so many numbers before its own were never opened.
+    """
 
     number: int
     sequence: int
     chain: bytes
     kid: int
     checkpoint: int
+    passed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +132,9 @@ def _sector(place: int, octets: bytes) -> Sector:
         return sector
     base = place * SECTOR_OCTETS
     if header is None and not _is_filled(octets[:HEADER_OCTETS], _ERASED):
-        is_other = octets.startswith(b"LJRN") and octets[4] != FORMAT and crc_holds(octets[:HEADER_OCTETS])
+        is_other = (
+            octets.startswith(b"LJRN") and octets[4] not in FORMATS and crc_holds(octets[:HEADER_OCTETS])
+        )
         reason = Rubbish.FORMAT if is_other else Rubbish.HEADER
         sector.remains.append(Remains(base, HEADER_OCTETS, reason))
     for page in range(0, SECTOR_OCTETS, PAGE_OCTETS):
@@ -142,10 +149,12 @@ def _sector(place: int, octets: bytes) -> Sector:
 
 
 def _header(octets: bytes) -> Header | None:
-    magic, version, _, number, sequence, chain, kid, checkpoint, _ = _HEADER.unpack(octets[: _HEADER.size])
-    if magic != b"LJRN" or version != FORMAT or number == 0 or not crc_holds(octets):
+    magic, version, _, number, sequence, chain, kid, checkpoint, passed, _ = _HEADER.unpack(
+        octets[: _HEADER.size]
+    )
+    if magic != b"LJRN" or version not in FORMATS or number == 0 or not crc_holds(octets):
         return None
-    return Header(number, sequence, chain, kid, checkpoint)
+    return Header(number, sequence, chain, kid, checkpoint, passed)
 
 
 def _page(page: bytes, at: int, base: int) -> Iterator[Slot | Remains]:

@@ -3,10 +3,9 @@
 from firmware.ledger import slots
 from firmware.ledger.journal import JournalDamaged
 from hardware.nor_flash import PowerCut
-from protocol import records
 from tests.support.mp import raises, seed
-from tests.support.mp_books import SECTOR_BYTES, Tape, checkpoint, event, make_flash, open_journal, seal_of
-from tests.support.mp_cuts import RECORDS, check, run, sweep
+from tests.support.mp_books import SECTOR_BYTES, event, make_flash, open_journal
+from tests.support.mp_cuts import RECORDS, LastOnly, check, lap, run, sweep
 
 TIMEOUT_S = 300
 
@@ -49,27 +48,6 @@ def test_nothing_is_lost_when_power_fails_again_and_again_during_the_start():
             assert check(flash, done, (first, second))[0] == count
             second += 1
         assert second > 1
-
-
-class LastOnly(Tape):
-    """Books that need the last record alone, so that their checkpoint stays short."""
-
-    def apply(self, kind, sequence, index, payload):
-        if kind < slots.LOCAL_FIRST:
-            self.seen = [(kind, sequence, index, payload)]
-
-
-def lap(journal, tape, last):
-    """Append up to record `last`, settling all but three, with a checkpoint now and then."""
-    while journal.sequence < last:
-        number = journal.sequence
-        octets = event(number)
-        journal.append_chain(records.EVENT, octets, slots.NO_INDEX, seal_of)
-        tape.apply(records.EVENT, number + 1, slots.NO_INDEX, octets)
-        journal.set_reclaim(number - 2)
-        journal.erase_ahead()
-        if journal.head - journal.checkpoints[1] >= 2:
-            checkpoint(journal, tape)
 
 
 def test_nothing_needed_is_lost_when_the_ring_goes_round():

@@ -10,7 +10,7 @@ from firmware.hal.flash_area import FlashArea, FlashError
 from firmware.ledger import slots, state
 from firmware.ledger.checkpoint import Checkpointer
 from firmware.ledger.journal import Journal, JournalFull
-from firmware.ledger.state import State
+from firmware.ledger.state import State, store_places
 from hardware.nor_faults import FaultPlan
 from hardware.nor_flash import NorFlash, Partition, PowerCut
 from protocol import acknowledgement
@@ -101,6 +101,8 @@ class Life:
     def do_idle(self, steps):
         """What the terminal does between customers."""
         for _ in range(steps):
+            if self.journal.retired != self.state.retired:
+                self.do_mark(slots.LOCAL_RETIRED, store_places(self.journal.retired).hex(), slots.NO_INDEX, 1)
             self.checkpointer.step()
             self.journal.erase_ahead()
 
@@ -163,6 +165,7 @@ def scan(image):
             found.append([None, whole])
         else:
             told = [header.number, header.sequence, header.chain.hex(), header.kid, header.checkpoint]
+            told.append(header.passed)
             found.append([told, whole])
     return found
 
@@ -188,6 +191,7 @@ def view(request, image):
     answer["oldest"] = journal.oldest
     answer["first"] = journal.first_sequence
     answer["checkpoints"] = list(journal.checkpoints)
+    answer["retired"] = journal.retired
     answer["records"] = []
     for sequence in range(journal.first_sequence, journal.sequence + 1):
         try:

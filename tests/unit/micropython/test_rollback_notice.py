@@ -7,7 +7,7 @@ from firmware.ledger import slots
 from firmware.ledger.ledger import TerminalLocked
 from firmware.ledger.state import State
 from firmware.refusals import Refusal
-from protocol import acknowledgement, frame, notice, records
+from protocol import frame, notice, records
 from tests.support.mp import raises
 from tests.support.mp_books import make_acknowledgement, make_ledger, note_event, open_ledger, redeem
 from tests.support.mp_terminal import KID, Bench, Draws, copy_of
@@ -119,8 +119,8 @@ def test_its_own_chain_shown_to_it_does_not_lock():
     went_on.sell("one", 5_000)
 
 
-def test_an_acknowledgement_ahead_is_recorded_and_does_not_lock():
-    """NOT-03: nothing else locks, whoever signed it."""
+def test_an_acknowledgement_ahead_is_marked_and_neither_locks_nor_forks():
+    """NOT-03: nothing else locks, whoever signed it; and the chain stays what it was."""
     went_on, back = rolled_back()
     head = went_on.ledger.journal.sequence
     body = make_acknowledgement(went_on.ledger, head) + bytes(64)
@@ -138,40 +138,38 @@ def test_an_acknowledgement_ahead_is_recorded_and_does_not_lock():
     finally:
         downlink._verifies = verifies
     assert not back.ledger.is_locked
-    events = [record for _, record in back.records(records.EVENT)]
-    assert [record.code for record in events] == [records.EVENT_ACKNOWLEDGEMENT_AHEAD]
-    assert events[0].detail == head.to_bytes(3, "big")
+    assert not back.records(records.EVENT)
+    assert back.ledger.entitlements.ahead == head
     back.sell("two", 5_000)
 
 
-def test_a_locked_terminal_takes_no_grant_and_notes_no_more_acknowledgements():
+def test_a_locked_terminal_takes_no_grant_and_no_record():
     """NOT-04: neither would add to a chain that is one fork already."""
     went_on, back = rolled_back()
     hear(back, notice_of(went_on, went_on.ledger.journal.sequence))
     head = back.ledger.journal.sequence
     assert hear(back, bytes(90), frame.DOWN_GRANT) == "TerminalLocked"
-    back.run(
-        back.app.downlink._record_ahead(
-            acknowledgement.decode(make_acknowledgement(went_on.ledger, head + 2))
-        )
-    )
+    back.ledger.note_ahead(went_on.ledger.journal.sequence + 2)
     assert back.ledger.journal.sequence == head
 
 
-def test_a_lock_outlives_checkpoints_and_the_ring():
-    """NOT-04: carried forward when the sector that it was written in is used again."""
+def test_a_lock_and_a_mark_from_ahead_outlive_checkpoints_and_the_ring():
+    """NOT-04: carried forward when the sector that they were written in is used again."""
     ledger, flash, _ = make_ledger()
     for family in range(8):
         redeem(ledger, family, 1_000)
     head = ledger.journal.sequence
     ledger.apply_acknowledgement(make_acknowledgement(ledger, head, head), 1)
+    ledger.note_ahead(4000)
     ledger.lock(b"L" * 99)
     while ledger.journal.head < 60:
         ledger.burn_pin_try(1, 0)
         ledger.clear_pin_tries(1, 0)
         while ledger.prepare():
             pass
-    assert open_ledger(flash).is_locked
+    again = open_ledger(flash)
+    assert again.is_locked
+    assert again.entitlements.ahead == 4000
 
 
 def test_a_checkpoint_of_before_there_was_a_lock_is_read():

@@ -7,13 +7,14 @@ from tests.support.mp import seed
 SEAL = bytes(range(64))
 
 
-def header(number=7, sequence=41, kid=0x1234, checkpoint=3):
+def header(number=7, sequence=41, kid=0x1234, checkpoint=3, passed=2):
     made = slots.SectorHeader()
     made.number = number
     made.sequence = sequence
     made.chain = bytes(range(32))
     made.kid = kid
     made.checkpoint = checkpoint
+    made.passed = passed
     return made
 
 
@@ -44,9 +45,18 @@ def test_a_sector_header_comes_back():
     assert len(octets) == slots.SECTOR_HEADER_OCTETS
     got = slots.decode_sector_header(octets)
     want = header()
-    for name in ("number", "sequence", "chain", "kid", "checkpoint"):
+    for name in ("number", "sequence", "chain", "kid", "checkpoint", "passed"):
         assert getattr(got, name) == getattr(want, name), name
     assert slots.sector_number(octets[: slots.SECTOR_NAME_OCTETS]) == 7
+
+
+def test_headers_of_the_first_format_are_read():
+    octets = slots.encode_sector_header(header(passed=0))
+    first = crc.append(octets[:4] + b"\x01" + octets[5 : -crc.OCTETS])
+    got = slots.decode_sector_header(first)
+    assert (got.number, got.sequence, got.passed) == (7, 41, 0)
+    other = crc.append(octets[:4] + b"\x03" + octets[5 : -crc.OCTETS])
+    assert slots.decode_sector_header(other) is None
 
 
 def test_a_damaged_header_is_no_header():

@@ -389,7 +389,7 @@ def test_a_lock_is_told_from_its_mark_and_from_a_checkpoint_of_either_format() -
     state = State(8, dict)
     unlocked = state.snapshot()
     assert marks.open_state(unlocked)["lock"] is None
-    sms_octets = 4 + 7 + 4  # and the figures of no period
+    sms_octets = 4 + 7 + 4 + 4  # and the figures of no period, and no retired sectors
     second = b"\x02" + unlocked[1:-sms_octets]
     assert marks.open_state(second)["sms"] is None, "the second format had neither"
     assert marks.open_state(b"\x01" + second[1:-4])["lock"] is None, "the first format had no lock"
