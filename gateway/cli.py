@@ -6,85 +6,34 @@ refused or unknown; 5 the database is locked, damaged or newer; 6 the running ga
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import re
 import sys
-import time
-from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
 
 import click
 import structlog
 
+from gateway import cli_carry, daemon, decode, keys, loader, report, tables
 from gateway import config as configuration
-from gateway import daemon, decode, keys, loader, publish, report, spool, tables
+from gateway.cli_parts import Kid, as_json, give_order, guarded, tell
 from gateway.config import Config
 from gateway.contexts import Library
 from gateway.documents import Kind
 from gateway.errors import GatewayError, KeyFileError
 from gateway.keys import GatewayCipher, KeyRing
-from gateway.publish import Order, Publisher
-from gateway.store.lock import WriterLock
-from gateway.store.sqlite import LOCK_NAME, SqliteReader, SqliteStore
+from gateway.publish import Order
+from gateway.store.sqlite import SqliteReader, SqliteStore
 from gateway.terminals import TerminalView
 from protocol import certificates, frame
 from protocol.errors import ProtocolError
 
-_ANSWER_TIMEOUT_S = 30.0
 _LIST_LIMIT = 50
 _GRANT_NAME = re.compile(r"grant-([0-9a-f]{8})-\d+")
 REQUEST_FILE = "gateway.req"
 
 _PUBLISHED = [order.value for order in (Order.POLICY, Order.ROSTER, Order.GRANT, Order.EPOCH)]
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def _fail(error: GatewayError) -> NoReturn:
-    click.echo(f"lumbung-gateway: {error}", err=True)
-    sys.exit(error.exit_status)
-
-
-def _guarded(command: F) -> F:
-    """Errors of the gateway end a command with their message and exit status."""
-
-    @wraps(command)
-    def run(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return command(*args, **kwargs)
-        except GatewayError as error:
-            _fail(error)
-
-    return run  # type: ignore[return-value]
-
-
-_as_json = click.option("--json", "is_json", is_flag=True, help="Print JSON; its shape is stable.")
-
-
-class Kid(click.ParamType[int]):
-    """A kid in eight hex digits."""
-
-    name = "KID"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """The number."""
-        if isinstance(value, int):
-            return value
-        if not re.fullmatch(r"[0-9a-fA-F]{1,8}", value):
-            self.fail("expected up to eight hex digits", param, ctx)
-        return int(value, 16)
-
-
-def _print(told: Any, is_json: bool) -> None:
-    if is_json:
-        click.echo(json.dumps(told, indent=2))
-    else:
-        for name, value in told.items():
-            click.echo(f"{name}: {value}")
 
 
 @click.group()
@@ -93,17 +42,26 @@ def _print(told: Any, is_json: bool) -> None:
     "--set", "flags", multiple=True, metavar="SECTION.KEY=VALUE", help="Override a configuration key."
 )
 @click.pass_context
-@_guarded
+@guarded
 def main(context: click.Context, config_file: Path | None, flags: tuple[str, ...]) -> None:
     """Lumbung's gateway between terminals and the settlement service."""
     context.obj = configuration.load(config_file, os.environ, flags)
+    # What a command does on the way is not what it says; `run` has a log of its own.
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=lambda *_: structlog.WriteLogger(sys.stderr),
+    )
+
+
+main.add_command(cli_carry.import_command)
+main.add_command(cli_carry.export_command)
 
 
 @main.command()
 @click.option("--another", is_flag=True, help="Make one more pair for a new epoch; the others stay in use.")
-@_as_json
+@as_json
 @click.pass_obj
-@_guarded
+@guarded
 def init(config: Config, another: bool, is_json: bool) -> None:
     """Make the gateway's keys and the request that the authority certifies."""
     if config.keys.exists() and any(config.keys.iterdir()) and not another:
@@ -112,7 +70,7 @@ def init(config: Config, another: bool, is_json: bool) -> None:
     request = config.data / REQUEST_FILE
     request.write_bytes(key.request)
     SqliteStore.create(config.data).close()
-    _print({"key_id": f"{key.key_id:08x}", "request": str(request)}, is_json)
+    tell({"key_id": f"{key.key_id:08x}", "request": str(request)}, is_json)
 
 
 @main.group("config")
@@ -121,13 +79,13 @@ def config_group() -> None:
 
 
 @config_group.command("show")
-@_as_json
+@as_json
 @click.pass_obj
-@_guarded
+@guarded
 def config_show(config: Config, is_json: bool) -> None:
     """Print the effective configuration as a commented TOML file; secrets are left out."""
     if is_json:
-        _print(configuration.effective(config), is_json=True)
+        tell(configuration.effective(config), is_json=True)
     else:
         click.echo(configuration.show(config), nl=False)
 
@@ -136,9 +94,9 @@ def config_show(config: Config, is_json: bool) -> None:
 @click.argument("kind", type=click.Choice(_PUBLISHED))
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--kid", type=Kid(), default=0, help="Whom a grant is for; default: from the file's name.")
-@_as_json
+@as_json
 @click.pass_obj
-@_guarded
+@guarded
 def publish_command(config: Config, kind: str, file: Path, kid: int, is_json: bool) -> None:
     """Take in a document that the authority has signed."""
     order = Order(kind)
@@ -147,76 +105,56 @@ def publish_command(config: Config, kind: str, file: Path, kid: int, is_json: bo
         if named is None:
             raise click.UsageError("a grant needs --kid, or a file name grant-<kid>-<programme>.bin")
         kid = int(named[1], 16)
-    _print(_order(config, order, file.read_bytes(), kid), is_json)
+    tell(give_order(config, order, file.read_bytes(), kid), is_json)
 
 
 @main.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@_as_json
+@as_json
 @click.pass_obj
-@_guarded
+@guarded
 def register(config: Config, file: Path, is_json: bool) -> None:
     """Register a terminal by its certificate; frames that came before are judged again."""
-    _print(_order(config, Order.REGISTER, file.read_bytes(), 0), is_json)
+    tell(give_order(config, Order.REGISTER, file.read_bytes(), 0), is_json)
 
 
 @main.command()
 @click.argument("kid", type=Kid())
-@_as_json
+@as_json
 @click.pass_obj
-@_guarded
+@guarded
 def revoke(config: Config, kid: int, is_json: bool) -> None:
     """Withdraw a terminal's certificate; its frames are kept as evidence only."""
-    _print(_order(config, Order.REVOKE, b"", kid), is_json)
+    tell(give_order(config, Order.REVOKE, b"", kid), is_json)
 
 
 @main.command()
 @click.argument("kid", type=Kid())
 @click.argument("number", default="")
 @click.option("--erase", is_flag=True, help="Forget the number.")
-@_as_json
+@as_json
 @click.pass_obj
-@_guarded
+@guarded
 def telephone(config: Config, kid: int, number: str, erase: bool, is_json: bool) -> None:
     """Register the number (+62...) of a terminal's SIM: the only one that answers are sent to."""
     if erase == bool(number):
         raise click.UsageError("give a number, or --erase")
-    _print(_order(config, Order.TELEPHONE, number.encode(), kid), is_json)
+    tell(give_order(config, Order.TELEPHONE, number.encode(), kid), is_json)
 
 
 @main.command()
 @click.argument("kid", type=Kid())
-@_as_json
+@as_json
 @click.pass_obj
-@_guarded
+@guarded
 def resume(config: Config, kid: int, is_json: bool) -> None:
     """Forward a terminal's records again after settlement stopped it."""
-    _print(_order(config, Order.RESUME, b"", kid), is_json)
-
-
-def _order(config: Config, order: Order, octets: bytes, kid: int) -> dict[str, object]:
-    """Hand an order to the running gateway, or carry it out where none runs."""
-    config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if WriterLock.is_held(config.data / LOCK_NAME):
-        told = spool.wait(spool.put(config.data, order, octets, kid, time.time_ns()), _ANSWER_TIMEOUT_S)
-        if "error" in told:
-            click.echo(f"lumbung-gateway: {told['error']}", err=True)
-            sys.exit(int(told["exit_status"]))
-        return told
-    store = SqliteStore.create(config.data)
-    try:
-        authority = publish.authority_key(Path(config.files.authority_public_key))
-        publisher = Publisher(store, authority, keys.load(config.keys), time.time_ns() // 1_000_000)
-        publication = publisher.check(order, octets, kid)
-        store.apply(publication.changes)
-    finally:
-        store.close()
-    return publication.told
+    tell(give_order(config, Order.RESUME, b"", kid), is_json)
 
 
 @main.command()
 @click.pass_obj
-@_guarded
+@guarded
 def run(config: Config) -> None:
     """Run the gateway until SIGTERM."""
     structlog.configure(
@@ -234,16 +172,16 @@ def run(config: Config) -> None:
 
 
 @main.command()
-@_as_json
+@as_json
 @click.pass_obj
-@_guarded
+@guarded
 def status(config: Config, is_json: bool) -> None:
     """Terminals, sums of money, gaps, conflicts, counters, and how the running gateway is."""
     reader = SqliteReader.open(config.data)
     told = report.overview(reader, config.data)
     reader.close()
     if is_json:
-        _print(told, is_json=True)
+        tell(told, is_json=True)
     else:
         tables.status(told)
 
@@ -252,16 +190,16 @@ def status(config: Config, is_json: bool) -> None:
 @click.option("--kid", type=Kid(), default=None, help="Only this terminal's.")
 @click.option("--limit", default=_LIST_LIMIT, show_default=True, help="How many, newest first.")
 @click.option("--full", is_flag=True, help="Every field (with --json).")
-@_as_json
+@as_json
 @click.pass_obj
-@_guarded
+@guarded
 def records(config: Config, kid: int | None, limit: int, full: bool, is_json: bool) -> None:
     """Sealed records with what settlement said, newest first."""
     reader = SqliteReader.open(config.data)
     rows = reader.recent_records(kid, limit)
     reader.close()
     if is_json:
-        _print([report.record_in_full(row) if full else report.record(row) for row in rows], is_json=True)
+        tell([report.record_in_full(row) if full else report.record(row) for row in rows], is_json=True)
         return
     told = [report.record(row) for row in rows]
     names = ("kid", "record #", "kind", "time", "amount Rp", "state", "reason")
@@ -291,16 +229,16 @@ def evidence_group() -> None:
 @evidence_group.command("list")
 @click.option("--kid", type=Kid(), default=None, help="Only those that claim this kid.")
 @click.option("--limit", default=_LIST_LIMIT, show_default=True, help="How many, newest first.")
-@_as_json
+@as_json
 @click.pass_obj
-@_guarded
+@guarded
 def evidence_list(config: Config, kid: int | None, limit: int, is_json: bool) -> None:
     """Refused frames, newest first."""
     reader = SqliteReader.open(config.data)
     rows = reader.evidence(kid, limit)
     reader.close()
     if is_json:
-        _print([report.evidence(row) for row in rows], is_json=True)
+        tell([report.evidence(row) for row in rows], is_json=True)
         return
     tables.show(
         "evidence",
@@ -314,9 +252,9 @@ def evidence_list(config: Config, kid: int | None, limit: int, is_json: bool) ->
 
 @evidence_group.command("show")
 @click.argument("evidence_id", type=int)
-@_as_json
+@as_json
 @click.pass_obj
-@_guarded
+@guarded
 def evidence_show(config: Config, evidence_id: int, is_json: bool) -> None:
     """One refused frame, taken apart."""
     reader = SqliteReader.open(config.data)
@@ -328,19 +266,19 @@ def evidence_show(config: Config, evidence_id: int, is_json: bool) -> None:
         "frame": row.octets.hex(),
         "decoded": _describe(config, row.octets).as_json(),
     }
-    _print(told, is_json)
+    tell(told, is_json)
 
 
 @main.command("decode")
 @click.argument("source", metavar="FRAME_HEX|FILE")
-@_as_json
+@as_json
 @click.pass_obj
-@_guarded
+@guarded
 def decode_command(config: Config, source: str, is_json: bool) -> None:
     """Print any frame field by field; with this gateway's keys, what is inside it too."""
     described = _describe(config, _octets(source))
     if is_json:
-        _print(described.as_json(), is_json=True)
+        tell(described.as_json(), is_json=True)
     else:
         for offset, octets, name, value in described.fields:
             click.echo(f"{offset:5d} {octets:3d}  {name:26s} {value}")

@@ -70,6 +70,12 @@ class UnknownTerminalError(GatewayError):
     exit_status = 4
 
 
+class PictureError(GatewayError):
+    """A picture cannot be read."""
+
+    exit_status = 4
+
+
 class NothingToSendError(GatewayError):
     """Nothing can be made for this terminal now."""
 
@@ -92,6 +98,15 @@ class StoreLockedError(StoreError):
 
 class StoreVersionError(StoreError):
     """The database was written by a newer gateway."""
+
+
+class OrderRefusedError(GatewayError):
+    """The running gateway refuses an order, in its own words."""
+
+    def __init__(self, text: str, exit_status: int) -> None:
+        super().__init__()
+        self.args = (text,)
+        self.exit_status = exit_status
 
 
 class DaemonSilentError(GatewayError):

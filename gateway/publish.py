@@ -34,6 +34,8 @@ class Order(enum.StrEnum):
     REVOKE = "revoke"
     RESUME = "resume"
     TELEPHONE = "telephone"
+    IMPORT = "import"
+    EXPORT = "export"
 
 
 @dataclass(slots=True)

@@ -47,13 +47,8 @@ def health(data: Path) -> dict[str, Any]:
 
 
 def _terminal(reader: Reader, row: TerminalRow) -> dict[str, Any]:
-    told: dict[str, Any] = {
-        "kid": f"{row.kid:08x}",
-        "state": _state(row),
-        "sealed_through": row.sealed_through,
-        "booked_through": row.booked_through,
+    told = standing(row) | {
         "frozen_from": row.frozen_from,
-        "gaps": json.loads(row.gaps),
         "waiting_frames": len(reader.waiting(row.kid)),
         "settlement_error": row.settlement_error,
         "last_seen_ms": row.last_seen_ms,
@@ -67,6 +62,17 @@ def _terminal(reader: Reader, row: TerminalRow) -> dict[str, Any]:
     except ProtocolError:
         told["report"] = None
     return told
+
+
+def standing(row: TerminalRow) -> dict[str, Any]:
+    """How far a terminal's records are here, and what is missing before those that wait."""
+    return {
+        "kid": f"{row.kid:08x}",
+        "state": _state(row),
+        "sealed_through": row.sealed_through,
+        "booked_through": row.booked_through,
+        "gaps": json.loads(row.gaps),
+    }
 
 
 def _state(row: TerminalRow) -> str:

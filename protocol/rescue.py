@@ -22,7 +22,7 @@ class Run:
     nothing proves them. `records` holds (canonical record, seal of 64 octets as it was found).
     """
 
-    def __init__(self, first: int, before: bytes, records: list) -> None:
+    def __init__(self, first: int, before: bytes, records: list[tuple[bytes, bytes]]) -> None:
         self.first = first
         self.before = before
         self.records = records
@@ -31,7 +31,7 @@ class Run:
 class Bundle:
     """`kid`, the terminal's signed `certificate` as it was found (b"" where it was not), and `runs` in order."""
 
-    def __init__(self, kid: int, certificate: bytes, runs: list) -> None:
+    def __init__(self, kid: int, certificate: bytes, runs: list[Run]) -> None:
         self.kid = kid
         self.certificate = certificate
         self.runs = runs

@@ -3,53 +3,17 @@
 import json
 
 import pytest
-from click.testing import CliRunner
 
-from gateway import cli, keys, spool
+from gateway import cli_parts, spool
 from gateway.errors import DaemonSilentError
 from gateway.publish import Order
 from gateway.store.interface import Changes, EvidenceRow
 from gateway.store.sqlite import SqliteReader, SqliteStore
 from gateway.verdicts import Fault
-from gateway.writer import Writer
 from protocol import frame
 from tests.support.frames import Authority, Terminal
-from tests.support.gateway_rig import NOW_MS, NotingChannel, received, small
-
-
-class Desk:
-    """A data directory, an authority and the commands."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        self.data = folder / "data"
-        self.authority = Authority()
-        (folder / "authority.pub").write_bytes(self.authority.public)
-
-    def run(self, *arguments, status=0):
-        """Run one command, check its exit status, return what it printed."""
-        flags = [
-            "--set", f"files.data_directory={self.data}",
-            "--set", f"files.authority_public_key={self.folder / 'authority.pub'}",
-        ]  # fmt: skip
-        result = CliRunner().invoke(cli.main, [*flags, *[str(argument) for argument in arguments]])
-        assert result.exit_code == status, (result.output, result.exception)
-        return result.output
-
-    def json(self, *arguments, status=0):
-        """The same with --json."""
-        return json.loads(self.run(*arguments, "--json", status=status))
-
-    def file(self, name, octets):
-        """A file of the authority."""
-        path = self.folder / name
-        path.write_bytes(octets)
-        return path
-
-    @property
-    def request(self):
-        """The gateway's request for certification."""
-        return (self.data / "gateway.req").read_bytes()
+from tests.support.gateway_desk import Desk
+from tests.support.gateway_rig import NOW_MS
 
 
 @pytest.fixture
@@ -61,32 +25,10 @@ def desk(tmp_path):
 @pytest.fixture
 def furnished(desk):
     """Keys, epoch, policy, roster, one registered terminal with a grant; its records are sealed."""
-    desk.run("init")
-    desk.run("publish", "epoch", desk.file("epoch.cert", desk.authority.epoch(desk.request)))
-    policy, roster = desk.authority.policy(), desk.authority.roster()
-    desk.run("publish", "policy", desk.file("policy.bin", policy))
-    desk.run("publish", "roster", desk.file("roster.bin", roster))
-    desk.terminal = Terminal(42, desk.authority, desk.request)
-    desk.run("register", desk.file("terminal-0000002a.cert", desk.terminal.certificate))
-    grant = desk.terminal.adopt_all(policy, roster, desk.authority)
-    desk.run("publish", "grant", desk.file("grant-0000002a-1.bin", grant))
+    terminal = desk.open()
     for _ in range(3):
-        desk.terminal.redeem()
-    store = SqliteStore.create(desk.data)
-    channel = NotingChannel()
-    writer = Writer(store, keys.load(desk.data / "keys"), small(), lambda _: None, clock_ms=lambda: NOW_MS)
-    writer.start()
-    frames = [
-        desk.terminal.frame(1, 3),
-        desk.terminal.frame(4, 5),
-        desk.terminal.frame(6, 6)[:-1],
-        desk.terminal.report(),
-    ]
-    for number, raw in enumerate(frames):
-        writer.deliver(received(raw, channel, number))
-    assert channel.wait_for(len(frames))
-    writer.stop()
-    store.close()
+        terminal.redeem()
+    desk.deliver(terminal.frame(1, 3), terminal.frame(4, 5), terminal.frame(6, 6)[:-1], terminal.report())
     return desk
 
 
@@ -294,7 +236,7 @@ def test_an_exposed_key_is_status_3(desk):
 
 
 def test_while_a_gateway_runs_orders_go_through_its_spool(furnished, monkeypatch):
-    monkeypatch.setattr(cli, "_ANSWER_TIMEOUT_S", 0.0)
+    monkeypatch.setattr(cli_parts, "ANSWER_TIMEOUT_S", 0.0)
     running = SqliteStore.create(furnished.data)
     assert "did not answer" in furnished.run("revoke", "2a", status=6)
     waiting = spool.waiting(furnished.data)

@@ -1,0 +1,91 @@
+"""What commands have in common: how they end, how they print, what a KID is, and how an order reaches the gateway."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+from gateway import carrier, keys, publish, spool
+from gateway.config import Config
+from gateway.errors import GatewayError, OrderRefusedError
+from gateway.publish import Order, Publisher
+from gateway.store.lock import WriterLock
+from gateway.store.sqlite import LOCK_NAME, SqliteStore
+
+ANSWER_TIMEOUT_S = 30.0
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _fail(error: GatewayError) -> NoReturn:
+    click.echo(f"lumbung-gateway: {error}", err=True)
+    sys.exit(error.exit_status)
+
+
+def guarded(command: F) -> F:
+    """Errors of the gateway end a command with their message and exit status."""
+
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except GatewayError as error:
+            _fail(error)
+
+    return run  # type: ignore[return-value]
+
+
+as_json = click.option("--json", "is_json", is_flag=True, help="Print JSON; its shape is stable.")
+
+
+class Kid(click.ParamType[int]):
+    """A kid in eight hex digits."""
+
+    name = "KID"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number."""
+        if isinstance(value, int):
+            return value
+        if not re.fullmatch(r"[0-9a-fA-F]{1,8}", value):
+            self.fail("expected up to eight hex digits", param, ctx)
+        return int(value, 16)
+
+
+def tell(told: Any, is_json: bool) -> None:
+    """Print what came of a command."""
+    if is_json:
+        click.echo(json.dumps(told, indent=2))
+    else:
+        for name, value in told.items():
+            click.echo(f"{name}: {value}")
+
+
+def give_order(config: Config, order: Order, octets: bytes, kid: int) -> dict[str, Any]:
+    """Hand an order to the running gateway, or carry it out where none runs; what came of it."""
+    config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if WriterLock.is_held(config.data / LOCK_NAME):
+        told = spool.wait(spool.put(config.data, order, octets, kid, time.time_ns()), ANSWER_TIMEOUT_S)
+        if "error" in told:
+            raise OrderRefusedError(told["error"], int(told["exit_status"]))
+        return told
+    if order in carrier.ORDERS:
+        with carrier.standing_in(config) as standing_in:
+            return standing_in.obey(order, octets, kid)
+    store = SqliteStore.create(config.data)
+    try:
+        authority = publish.authority_key(Path(config.files.authority_public_key))
+        publisher = Publisher(store, authority, keys.load(config.keys), time.time_ns() // 1_000_000)
+        publication = publisher.check(order, octets, kid)
+        store.apply(publication.changes)
+    finally:
+        store.close()
+    return publication.told
