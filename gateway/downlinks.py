@@ -117,6 +117,7 @@ class Downlinks:
         """Send a frame by the terminal's way; False where that is not possible now."""
         reached = self._reached(kid)
         if not self._is_by_message(reached):
+            reached.is_owed = False
             return self._free.send(kid, octets)
         now_s = self._monotonic()
         if len(octets) > USER_DATA_OCTETS_MAX:
