@@ -19,6 +19,7 @@ TERMINAL_CERTIFICATE = _domain(b"lumbung/cert/1")
 EPOCH_CERTIFICATE = _domain(b"lumbung/epoch/1")
 WRITE_OFF = _domain(b"lumbung/woff/1")
 RELEASE = _domain(b"lumbung/rel/1")
+IMAGE = _domain(b"lumbung/image/1")
 
 ALL = (
     SEAL,
@@ -32,4 +33,5 @@ ALL = (
     EPOCH_CERTIFICATE,
     WRITE_OFF,
     RELEASE,
+    IMAGE,
 )

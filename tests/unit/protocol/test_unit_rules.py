@@ -31,12 +31,12 @@ D32 = bytes(range(32))
 
 def test_domains_differ_and_have_16_octets() -> None:
     """GEN-07: every label of the text, in its order there."""
-    labels = ("seal", "chain", "ctx", "ack", "roster", "grant", "policy", "cert", "epoch", "woff", "rel")
+    labels = ("seal", "chain", "ctx", "ack", "roster", "grant", "policy", "cert", "epoch", "woff", "rel", "image")
     assert [domain.rstrip(b"\x00").decode() for domain in domains.ALL] == [
         f"lumbung/{label}/1" for label in labels
     ]
     assert {len(domain) for domain in domains.ALL} == {16}
-    assert len(set(domains.ALL)) == len(domains.ALL) == 11
+    assert len(set(domains.ALL)) == len(domains.ALL) == 12
 
 
 def test_signed_messages_by_hand() -> None:
