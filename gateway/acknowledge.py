@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -10,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from gateway import signatures
 from gateway.keys import GatewayCipher
 from gateway.store.interface import Reader, RecordState, TerminalRow
-from protocol import acknowledgement, frame, notice
+from protocol import acknowledgement, frame, notice, parts
 
 _OVERHEAD_OCTETS = frame.HEADER_OCTETS + frame.TAG_OCTETS + acknowledgement.SIGNATURE_OCTETS
 _STATES_PER_OCTET = 4
@@ -64,25 +65,42 @@ def build(
     room = room_for_states(octets_max, len(body.gaps))
     last = min(terminal.booked_through, states_first + room - 1)
     rows = reader.records(terminal.kid, states_first, last) if last >= states_first else []
-    body.states_first = states_first if rows else 0
-    body.states = tuple(_TOLD[row.state] for row in rows)
+    states = {row.sequence: _TOLD[row.state] for row in rows}
+    body.states_first = states_first if last >= states_first else 0
+    # What was written off is not there; for the terminal it is a matter of dispute.
+    body.states = tuple(
+        states.get(sequence, acknowledgement.DISPUTED) for sequence in range(states_first, last + 1)
+    )
     encoded = acknowledgement.encode(body)
     message = acknowledgement.signed_message(terminal.kid, counter, encoded)
     signed = encoded + signatures.sign(signer.key, message)
     octets = frame.encode_counter(
         frame.CLASS_DOWN, frame.DOWN_ACKNOWLEDGEMENT, terminal.kid, counter, signed, cipher
     )
-    return octets, states_first + len(rows)
+    return octets, states_first + len(body.states)
 
 
-def build_grant(kid: int, signed_grant: bytes, cipher: GatewayCipher, counter: int) -> bytes:
-    """A grant on its way down; the authority signed it, the gateway only carries it."""
-    return frame.encode_counter(frame.CLASS_DOWN, frame.DOWN_GRANT, kid, counter, signed_grant, cipher)
+def build_grant(
+    kid: int, signed_grant: bytes, cipher: GatewayCipher, take_counter: Callable[[], int], octets_max: int
+) -> list[bytes]:
+    """A grant on its way down, in numbered parts where it is longer than a frame may be.
+
+    The authority signed it, the gateway only carries it.
+    """
+    bodies = [(frame.DOWN_GRANT, signed_grant)]
+    if len(signed_grant) + frame.HEADER_OCTETS + frame.TAG_OCTETS > octets_max:
+        bodies = [
+            (frame.DOWN_PART, parts.encode(part)) for part in parts.split(frame.DOWN_GRANT, signed_grant)
+        ]
+    return [
+        frame.encode_counter(frame.CLASS_DOWN, kind, kid, take_counter(), body, cipher)
+        for kind, body in bodies
+    ]
 
 
 def build_notice(reader: Reader, terminal: TerminalRow, cipher: GatewayCipher, counter: int) -> bytes:
-    """The terminal's own seal at the head that is sealed here: one that was put back to an older image locks on it."""
-    (record,) = reader.records(terminal.kid, terminal.sealed_through, terminal.sealed_through)
+    """The terminal's own newest seal that is held here: one that was put back to an older image locks on it."""
+    (record,) = reader.recent_records(terminal.kid, 1)
     told = notice.Notice()
     told.sequence, told.chain, told.seal = record.sequence, record.chain, record.seal
     body = notice.encode(told)

@@ -246,7 +246,7 @@ class Acknowledger:
             told.has_strayed = False
             self._warn(row, told, told.cipher)
         if is_carrying:
-            self._carry_grants(row, told.cipher)
+            self._carry_grants(row, told.cipher, manner.octets_max)
         counter = self._counter.take()
         signer = Signer(epoch.number, epoch.key.acknowledgement)
         first = told.cursor
@@ -282,12 +282,13 @@ class Acknowledger:
         if told.heard_epoch is not None and told.heard_epoch < epoch.number and not epoch.is_first:
             self._down.send(row.kid, acknowledge.build_epoch(row.kid, epoch.octets, self._counter.take()))
 
-    def _carry_grants(self, row: TerminalRow, cipher: GatewayCipher) -> None:
+    def _carry_grants(self, row: TerminalRow, cipher: GatewayCipher, octets_max: int) -> None:
         """Send grants that fit the terminal's roster and that it has not adopted yet."""
         for grant in owed.owed_grants(self._reader, row.kid):
-            self._down.send(
-                row.kid, acknowledge.build_grant(row.kid, grant.octets, cipher, self._counter.take())
-            )
+            for octets in acknowledge.build_grant(
+                row.kid, grant.octets, cipher, self._counter.take, octets_max
+            ):
+                self._down.send(row.kid, octets)
 
     def _current_epoch(self) -> Epoch | None:
         """The greatest epoch that the authority has certified, if our clock is not before it."""

@@ -104,7 +104,10 @@ class Forwarder:
 
     def _compose(self, now_ms: int) -> RequestRow | None:
         """A new request from runs that are due, oldest first, without a hole in any terminal's chain."""
-        chosen = self._choose(self._reader.outbox_due(now_ms, _ROWS_LOOKED_AT))
+        due, late = self._still_due(self._reader.outbox_due(now_ms, _ROWS_LOOKED_AT))
+        if late:
+            self._commit(Changes(outbox_done=[row.outbox_id for row in late]))
+        chosen = self._choose(due)
         if not chosen:
             return None
         segments = self._segments(chosen)
@@ -114,36 +117,67 @@ class Forwarder:
         self._next_request += 1
         return request
 
+    def _still_due(self, rows: list[OutboxRow]) -> tuple[list[OutboxRow], list[OutboxRow]]:
+        """(those to send, provisional ones that are sealed by now and go the ordinary way)."""
+        due: list[OutboxRow] = []
+        late: list[OutboxRow] = []
+        for row in rows:
+            terminal = self._reader.terminal(row.kid) if row.before else None
+            (late if terminal and row.last <= terminal.sealed_through else due).append(row)
+        return due, late
+
     def _choose(self, due: list[OutboxRow]) -> list[OutboxRow]:
         expected: dict[int, int] = {}
         chosen: list[OutboxRow] = []
         count = 0
         for row in due:
             if row.kid not in expected:
-                terminal = self._reader.terminal(row.kid)
-                expected[row.kid] = terminal.booked_through + 1 if terminal else 0
+                expected[row.kid] = self._next_to_book(row.kid)
             # A hole: an earlier run is not due yet or in a request that failed.
-            if row.first > expected[row.kid]:
+            if row.first > expected[row.kid] and not row.before:
                 continue
             if chosen and count + row.last - row.first + 1 > self._config.batch_records_max:
                 break
-            expected[row.kid] = max(expected[row.kid], row.last + 1)
+            if not row.before:
+                expected[row.kid] = self._behind_write_offs(row.kid, max(expected[row.kid], row.last + 1))
             count += row.last - row.first + 1
             chosen.append(row)
         return chosen
 
+    def _next_to_book(self, kid: int) -> int:
+        terminal = self._reader.terminal(kid)
+        return self._behind_write_offs(kid, terminal.booked_through + 1) if terminal else 0
+
+    def _behind_write_offs(self, kid: int, sequence: int) -> int:
+        """The sequence itself, or what follows behind the write-off that begins there and took effect."""
+        for given_up, _ in settlement.write_offs(self._reader, kid):
+            if given_up.first == sequence and not self._reader.chain(kid, sequence, sequence):
+                return given_up.last + 1
+        return sequence
+
     def _segments(self, rows: list[OutboxRow]) -> list[Segment]:
         """Runs of one terminal that follow each other, joined: the last seal proves them all."""
-        ranges: dict[int, tuple[int, int]] = {}
-        for row in sorted(rows, key=lambda row: (row.kid, row.first)):
-            first, last = ranges.get(row.kid, (row.first, row.last))
-            ranges[row.kid] = (min(first, row.first), max(last, row.last))
-        return [settlement.segment(self._reader, self._ring, kid, *ends) for kid, ends in ranges.items()]
+        joined: list[OutboxRow] = []
+        for row in sorted(rows, key=lambda row: (row.kid, bool(row.before), row.first)):
+            one = joined[-1] if joined else None
+            if one and one.kid == row.kid and not one.before and not row.before and row.first <= one.last + 1:
+                joined[-1] = replace(one, last=max(one.last, row.last))
+            else:
+                joined.append(row)
+        return [
+            settlement.segment(self._reader, self._ring, row.kid, row.first, row.last, row.before)
+            for row in joined
+        ]
 
     # Sending.
 
     def _attempt(self, request: RequestRow) -> None:
-        rows = self._reader.outbox_of(request.request_id)
+        rows, late = self._still_due(self._reader.outbox_of(request.request_id))
+        if late:
+            self._commit(Changes(outbox_done=[row.outbox_id for row in late]))
+        if not rows:
+            self._commit(Changes(requests_done=[request.request_id]))
+            return
         segments = self._segments(rows)
         try:
             answers = self._client.settle(segments, request.key)
@@ -205,17 +239,22 @@ class Forwarder:
         changes = Changes(requests_done=[request.request_id])
         lowest: dict[int, int] = {}
         for part, answer in zip(segments, answers, strict=True):
-            of_kid = [row for row in rows if row.kid == part.kid]
+            of_part = [row for row in rows if part.holds(row)]
             trouble = answer.error or _trouble(part, answer)
             if answer.error == "gap":
-                self._go_back(changes, part, of_kid, answer)
+                self._go_back(changes, part, of_part, answer)
             elif trouble:
-                self._stop(changes, part.kid, of_kid, trouble)
+                self._stop(changes, part.kid, of_part, trouble)
+            elif part.is_provisional:
+                changes.provisional_states += [
+                    (part.kid, r.sequence, r.state, r.reason) for r in answer.records
+                ]
+                changes.outbox_done += [row.outbox_id for row in of_part]
             else:
                 changes.states += [(part.kid, r.sequence, r.state, r.reason) for r in answer.records]
                 changes.booked.append((part.kid, max(part.last, part.terminal.booked_through)))
-                changes.outbox_done += [row.outbox_id for row in of_kid]
-                lowest[part.kid] = part.first
+                changes.outbox_done += [row.outbox_id for row in of_part]
+                lowest[part.kid] = min(lowest.get(part.kid, part.first), part.first)
         self._commit(changes)
         self.last_success_ms = self._clock_ms()
         self.last_error = ""
@@ -260,6 +299,6 @@ def _trouble(part: Segment, answer: SegmentAnswer) -> str:
     for row, told in zip(part.rows, answer.records, strict=True):
         if told.digest != hashlib.sha256(row.octets).digest():
             return f"another record is booked at {row.sequence}"
-        if told.state is RecordState.PENDING:
+        if told.state is RecordState.PENDING and not (part.is_provisional and told.is_held):
             return f"record {row.sequence}: {told.reason}"
     return ""

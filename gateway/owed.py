@@ -121,8 +121,6 @@ def frames(
         made.append(octets)
         if cursor == before or cursor > row.booked_through:
             break
-    made += [
-        acknowledge.build_grant(kid, grant.octets, cipher, take_counter())
-        for grant in owed_grants(reader, kid)
-    ]
+    for grant in owed_grants(reader, kid):
+        made += acknowledge.build_grant(kid, grant.octets, cipher, take_counter, octets_max)
     return made

@@ -34,8 +34,6 @@ class Order(enum.StrEnum):
     REVOKE = "revoke"
     RESUME = "resume"
     TELEPHONE = "telephone"
-    IMPORT = "import"
-    EXPORT = "export"
 
 
 @dataclass(slots=True)

@@ -1,4 +1,8 @@
-"""The settlement service as the gateway calls it: segments of a chain with all evidence, answers per record."""
+"""The settlement service as the gateway calls it: segments of a chain with all evidence, answers per record.
+
+A provisional segment lies behind a gap: it goes on from a chain value that its seal confirms, and the service may hold its
+records instead of deciding them.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +16,12 @@ import httpx2
 from gateway import config as configuration
 from gateway import keys, signatures
 from gateway.config import Settlement
+from gateway.documents import Kind
 from gateway.errors import SettlementRefusedError, SettlementUnavailableError
 from gateway.keys import KeyRing
-from gateway.store.interface import Reader, RecordRow, RecordState, TerminalRow
-from protocol import certificates, chain, records, unpredictable_number
+from gateway.store.interface import OutboxRow, ProvisionalRow, Reader, RecordRow, RecordState, TerminalRow
+from protocol import certificates, chain, records, unpredictable_number, write_off
+from protocol.write_off import WriteOff
 
 # The service itself is fine, but not for us or not now: these are ours to mend or to wait for.
 _RETRIED_4XX = (401, 403, 404, 408, 425, 429)
@@ -27,6 +33,8 @@ _STATES = {
     "disputed": RecordState.DISPUTED,
     "recorded": RecordState.RECORDED,
 }
+_HELD = "held"
+_PROVISIONAL = b"provisional"
 _REASON_MAX = 200
 
 
@@ -35,8 +43,14 @@ class Segment:
     """Records `first` to `last` of one terminal, all kinds, ending at a seal; `rows` are the records."""
 
     terminal: TerminalRow
-    rows: list[RecordRow]
+    rows: Sequence[RecordRow | ProvisionalRow]
     content: dict[str, Any]
+    is_provisional: bool = False
+
+    def holds(self, row: OutboxRow) -> bool:
+        """Tell whether a run of the outbox is part of it."""
+        is_inside = row.kid == self.kid and self.first <= row.first <= self.last
+        return is_inside and bool(row.before) == self.is_provisional
 
     @property
     def kid(self) -> int:
@@ -54,16 +68,26 @@ class Segment:
         return self.rows[-1].sequence
 
 
-def segment(reader: Reader, ring: KeyRing, kid: int, first: int, last: int) -> Segment:
-    """The evidence for a range: certificate, chain, records, seal, unpredictable numbers, frames as received."""
+def segment(
+    reader: Reader, ring: KeyRing, kid: int, first: int, last: int, provisional_before: bytes = b""
+) -> Segment:
+    """The evidence for a range: certificate, chain, records, seal, unpredictable numbers, frames as received.
+
+    `provisional_before`: the chain value before a range that is not sealed yet, or only in part.
+    """
     terminal = reader.terminal(kid)
     assert terminal is not None
-    rows = reader.records(kid, first, last)
+    rows: list[RecordRow | ProvisionalRow] = [*reader.records(kid, first, last)]
+    if provisional_before:
+        rows += reader.provisional(kid, first, last)
     assert len(rows) == last - first + 1, "sealed records have no holes"
     certificate = certificates.decode_terminal(terminal.certificate[: -signatures.SIGNATURE_OCTETS])
     un_key = keys.lasting(ring.get(terminal.gateway_key_id), kid, certificate.agreement_key).un_key
-    if first > 1:
-        before = reader.chain(kid, first - 1, first - 1)[0].chain
+    given_up = b""
+    if provisional_before:
+        before = provisional_before
+    elif first > 1:
+        before, given_up = _sealed_before(reader, kid, first - 1)
     else:
         before = chain.start(kid, certificate.seal_key, certificate.agreement_key, un_key)
     frames = reader.frames(sorted({row.frame_id for row in rows}))
@@ -78,10 +102,30 @@ def segment(reader: Reader, ring: KeyRing, kid: int, first: int, last: int) -> S
         "unpredictable_numbers": _unpredictable_numbers(un_key, rows),
         "frames": [frame.octets.hex() for frame in frames],
     }
-    return Segment(terminal, rows, content)
+    if provisional_before:
+        content["provisional"] = True
+    if given_up:
+        content["write_off"] = given_up.hex()
+    return Segment(terminal, rows, content, bool(provisional_before))
 
 
-def _unpredictable_numbers(un_key: bytes, rows: list[RecordRow]) -> dict[str, str]:
+def _sealed_before(reader: Reader, kid: int, sequence: int) -> tuple[bytes, bytes]:
+    """(chain value, signed write-off or b"") at the last sequence before a segment."""
+    known = reader.chain(kid, sequence, sequence)
+    if known:
+        return known[0].chain, b""
+    return next(
+        (given_up.chain, signed) for given_up, signed in write_offs(reader, kid) if given_up.last == sequence
+    )
+
+
+def write_offs(reader: Reader, kid: int) -> list[tuple[WriteOff, bytes]]:
+    """(write-off, its octets with the signature) of each that was published for a terminal."""
+    published = reader.documents(Kind.WRITE_OFF, kid)
+    return [(write_off.decode(document.body), document.octets) for document in published]
+
+
+def _unpredictable_numbers(un_key: bytes, rows: Sequence[RecordRow | ProvisionalRow]) -> dict[str, str]:
     """UN of every record with a card proof, which is never sent but follows from sequence and attempt."""
     block = keys.aes_block(un_key)
     found = {}
@@ -96,9 +140,13 @@ def _unpredictable_numbers(un_key: bytes, rows: list[RecordRow]) -> dict[str, st
 
 
 def idempotency_key(segments: Sequence[Segment]) -> str:
-    """SHA-256 over kid (4), first (4), last (4) and the chain value at last (32) of every segment, in order."""
+    """SHA-256 over kid (4), first (4), last (4) and the chain value at last (32) of every segment, in order.
+
+    A provisional one is preceded by that word, since the same range is sent again when it is sealed.
+    """
     digest = hashlib.sha256()
     for part in segments:
+        digest.update(_PROVISIONAL if part.is_provisional else b"")
         for number in (part.kid, part.first, part.last):
             digest.update(number.to_bytes(4, "big"))
         digest.update(part.rows[-1].chain)
@@ -107,12 +155,16 @@ def idempotency_key(segments: Sequence[Segment]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RecordAnswer:
-    """What the service says about one record: `digest` is of the octets that it booked."""
+    """What the service says about one record: `digest` is of the octets that it booked.
+
+    `is_held`: it is provisional, and nothing was decided about it.
+    """
 
     sequence: int
     digest: bytes
     state: RecordState
     reason: str
+    is_held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,4 +230,5 @@ def _read_record(record: dict[str, Any]) -> RecordAnswer:
     reason = str(record["reason"] or "")[:_REASON_MAX]
     if state is RecordState.PENDING:
         reason = f"{record['outcome']}: {reason}"
-    return RecordAnswer(int(record["sequence"]), bytes.fromhex(record["digest"]), state, reason)
+    is_held = record["outcome"] == _HELD
+    return RecordAnswer(int(record["sequence"]), bytes.fromhex(record["digest"]), state, reason, is_held)

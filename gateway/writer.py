@@ -257,7 +257,16 @@ class Writer:
                 self._openers.forget()
         if submission.changes.values or submission.changes.documents:
             self._read_echo_limit()
+        for document in submission.changes.documents:
+            if document.kind is Kind.WRITE_OFF:
+                self._close_gap(document.kid)
         submission.done.set_result(None)
+
+    def _close_gap(self, kid: int) -> None:
+        """A write-off has come: no frame may ever come again that would bring it to notice."""
+        result = self._judge.reconsider(kid, self._clock_ms())
+        self._store.apply(result.changes)
+        self._committed([], result)
 
     def _view(self, kid: int) -> TerminalView | None:
         view = self._views.get(kid)

@@ -37,16 +37,21 @@ class StubService:
     def _segment(self, segment: dict[str, Any]) -> dict[str, Any]:
         kid = segment["kid"]
         head = self.heads.get(kid, 0)
-        if segment["first"] > head + 1:
+        if "write_off" in segment:
+            head = max(head, segment["first"] - 1)
+        is_provisional = segment.get("provisional", False)
+        if segment["first"] > head + 1 and not is_provisional:
             return {"kid": kid, "error": "gap", "expected_first": head + 1, "records": []}
         told = []
         for place, octets in enumerate(segment["records"]):
             key = (kid, segment["first"] + place)
             digest = hashlib.sha256(bytes.fromhex(octets)).hexdigest()
-            booked = self.booked.setdefault(key, digest)
             record = records.decode(bytes.fromhex(octets))
             default = "settled" if record.kind == records.REDEMPTION else "recorded"
             outcome, reason = self.outcomes.get(key, (default, None))
+            if is_provisional and outcome != "settled":
+                outcome, reason = "held", "behind a gap"
+            booked = digest if outcome == "held" else self.booked.setdefault(key, digest)
             told.append(
                 {
                     "sequence": key[1],
@@ -56,6 +61,8 @@ class StubService:
                     "amount_rupiah": getattr(record, "amount_rupiah", 0),
                 }
             )
+        if is_provisional:
+            return {"kid": kid, "error": None, "expected_first": None, "records": told}
         self.heads[kid] = max(head, segment["first"] + len(segment["records"]) - 1)
         return {"kid": kid, "error": None, "expected_first": None, "records": told}
 

@@ -9,13 +9,20 @@ from typing import Any
 
 import click
 
-from protocol import certificates, grant, policy, roster
+from protocol import certificates, grant, policy, roster, write_off
 from protocol.errors import ProtocolError
+from protocol.records import SEQUENCE_MAX
 from tools.authority.issue import Authority, RequestRefusedError
 from tools.authority.signing import KeyFileError, SigningKey
 
 INPUT = click.Path(exists=True, dir_okay=False, path_type=Path)
 OUTPUT = click.Path(dir_okay=False, path_type=Path)
+SEQUENCE = click.IntRange(1, SEQUENCE_MAX)
+REASONS = {
+    "terminal-lost": write_off.REASON_TERMINAL_LOST,
+    "flash-damaged": write_off.REASON_FLASH_DAMAGED,
+    "other": write_off.REASON_OTHER,
+}
 
 
 class Kid(click.ParamType[int]):
@@ -146,6 +153,34 @@ def sign_grant(key: Path, folder: Path, kid: int, roster_file: Path, policy_file
         raise RequestRefusedError("programme: not in the policy")
     signed = Authority(SigningKey.load(key)).grant(kid, roster_digest, policy_digest, document)
     _write(folder / f"grant-{kid:08x}-{document.programme}.bin", signed)
+
+
+@main.command("write-off")
+@KEY
+@FOLDER
+@click.option("--kid", type=Kid(), required=True, help="The terminal, eight hexadecimal digits.")
+@click.option("--first", type=SEQUENCE, required=True, help="First record that is given up.")
+@click.option("--last", type=SEQUENCE, required=True, help="Last record that is given up.")
+@click.option(
+    "--chain", required=True, help="Chain value at the last one, 64 hexadecimal digits, from the gateway."
+)
+@click.option(
+    "--exposure", type=click.IntRange(0), required=True, help="Rupiah that may have been spent in them."
+)
+@click.option("--reason", type=click.Choice(list(REASONS)), required=True)
+@_told
+def sign_write_off(
+    key: Path, folder: Path, kid: int, first: int, last: int, chain: str, exposure: int, reason: str
+) -> None:
+    """Give up records that will never arrive: the terminal's chain goes on behind them."""
+    if not re.fullmatch("[0-9a-fA-F]{64}", chain):
+        raise RequestRefusedError("chain: not 64 hexadecimal digits")
+    document = write_off.WriteOff()
+    document.kid, document.first, document.last = kid, first, last
+    document.chain, document.exposure_rupiah = bytes.fromhex(chain), exposure
+    document.issued_s, document.reason = int(time.time()), REASONS[reason]
+    signed = Authority(SigningKey.load(key)).write_off(document)
+    _write(folder / f"write-off-{kid:08x}-{first}.bin", signed)
 
 
 if __name__ == "__main__":

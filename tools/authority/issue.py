@@ -1,6 +1,6 @@
 """What the authority issues: signed units (body ‖ signature) for terminals and gateways, checked before they are signed."""
 
-from protocol import certificates, grant, policy, roster
+from protocol import certificates, grant, policy, roster, write_off
 from protocol.certificates import KEY_OCTETS
 from tools.authority.signing import SigningKey, is_on_curve
 
@@ -89,6 +89,11 @@ class Authority:
         """A signed grant for one terminal."""
         body = grant.encode(document)
         return body + self._key.sign(grant.signed_message(kid, roster_digest, policy_digest, body))
+
+    def write_off(self, document: write_off.WriteOff) -> bytes:
+        """A signed write-off."""
+        body = write_off.encode(document)
+        return body + self._key.sign(write_off.signed_message(body))
 
 
 def _require_keys(first: bytes, second: bytes, names: tuple[str, str]) -> None:

@@ -13,6 +13,8 @@ SETTLED = "settled"
 REFUSED = "refused"
 DISPUTED = "disputed"
 RECORDED = "recorded"
+HELD = "held"
+"""Nothing is decided, and nothing booked: the record lies behind a gap."""
 
 CONFLICTS_KEPT_MAX = 16
 BUSY_TIMEOUT_S = 30.0
@@ -34,6 +36,8 @@ CREATE TABLE IF NOT EXISTS evidence (
     NOT NULL, numbers TEXT NOT NULL, conflicts INTEGER NOT NULL, records BLOB NOT NULL, PRIMARY KEY (kid, first, seal));
 CREATE TABLE IF NOT EXISTS frame (
     kid INTEGER NOT NULL, digest BLOB NOT NULL, octets BLOB NOT NULL, PRIMARY KEY (kid, digest));
+CREATE TABLE IF NOT EXISTS confirmed (
+    kid INTEGER NOT NULL, sequence INTEGER NOT NULL, chain BLOB NOT NULL, PRIMARY KEY (kid, sequence));
 CREATE TABLE IF NOT EXISTS entitlement (source TEXT PRIMARY KEY, granted_rupiah INTEGER NOT NULL);
 """
 
@@ -155,6 +159,37 @@ class Books:
             "UPDATE terminal SET frozen_from = ? WHERE kid = ? AND (frozen_from = 0 OR frozen_from > ?)",
             (sequence, kid, sequence),
         )
+
+    def confirm(self, kid: int, chains: dict[int, bytes]) -> None:
+        """Keep chain values behind a gap that a seal has proved."""
+        self._db.executemany(
+            "INSERT OR IGNORE INTO confirmed VALUES (?, ?, ?)", [(kid, *entry) for entry in chains.items()]
+        )
+
+    def confirmed(self, kid: int) -> dict[int, bytes]:
+        """Proved chain values behind a gap by sequence."""
+        rows = self._db.execute("SELECT sequence, chain FROM confirmed WHERE kid = ?", (kid,))
+        return {row[0]: row[1] for row in rows}
+
+    def pass_confirmed(self, kid: int, sequence: int) -> None:
+        """Everything up to a sequence is booked."""
+        self._db.execute("DELETE FROM confirmed WHERE kid = ? AND sequence <= ?", (kid, sequence))
+
+    def settled_behind(self, kid: int, sequence: int) -> int:
+        """Rupiah that were settled of records behind a sequence."""
+        return _one(
+            self._db.execute(
+                "SELECT COALESCE(SUM(amount_rupiah), 0) FROM booking WHERE kid = ? AND sequence > ?",
+                (kid, sequence),
+            )
+        )
+
+    def booked_behind(self, kid: int, sequence: int) -> set[int]:
+        """Records behind a sequence that are booked already."""
+        rows = self._db.execute(
+            "SELECT sequence FROM booking WHERE kid = ? AND sequence > ?", (kid, sequence)
+        )
+        return {row[0] for row in rows}
 
     # Records.
 

@@ -5,7 +5,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
-from protocol import certificates, chain
+from protocol import certificates, chain, write_off
 from protocol.errors import ProtocolError
 from tools.authority.signing import CURVE_ORDER
 
@@ -50,6 +50,18 @@ def certified(signed: bytes, authority_key: bytes) -> certificates.TerminalCerti
     if not verify(authority_key, certificates.terminal_message(body), signature):
         raise EvidenceError("certificate", "the authority's signature does not verify")
     return certificate
+
+
+def given_up(signed: bytes, authority_key: bytes) -> write_off.WriteOff:
+    """The write-off that the authority signed; raises `EvidenceError`."""
+    try:
+        body, signature = certificates.split_signature(signed, "write-off")
+        decoded = write_off.decode(body)
+    except ProtocolError as error:
+        raise EvidenceError("write_off", str(error)) from error
+    if not verify(authority_key, write_off.signed_message(body), signature):
+        raise EvidenceError("write_off", "the authority's signature does not verify")
+    return decoded
 
 
 def chain_start(certificate: certificates.TerminalCertificate, un_key_commitment: bytes) -> bytes:

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from protocol import write_off
 from protocol.certificates import KEY_OCTETS, SIGNATURE_OCTETS
 from protocol.records import RECORD_OCTETS_MAX, SEQUENCE_MAX
 
@@ -14,6 +15,7 @@ FRAME_OCTETS_MAX = 65536
 CERTIFICATE_OCTETS_MAX = 256
 DIGEST_OCTETS = 32
 UN_OCTETS = 4
+WRITE_OFF_OCTETS = write_off.OCTETS + SIGNATURE_OCTETS
 
 _HEX = re.compile(r"(?:[0-9a-f]{2})*")
 _KID = re.compile(r"[0-9a-f]{8}")
@@ -29,6 +31,8 @@ _FIELDS = {
     "seal",
     "unpredictable_numbers",
     "frames",
+    "provisional",
+    "write_off",
 }
 
 
@@ -46,6 +50,8 @@ class Segment:
     """Records `first` .. `last` of one terminal, of all kinds and in order, with what proves them.
 
     `seal` is of the last record; `unpredictable_numbers` are by sequence; `frames` are kept as evidence, unread.
+    `provisional_before`: of a segment behind a gap the chain value before it, else b""; `write_off`: what the authority
+    signed about the records before the segment, else b"".
     """
 
     kid: int
@@ -56,6 +62,8 @@ class Segment:
     seal: bytes
     unpredictable_numbers: dict[int, bytes]
     frames: tuple[bytes, ...]
+    provisional_before: bytes = b""
+    write_off: bytes = b""
 
     @property
     def last(self) -> int:
@@ -99,9 +107,16 @@ def _segment(item: Any, at: str) -> Segment:
     kid = item.get("kid")
     if not isinstance(kid, str):
         raise RequestError(f"{at}.kid", "missing, or not a string")
-    # The service has its own; as part of the contract it is still of the right form.
-    if "chain_before" in item:
-        _hex(item["chain_before"], f"{at}.chain_before", DIGEST_OCTETS, DIGEST_OCTETS)
+    is_provisional = item.get("provisional", False)
+    if not isinstance(is_provisional, bool):
+        raise RequestError(f"{at}.provisional", "not true or false")
+    # Of what it has booked itself the service has its own; as part of the contract it is still of the right form.
+    before = b""
+    if "chain_before" in item or is_provisional:
+        before = _hex(item.get("chain_before"), f"{at}.chain_before", DIGEST_OCTETS, DIGEST_OCTETS)
+    given_up = b""
+    if "write_off" in item:
+        given_up = _hex(item["write_off"], f"{at}.write_off", WRITE_OFF_OCTETS, WRITE_OFF_OCTETS)
     first = _number(item.get("first"), f"{at}.first")
     records = tuple(
         _hex(value, f"{at}.records[{place}]", 1, RECORD_OCTETS_MAX)
@@ -128,6 +143,8 @@ def _segment(item: Any, at: str) -> Segment:
             _hex(value, f"{at}.frames[{place}]", 1, FRAME_OCTETS_MAX)
             for place, value in enumerate(_array(item.get("frames", []), f"{at}.frames", 0, FRAMES_MAX))
         ),
+        provisional_before=before if is_provisional else b"",
+        write_off=given_up,
     )
 
 

@@ -56,6 +56,10 @@ class Settlement:
         """The bookings of all records of a segment; new ones are made after the whole segment is proved."""
         certificate = self._certificate(segment)
         terminal = self._terminal(segment, certificate)
+        if segment.provisional_before:
+            return self._book_provisional(segment, terminal, certificate, idempotency_key)
+        if segment.write_off:
+            terminal = self._go_behind(segment, terminal)
         if segment.first > terminal.sequence + 1:
             raise EvidenceError("gap", "records are missing before the segment", terminal.sequence + 1)
         known = segment.records[: terminal.sequence + 1 - segment.first]
@@ -67,21 +71,16 @@ class Settlement:
         if terminal.frozen_from:
             raise EvidenceError("conflict", f"frozen, record {terminal.frozen_from} was sealed twice")
         chains = evidence.sealed_chain(certificate, terminal.chain, first, fresh, segment.seal)
+        has_early = self._compare(segment, terminal, dict(enumerate(chains, first)), idempotency_key)
+        early = self._books.booked_behind(segment.kid, terminal.sequence) if has_early else set()
         decoded = _decode(first, fresh)
         policies = self._policies_of(terminal, first, decoded)
         for place, record in enumerate(decoded):
-            booking = Booking(
-                sequence=first + place,
-                kind=record.kind,
-                record=fresh[place],
-                digest=hashlib.sha256(fresh[place]).digest(),
-                chain=chains[place],
-                outcome=bookkeeping.RECORDED,
-                reason=None,
-                amount_rupiah=0,
-                reference=getattr(record, "reference_sequence", 0),
-            )
-            bookings.append(self._decide(segment, booking, record, policies[place], first))
+            known_one = self._books.booking(segment.kid, first + place) if has_early else None
+            if known_one is None:
+                booking = _booking(first + place, record, fresh[place], chains[place])
+                known_one = self._decide(segment, booking, record, policies[place], (first, early))
+            bookings.append(known_one)
         self._books.put_terminal(
             replace(
                 terminal,
@@ -90,8 +89,79 @@ class Settlement:
                 policy=policies[-1].digest if policies[-1] else b"",
             )
         )
+        if has_early:
+            self._books.pass_confirmed(segment.kid, segment.last)
         self._keep(segment, idempotency_key, conflicts=False)
         return bookings
+
+    # Behind a gap.
+
+    def _book_provisional(
+        self, segment: Segment, terminal: Terminal, certificate: TerminalCertificate, idempotency_key: str
+    ) -> list[Booking]:
+        """Settle what is right and within the cap of a segment behind a gap; all else is held until the gap closes."""
+        if terminal.frozen_from:
+            raise EvidenceError("conflict", f"frozen, record {terminal.frozen_from} was sealed twice")
+        before = segment.provisional_before
+        chains = evidence.sealed_chain(certificate, before, segment.first, segment.records, segment.seal)
+        told = {segment.first - 1: before, **dict(enumerate(chains, segment.first))}
+        self._compare(segment, terminal, told, idempotency_key)
+        self._books.confirm(segment.kid, {n: value for n, value in told.items() if n > terminal.sequence})
+        decoded = _decode(segment.first, segment.records)
+        held = self._policies.get(terminal.policy)
+        room_rupiah = held.channels.provisional_cap_rupiah if held else 0
+        room_rupiah -= self._books.settled_behind(segment.kid, terminal.sequence)
+        voided = {record.reference_sequence for record in decoded if record.kind == records.VOID}
+        bookings = []
+        for place, record in enumerate(decoded):
+            sequence = segment.first + place
+            booking = self._books.booking(segment.kid, sequence)
+            if booking is None:
+                booking = replace(
+                    _booking(sequence, record, segment.records[place], chains[place]),
+                    outcome=bookkeeping.HELD,
+                    reason="behind a gap",
+                )
+                is_likely = record.kind == records.REDEMPTION and sequence not in voided
+                if held is not None and is_likely and record.amount_rupiah <= room_rupiah:
+                    booking = self._settle_early(segment, booking, record, held)
+                    room_rupiah -= booking.amount_rupiah
+            bookings.append(booking)
+        self._keep(segment, idempotency_key, conflicts=False)
+        return bookings
+
+    def _settle_early(self, segment: Segment, booking: Booking, record: Record, policy: Policy) -> Booking:
+        """Book a redemption that is right as far as can be seen; a refusal would be final, so that has to wait."""
+        number = segment.unpredictable_numbers.get(booking.sequence)
+        outcome, reason = self._decide_redemption(segment.kid, booking, record, policy, number)
+        if outcome != bookkeeping.SETTLED:
+            return replace(booking, reason=f"behind a gap: {reason}")
+        booking = replace(booking, outcome=outcome, reason=None, amount_rupiah=record.amount_rupiah)
+        self._books.book(segment.kid, booking)
+        return booking
+
+    def _compare(
+        self, segment: Segment, terminal: Terminal, told: dict[int, bytes], idempotency_key: str
+    ) -> bool:
+        """Hold a proved chain against what was proved before; tell whether anything was, behind the booked records."""
+        confirmed = self._books.confirmed(segment.kid)
+        known = {**confirmed, terminal.sequence: terminal.chain}
+        if any(known.get(sequence, value) != value for sequence, value in told.items()):
+            self._books.freeze(segment.kid, terminal.sequence + 1)
+            self._keep(segment, idempotency_key, conflicts=True)
+            raise EvidenceError("conflict", f"another chain was sealed behind record {terminal.sequence}")
+        return bool(confirmed)
+
+    def _go_behind(self, segment: Segment, terminal: Terminal) -> Terminal:
+        """The terminal as it is after a write-off; the same where that has taken effect before."""
+        given_up = evidence.given_up(segment.write_off, self._authority_key)
+        if terminal.sequence >= given_up.last:
+            return terminal
+        if (given_up.kid, given_up.first) != (segment.kid, terminal.sequence + 1):
+            raise EvidenceError("write_off", "of other records than those that are missing")
+        if self._books.confirmed(segment.kid).get(given_up.last, given_up.chain) != given_up.chain:
+            raise EvidenceError("write_off", "another chain value was proved")
+        return replace(terminal, sequence=given_up.last, chain=given_up.chain)
 
     # What proves a segment.
 
@@ -120,7 +190,14 @@ class Settlement:
         """A record that was booked before: the same answer, unless its octets are others."""
         sequence = segment.first + place
         booking = self._books.booking(segment.kid, sequence)
-        assert booking is not None, "the head is behind all bookings"
+        if booking is None:
+            octets = segment.records[place]
+            (record,) = _decode(sequence, (octets,))
+            return replace(
+                _booking(sequence, record, octets, b""),
+                outcome=bookkeeping.DISPUTED,
+                reason="was written off",
+            )
         if booking.digest == hashlib.sha256(segment.records[place]).digest():
             return booking
         # Only a sealed version is a fork; anything else would let nonsense freeze a terminal.
@@ -170,9 +247,15 @@ class Settlement:
     # Decisions.
 
     def _decide(
-        self, segment: Segment, booking: Booking, record: Record, policy: Policy | None, first: int
+        self,
+        segment: Segment,
+        booking: Booking,
+        record: Record,
+        policy: Policy | None,
+        new: tuple[int, set[int]],
     ) -> Booking:
-        """Book one record that the seal proves; `first` is the first new record of this segment."""
+        """Book one record that the seal proves; `new`: the first new one of this segment, and those paid before it."""
+        first, early = new
         number = segment.unpredictable_numbers.get(booking.sequence)
         if policy is not None and record.kind == records.REDEMPTION:
             outcome, reason = self._decide_redemption(segment.kid, booking, record, policy, number)
@@ -183,7 +266,7 @@ class Settlement:
                 booking = replace(booking, outcome=bookkeeping.DISPUTED, reason=reason)
             else:
                 self._books.void(segment.kid, record.reference_sequence, booking.sequence)
-                if record.reference_sequence < first:
+                if record.reference_sequence < first or record.reference_sequence in early:
                     booking = replace(booking, reason="paid before the void: the bank claims it back")
         self._books.book(segment.kid, booking)
         return booking
@@ -234,6 +317,21 @@ def _decode(first: int, octets: tuple[bytes, ...]) -> list[Record]:
         except ProtocolError as error:
             raise EvidenceError("record", f"record {first + place}: {error}") from error
     return decoded
+
+
+def _booking(sequence: int, record: Record, octets: bytes, value: bytes) -> Booking:
+    """A record as it is booked where no money moves; `value` is the chain value after it."""
+    return Booking(
+        sequence=sequence,
+        kind=record.kind,
+        record=octets,
+        digest=hashlib.sha256(octets).digest(),
+        chain=value,
+        outcome=bookkeeping.RECORDED,
+        reason=None,
+        amount_rupiah=0,
+        reference=getattr(record, "reference_sequence", 0),
+    )
 
 
 def answer_of(booking: Booking) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import hashlib
 
 import pytest
 
+from gateway import documents
 from gateway.config import Settlement
 from gateway.forwarder import Forwarder
 from gateway.settlement import SettlementClient
@@ -328,3 +329,90 @@ def test_records_wait_for_their_delay(service):
     assert scene.forwarder.turn() is True
     assert service.heads == {KID: 4}
     scene.writer.stop()
+
+
+CAP_RUPIAH = 1_000_000
+
+
+@pytest.fixture
+def gapped(scene):
+    """Records 1 to 3 sealed, 4 to 6 missing, 7 to 9 proved behind them."""
+    scene.rig = Rig(scene.store, provisional_cap_rupiah=CAP_RUPIAH)
+    made = scene.rig.terminal()
+    for _ in range(9):
+        made.redeem()
+    scene.seal(made, (1, 3), (7, 9))
+    scene.sent += 1
+    scene.writer.deliver(received(made.bridge(6), scene.channel, scene.sent))
+    assert scene.channel.wait_for(scene.sent)
+    return made
+
+
+def test_records_behind_a_gap_are_settled_before_it_closes_and_once(scene, gapped, service):
+    """PRV-03, PRV-04: their answers are kept apart; when the gap closes, everything is sent in order and answered again."""
+    service.outcomes[KID, 8] = ("refused", "card blocked")
+    while scene.forwarder.turn():
+        pass
+    parts = [segment for _, body in service.requests for segment in body["segments"]]
+    early = parts[-1]
+    assert (early["first"], len(early["records"]), early["provisional"]) == (7, 3, True)
+    assert early["chain_before"] == gapped.chains[6].hex()
+    assert early["seal"] == gapped.seals[9].hex()
+    assert len(early["frames"]) == 1
+    assert [row.state.name for row in scene.store.provisional(42, 1, 99)] == ["SETTLED", "PENDING", "SETTLED"]
+    assert scene.store.terminal(42).booked_through == 3
+    assert scene.store.terminal(42).settlement_error == ""
+    scene.seal(gapped, (4, 6))
+    while scene.forwarder.turn():
+        pass
+    assert scene.store.terminal(42).booked_through == 9
+    assert scene.states() == ["RECORDED"] * 3 + ["SETTLED"] * 4 + ["REFUSED", "SETTLED"]
+    assert scene.store.outbox_count() == 0
+    assert len({key for key, _ in service.requests}) == len(service.requests), "each with a key of its own"
+
+
+def test_what_is_sealed_by_its_turn_goes_the_ordinary_way(scene, gapped, service):
+    """PRV-03: also where a request had been composed and not answered."""
+    service.faults += [503]
+    assert scene.forwarder.turn() is True
+    scene.seal(gapped, (4, 6))
+    scene.now_ms = scene.store.open_requests()[0].next_attempt_ms
+    while scene.forwarder.turn():
+        pass
+    assert not any("provisional" in part for _, body in service.requests[1:] for part in body["segments"])
+    assert scene.store.terminal(42).booked_through == 9
+    assert scene.store.outbox_count() == 0
+    assert scene.store.open_requests() == []
+
+
+def test_a_word_of_conflict_behind_a_gap_stops_the_terminal(scene, gapped, service):
+    """PRV-02: the service has proved another chain."""
+    scene.forwarder.turn()
+    early = {"kid": KID, "error": "conflict", "expected_first": None, "records": []}
+    scene.seal(gapped, (10, 12))
+    service.faults.append(lambda body: {"results": [early for _ in body["segments"]]})
+    assert scene.forwarder.turn() is True
+    assert scene.store.terminal(42).settlement_error == "conflict"
+
+
+def test_behind_a_write_off_settlement_goes_on_with_the_evidence(scene, gapped, service):
+    """WOF-02: published while no frame comes any more; the segment carries what the authority signed."""
+    signed = scene.rig.authority.write_off(42, 4, 6, gapped.chains[6])
+    document = documents.read_write_off(scene.rig.verifying, signed)
+    scene.writer.submit(Changes(documents=[document]), [42]).result(10)
+    assert scene.store.terminal(42).sealed_through == 9
+    while scene.forwarder.turn():
+        pass
+    parts = [segment for _, body in service.requests for segment in body["segments"]]
+    last = next(part for part in parts if "write_off" in part)
+    assert (last["first"], last["write_off"], last["chain_before"]) == (
+        7,
+        signed.hex(),
+        gapped.chains[6].hex(),
+    )
+    assert scene.store.terminal(42).booked_through == 9
+    assert [row.state.name for row in scene.store.records(42, 7, 9)] == ["SETTLED"] * 3
+    scene.seal(gapped, (10, 12))
+    while scene.forwarder.turn():
+        pass
+    assert scene.store.terminal(42).booked_through == 12

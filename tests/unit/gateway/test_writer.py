@@ -5,7 +5,7 @@ import threading
 import pytest
 from structlog.testing import capture_logs
 
-from gateway import batch as batches
+from gateway import columns
 from gateway.channels.channel import Received
 from gateway.daemon import rejudge
 from gateway.documents import read_epoch
@@ -152,14 +152,14 @@ def test_a_full_disk_holds_the_receipts_back_until_it_is_written(scene):
 def test_a_frame_on_which_the_gateway_itself_fails_stops_no_other(scene, monkeypatch):
     terminal = journal(scene)
     poison = terminal.frame(4, 5)
-    true_derive = batches.columns.derive
+    true_derive = columns.derive
 
     def failing(octets):
         if octets == terminal.octets[5]:
             raise ZeroDivisionError("a bug")
         return true_derive(octets)
 
-    monkeypatch.setattr(batches.columns, "derive", failing)
+    monkeypatch.setattr(columns, "derive", failing)
     other = journal(scene, kid=7)
     scene.deliver(terminal.frame(1, 3), poison, other.frame(1, 3), other.frame(4, 7))
     scene.writer.start()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from protocol import certificates, grant, policy, roster
+from protocol import certificates, grant, policy, roster, write_off
 from tests.unit.tools import till
 from tools import district
 from tools.authority.__main__ import main
@@ -318,3 +318,18 @@ def test_a_kid_has_eight_hexadecimal_digits(desk, kid):
     result = desk.call("grant", *named, "--kid", kid, desk.path("grant"))
     assert result.exit_code == 2
     assert "eight hexadecimal digits" in result.output
+
+
+def test_a_write_off_is_signed_for_one_gap(desk):
+    """WOF-01."""
+    named = ("--key", desk.path("authority.key"), "--folder", str(desk.folder), "--kid", "0000002a")
+    gap = ("--first", "4", "--last", "7", "--exposure", "600000", "--reason", "flash-damaged")
+    desk.does("write-off", *named, *gap, "--chain", "ab" * 32)
+    body, signature = split((desk.folder / "write-off-0000002a-4.bin").read_bytes())
+    decoded = write_off.decode(body)
+    assert (decoded.kid, decoded.first, decoded.last, decoded.chain) == (42, 4, 7, b"\xab" * 32)
+    assert (decoded.exposure_rupiah, decoded.reason) == (600_000, write_off.REASON_FLASH_DAMAGED)
+    assert verify(public_of(desk), write_off.signed_message(body), signature)
+    assert "chain: not 64" in desk.refuses("write-off", *named, *gap, "--chain", "ab")
+    upside_down = ("--first", "7", "--last", "4", *gap[4:], "--chain", "ab" * 32)
+    assert "last" in desk.refuses("write-off", *named, *upside_down)

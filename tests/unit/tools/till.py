@@ -23,6 +23,7 @@ from tools.authority.signing import SigningKey
 SEED = b"settlement tests"
 ROSTER_KEY = b"roster key of the test district!"
 FAMILIES = 12
+PROVISIONAL_CAP_RUPIAH = 1_000_000
 PERIOD = civil_date.period_of(2026, 11)
 START_S = civil_date.period_start_s(PERIOD) + 8 * 3600
 
@@ -53,8 +54,11 @@ def issuer_file() -> dict[str, Any]:
 
 @functools.cache
 def signed_policy(number: int = 1) -> bytes:
-    """The district's policy, signed."""
-    return authority().policy(district.make_policy(number))
+    """The district's policy, signed; up to `PROVISIONAL_CAP_RUPIAH` may be settled behind a gap."""
+    made = district.make_policy(number)
+    made.channels = policy.Channels()
+    made.channels.provisional_cap_rupiah = PROVISIONAL_CAP_RUPIAH
+    return authority().policy(made)
 
 
 @functools.cache
