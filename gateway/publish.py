@@ -34,6 +34,9 @@ class Order(enum.StrEnum):
     REVOKE = "revoke"
     RESUME = "resume"
     TELEPHONE = "telephone"
+    WRITE_OFF = "write-off"
+    IMPORT = "import"
+    EXPORT = "export"
 
 
 @dataclass(slots=True)
@@ -82,6 +85,8 @@ class Publisher:
             return self._epoch(octets)
         if order is Order.REGISTER:
             return self._register(octets)
+        if order is Order.WRITE_OFF:
+            return self._write_off(octets)
         terminal = self._terminal(kid)
         if order is Order.REVOKE:
             changes = Changes(revoked=[kid], counters={"terminals_revoked": 1})
@@ -116,6 +121,22 @@ class Publisher:
         publication.told |= {"kid": f"{kid:08x}", "programme": document.programme}
         publication.forget = [kid]
         publication.granted = [kid]
+        return publication
+
+    def _write_off(self, octets: bytes) -> Publication:
+        """Records that are given up; what is sealed is not missing."""
+        document = documents.read_write_off(self._authority, octets)
+        terminal = self._terminal(document.kid)
+        if document.number <= terminal.sealed_through:
+            raise DocumentError(
+                kind=document.kind.value,
+                field="first",
+                number=document.number,
+                sealed_through=terminal.sealed_through,
+            )
+        publication = self._document(document)
+        publication.told["kid"] = f"{document.kid:08x}"
+        publication.forget = [document.kid]
         return publication
 
     def _epoch(self, octets: bytes) -> Publication:
