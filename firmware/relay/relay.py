@@ -114,6 +114,10 @@ class Relay:
 
     async def received(self, octets: bytes) -> bool:
         """A frame from the gateway, by any way; whether it is done with (and durable), so that its bearer may forget it."""
+        return (await self.apply(octets))[1]
+
+    async def apply(self, octets: bytes) -> tuple:
+        """A frame from the gateway, by any way: (outcome, whether it is done with), as `Downlink.apply`."""
         marks = self._ledger.marks
         before = marks.sealed_through
         outcome, done = await self._downlink.apply(octets)
@@ -126,4 +130,4 @@ class Relay:
                 for way in self._ways:
                     way.acknowledged(before, gaps)
             self.wake()
-        return done
+        return outcome, done

@@ -1,0 +1,36 @@
+"""All records that the gateway has not sealed, frame by frame, for somebody to carry."""
+
+from firmware.relay.outbox import Outbox
+
+
+class Run:
+    """One walk from the gateway's mark to the head. `frames`: a `firmware.relay.frames.Frames`; `is_short`: frames of at
+    most 140 octets, sealed at the end of the walk; else of up to 32 records, each sealed.
+
+    `records` went into frames so far; `unfit` fit no short one. What is carried is sent by other ways all the same: the
+    gateway books it once.
+    """
+
+    def __init__(self, ledger, frames, is_short: bool) -> None:
+        self._frames = frames
+        self._is_short = is_short
+        self._outbox = Outbox()
+        self._outbox.restart(ledger.marks.sealed_through)
+        self.records = 0
+        self.unfit = 0
+
+    async def next(self, seal_now: bool = False) -> bytes:
+        """The next frame, b"" at the end; `seal_now`: it shall be sealed even if it is not the last."""
+        while True:
+            batch = self._frames.next_batch(self._outbox)
+            if batch is None:
+                return b""
+            if self._is_short:
+                octets, count = await self._frames.short(batch, seal_now)
+            else:
+                octets, count = await self._frames.whole(batch), batch.count
+            self._outbox.sent(batch, count or 1)
+            if count:
+                self.records += count
+                return octets
+            self.unfit += 1
