@@ -33,7 +33,9 @@ _LIST_LIMIT = 50
 _GRANT_NAME = re.compile(r"grant-([0-9a-f]{8})-\d+")
 REQUEST_FILE = "gateway.req"
 
-_PUBLISHED = [order.value for order in (Order.POLICY, Order.ROSTER, Order.GRANT, Order.EPOCH)]
+_PUBLISHED = [
+    order.value for order in (Order.POLICY, Order.ROSTER, Order.GRANT, Order.EPOCH, Order.WRITE_OFF)
+]
 
 
 @click.group()

@@ -9,8 +9,9 @@ import pytest
 from gateway import documents
 from gateway.batch import BatchJudge
 from gateway.channels.channel import Received
-from gateway.errors import SignatureError
+from gateway.errors import DocumentError, SignatureError, UnknownTerminalError
 from gateway.islands import BRIDGES_MAX
+from gateway.publish import Order, Publisher
 from gateway.quarantine import Quarantine
 from gateway.store.interface import Changes
 from gateway.store.memory import MemoryStore
@@ -333,3 +334,17 @@ def test_a_write_off_is_checked_when_it_is_published(rig: Rig, terminal: Termina
     assert document.digest == hashlib.sha256(b"lumbung/woff/1\0\0" + signed[:-64]).digest()
     with pytest.raises(SignatureError):
         documents.read_write_off(rig.verifying, signed[:20] + b"\x00" + signed[21:])
+
+
+def test_only_what_is_missing_can_be_written_off(rig: Rig, terminal: Terminal) -> None:
+    """WOF-02: of a terminal that is known; its view is read anew."""
+    judge = Judge(rig)
+    judge.take(terminal.frame(1, 3))
+    publisher = Publisher(rig.store, rig.verifying, rig.ring, NOW_MS)
+    accepted = publisher.check(Order.WRITE_OFF, rig.authority.write_off(KID, 4, 7, terminal.chains[7]))
+    assert [document.number for document in accepted.changes.documents] == [4]
+    assert accepted.forget == [KID]
+    with pytest.raises(DocumentError, match="sealed_through"):
+        publisher.check(Order.WRITE_OFF, rig.authority.write_off(KID, 3, 7, terminal.chains[7]))
+    with pytest.raises(UnknownTerminalError):
+        publisher.check(Order.WRITE_OFF, rig.authority.write_off(KID + 1, 4, 7, terminal.chains[7]))
