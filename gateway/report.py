@@ -10,7 +10,7 @@ from typing import Any
 
 from gateway.daemon import HEALTH_FILE
 from gateway.decode import record_values
-from gateway.store.interface import EvidenceRow, Reader, RecordRow, TerminalRow
+from gateway.store.interface import EvidenceRow, Reader, RecordRow, RecordState, TerminalRow
 from gateway.store.lock import WriterLock
 from gateway.store.sqlite import LOCK_NAME
 from protocol import records, status
@@ -55,6 +55,7 @@ def _terminal(reader: Reader, row: TerminalRow) -> dict[str, Any]:
         "channel": row.channel,
         "reached_by_sms": bool(row.telephone),
         "report": None,
+        "behind_gaps": _behind_gaps(reader, row.kid),
         "totals": asdict(reader.totals(row.kid)),
     }
     try:
@@ -62,6 +63,19 @@ def _terminal(reader: Reader, row: TerminalRow) -> dict[str, Any]:
     except ProtocolError:
         told["report"] = None
     return told
+
+
+def _behind_gaps(reader: Reader, kid: int) -> list[dict[str, Any]]:
+    """Runs that are proved behind a gap; `chain_before` is what a write-off of the gap names."""
+    runs: list[dict[str, Any]] = []
+    for row in reader.provisional(kid, 1, records.SEQUENCE_MAX):
+        if not runs or runs[-1]["last"] != row.sequence - 1:
+            runs.append(
+                {"first": row.sequence, "last": row.sequence, "chain_before": row.before.hex(), "settled": 0}
+            )
+        runs[-1]["last"] = row.sequence
+        runs[-1]["settled"] += row.state is RecordState.SETTLED
+    return runs
 
 
 def standing(row: TerminalRow) -> dict[str, Any]:

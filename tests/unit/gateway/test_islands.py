@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 import pytest
 
-from gateway import documents
+from gateway import documents, report
 from gateway.batch import BatchJudge
 from gateway.channels.channel import Received
 from gateway.errors import DocumentError, SignatureError, UnknownTerminalError
 from gateway.islands import BRIDGES_MAX
 from gateway.publish import Order, Publisher
 from gateway.quarantine import Quarantine
-from gateway.store.interface import Changes
+from gateway.store.interface import Changes, RecordState
 from gateway.store.memory import MemoryStore
 from gateway.verdicts import Outcome
 from gateway.verifier import SealVerifier
@@ -348,3 +349,15 @@ def test_only_what_is_missing_can_be_written_off(rig: Rig, terminal: Terminal) -
         publisher.check(Order.WRITE_OFF, rig.authority.write_off(KID, 3, 7, terminal.chains[7]))
     with pytest.raises(UnknownTerminalError):
         publisher.check(Order.WRITE_OFF, rig.authority.write_off(KID + 1, 4, 7, terminal.chains[7]))
+
+
+def test_the_report_tells_what_a_write_off_must_name(rig: Rig, terminal: Terminal, tmp_path: Path) -> None:
+    """WOF-02: the proved chain value before each run behind a gap."""
+    judge = Judge(rig)
+    judge.take(terminal.frame(1, 3), terminal.frame(6, 8), terminal.frame(12, 13), terminal.bridge(5, 11))
+    rig.store.apply(Changes(provisional_states=[(KID, 7, RecordState.SETTLED, "")]))
+    (told,) = report.overview(rig.store, tmp_path)["terminals"]
+    assert told["behind_gaps"] == [
+        {"first": 6, "last": 8, "chain_before": terminal.chains[5].hex(), "settled": 1},
+        {"first": 12, "last": 13, "chain_before": terminal.chains[11].hex(), "settled": 0},
+    ]
