@@ -3,15 +3,19 @@
 import asyncio
 from binascii import a2b_base64, b2a_base64
 
-from firmware.carry.codes import CODES_MAX, codes
-from firmware.carry.usb import CarryCommands
-from firmware.console.console import Console
-from firmware.console.lines import Lines
-from protocol import carry, frame, status
-from tests.support.mp_books import make_grant
-from tests.support.mp_gateway import acknowledgement_frame, grant_frame, uplink_cipher
-from tests.unit.micropython.relay_bench import Bench
-from tests.unit.micropython.test_console import Cable
+from firmware import main
+
+main.load()
+
+from firmware.carry.codes import CODES_MAX, codes  # noqa: E402
+from firmware.carry.usb import CarryCommands  # noqa: E402
+from firmware.console.console import Console  # noqa: E402
+from firmware.console.lines import Lines  # noqa: E402
+from protocol import carry, frame, status  # noqa: E402
+from tests.support.mp_books import make_grant  # noqa: E402
+from tests.support.mp_gateway import acknowledgement_frame, grant_frame, uplink_cipher  # noqa: E402
+from tests.unit.micropython.relay_bench import Bench  # noqa: E402
+from tests.unit.micropython.test_console import Cable  # noqa: E402
 
 
 class Carried(Bench):
