@@ -13,43 +13,21 @@ from gateway.channels.channel import Receipt, Received
 from gateway.channels.sms_bounds import SenderBounds
 from gateway.channels.sms_message import LineSettings
 from gateway.channels.sms_modem import SmsModemChannel
-from hardware import modem_dialects, modem_network
-from hardware.model_clock import HostClock
-from hardware.modem import Modem
 from hardware.modem_faults import FaultPlan
-from hardware.modem_pty import ModemPty
+from tests.support.sms_air import ModemAir
 
-FACTOR = 40
 LIMIT_S = 30.0
 NUMBERS = (b"+628111", b"+628222")
 TERMINAL = b"+628999"
 NUMBER = TERMINAL.decode()
 
 
-class FastClock:
-    """The host's time, run faster, so that a modem starts in a blink."""
-
-    def __init__(self) -> None:
-        self._host = HostClock()
-
-    def now_us(self) -> int:
-        """Microseconds."""
-        return self._host.now_us() * FACTOR
-
-
 class Bench:
     """Two modems in one network, the pool in front of them, and a writer that commits when it is told to."""
 
     def __init__(self, plan: FaultPlan | None = None, sends_per_minute: int = 600) -> None:
-        self.clock = FastClock()
-        self.network = modem_network.GsmNetwork(self.clock)
-        self.models = []
-        self.ptys = []
-        for number, family in zip(NUMBERS, ("SIM800", "EC25"), strict=True):
-            model = Modem(self.clock, modem_dialects.BY_NAME[family], self.network, number, None, plan)
-            model.start(self.clock.now_us())
-            self.models.append(model)
-            self.ptys.append(ModemPty(self.clock, model))
+        self.air = ModemAir(NUMBERS, plan)
+        self.network, self.models, self.ptys = self.air.network, self.air.models, self.air.ptys
         self.received: list[Received] = []
         self.news = threading.Condition()
         self.powered: list[str] = []
@@ -72,7 +50,7 @@ class Bench:
         for pty, model in zip(self.ptys, self.models, strict=True):
             if pty.path == path:
                 with pty.lock:
-                    model.start(self.clock.now_us())
+                    model.start(self.air.clock.now_us())
 
     def inject(self, place: int, octets: bytes, sender: bytes = TERMINAL, dcs: int = 4) -> None:
         """A message on its way to a modem of the pool."""
@@ -81,10 +59,7 @@ class Bench:
 
     def stored(self, place: int) -> int:
         """Messages that lie in a modem."""
-        with self.ptys[place].lock:
-            return sum(
-                len(self.models[place].messages.stored(name)) for name, _ in self.models[place].dialect.stores
-            )
+        return self.air.stored(place)
 
     def receipts(self) -> list[Receipt]:
         """Receipts of all that came."""
@@ -99,8 +74,7 @@ class Bench:
     def close(self) -> None:
         """Everything ends."""
         self.channel.stop()
-        for pty in self.ptys:
-            pty.close()
+        self.air.close()
 
 
 def until(is_true: Callable[[], object], limit_s: float = LIMIT_S) -> None:
@@ -140,7 +114,7 @@ def test_receipts_of_a_former_life_delete_nothing(bench):
     until(bench.receipts)
     stale = bench.receipts()
     with bench.ptys[1].lock:
-        bench.models[1].start(bench.clock.now_us())
+        bench.models[1].start(bench.air.clock.now_us())
     until(lambda: len(bench.receipts()) == 2)
     assert bench.contents() == [b"frame", b"frame"]
     bench.channel.acknowledge(stale)
