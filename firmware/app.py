@@ -10,6 +10,9 @@ from firmware.card.certificates import IssuerCache
 from firmware.card.errors import AuthenticationError, CardError
 from firmware.card.kernel import CardKernel
 from firmware.card.oda import Trust
+from firmware.carry.usb import CarryCommands
+from firmware.console.console import Console
+from firmware.console.lines import Lines
 from firmware.crypto import self_test
 from firmware.crypto.p256 import InvalidPrivateKey
 from firmware.crypto.signer import SoftwareSigner
@@ -71,6 +74,7 @@ TASK_FLOW = ("flow", 5, 0)
 # A modem that is dead is its own task's business, for as long as that one checks in (drivers/modem/ladder).
 TASK_MODEM = ("modem", 6, 60000)
 TASK_SMS = ("sms", 7, 60000)
+TASK_CONSOLE = ("console", 8, 60000)
 
 
 class App:
@@ -166,6 +170,9 @@ class App:
             self.upkeep.verify,
             self.links.sms,
         )
+        self.printer.draws_qr = self.settings["printer_qr"] == "1"
+        carry = CarryCommands(ledger, self.relay, self.keys.ready.is_set)
+        self.console = Console(Lines(self._board.technician_uart, self._board.clock), carry.commands)
         self.terminal = Terminal(
             ledger, self.authorizer, self.reader, self.relay, self._board.clock, self.signer
         )
@@ -225,6 +232,7 @@ class App:
             (TASK_UPKEEP, self.upkeep.run),
             (TASK_RELAY, self._run_relay),
             (TASK_FLOW, self._run_flow),
+            (TASK_CONSOLE, self.console.run),
         ]
         if self.links.modem is not None:
             tasks.append((TASK_MODEM, self.links.modem.run))
