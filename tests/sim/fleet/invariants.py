@@ -1,0 +1,131 @@
+"""What must hold in every run, whatever the dice say."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+from firmware import states
+from protocol import records
+
+if TYPE_CHECKING:
+    from tests.sim.fleet.seat import Seat
+    from tests.sim.fleet.world import World
+
+FINAL = (states.SETTLED, states.REFUSED, states.DISPUTED)
+# Counters of the gateway that nothing in the world may cause.
+NEVER = (
+    "frames_condemned",
+    "card_use_repeated",
+    "settlement_stopped",
+    "settlement_refused",
+    "settlement_gaps",
+)
+
+
+def check_marks(world: World, seat: Seat) -> None:
+    """What a terminal has heard is true on disk: sealed records are stored, reclaimable ones are the bank's as well."""
+    sealed_through, reclaim_through, _ = seat.marks
+    if [sealed_through, reclaim_through] == seat.checked:
+        return
+    seat.checked = [sealed_through, reclaim_through]
+    world.clock.note("marks", f"{seat.kid:08x}", *seat.marks)
+    row = world.reader.terminal(seat.kid)
+    assert row is not None
+    assert row.sealed_through >= sealed_through, (
+        f"{seat.kid:08x} was told of records that are not stored",
+        seat.marks,
+    )
+    booked = world.bank.books.terminal(seat.kid)
+    assert (booked.sequence if booked else 0) >= reclaim_through, (
+        f"{seat.kid:08x} may forget what the bank does not have",
+        seat.marks,
+    )
+
+
+def is_told(books: dict[str, Any]) -> bool:
+    """Whether the terminal knows of every redemption how it ended."""
+    return all(
+        state in FINAL
+        for (_, octets), state in zip(books["records"], books["states"], strict=True)
+        if records.decode(bytes.fromhex(octets)).kind == records.REDEMPTION
+    )
+
+
+def check(world: World) -> int:
+    """Everything, after the last message has come; returns how many records there were."""
+    total = {"records": 0, "redeemed_rupiah": 0}
+    for seat in world.seats:
+        _check_terminal(world, seat, total)
+    _check_bank(world, total)
+    _check_gateway(world, total)
+    return total["records"]
+
+
+def _check_terminal(world: World, seat: Seat, total: dict[str, int]) -> None:
+    """One terminal's chain against what families were told, the gateway's store and the bank's books, record by record."""
+    books = seat.books
+    assert books is not None
+    assert not books["locked"], f"{seat.kid:08x} is locked"
+    spent: dict[int, int] = defaultdict(int)
+    redeemed: dict[int, int] = {}
+    stored = {row.sequence: row for row in world.reader.records(seat.kid, 1, records.SEQUENCE_MAX)}
+    assert sorted(stored) == [sequence for sequence, _ in books["records"]], (
+        "the gateway has every record, and once"
+    )
+    for sequence, octets_hex in books["records"]:
+        octets = bytes.fromhex(octets_hex)
+        assert stored[sequence].octets == octets, (f"{seat.kid:08x}", sequence, "is stored as something else")
+        booking = world.bank.books.booking(seat.kid, sequence)
+        assert booking is not None, (f"{seat.kid:08x}", sequence, "is not booked")
+        assert booking.digest == hashlib.sha256(octets).digest()
+        record = records.decode(octets)
+        if record.kind == records.REDEMPTION:
+            assert booking.outcome == "settled", (
+                f"{seat.kid:08x}",
+                sequence,
+                booking.outcome,
+                booking.reason,
+            )
+            assert booking.amount_rupiah == record.amount_rupiah
+            redeemed[sequence] = record.amount_rupiah
+            spent[record.card_key] += record.amount_rupiah
+    for sequence, name, amount_rupiah in seat.sold:
+        assert redeemed.get(sequence) == amount_rupiah, (
+            f"{seat.kid:08x}",
+            sequence,
+            name,
+            "was told and is not there",
+        )
+    assert books["redeemed_rupiah"] == sum(redeemed.values()) == sum(books["spent_rupiah"].values())
+    for name, rupiah in books["spent_rupiah"].items():
+        assert books["granted_rupiah"][name] >= rupiah, (name, "spent more than was leased")
+    leased = {name for name, rupiah in books["granted_rupiah"].items() if rupiah}
+    assert leased == set(seat.place.families)
+    assert len(spent) <= len(leased)
+    total["records"] += len(books["records"])
+    total["redeemed_rupiah"] += sum(redeemed.values())
+
+
+def _check_bank(world: World, total: dict[str, int]) -> None:
+    """The bank has booked every record once and nothing else."""
+    totals = world.bank.books.totals()
+    assert totals["records"] == total["records"]
+    assert totals["redeemed_rupiah"] == totals["settled_rupiah"] == total["redeemed_rupiah"]
+    assert totals["refused_rupiah"] == totals["disputed_rupiah"] == totals["voided_rupiah"] == 0
+
+
+def _check_gateway(world: World, total: dict[str, int]) -> None:
+    """The gateway's sums are the bank's; nothing waits, nothing is stopped, nothing forked."""
+    reader = world.reader
+    totals = reader.totals(None)
+    assert (totals.records, totals.settled_rupiah) == (total["records"], total["redeemed_rupiah"])
+    assert totals.refused_rupiah == totals.disputed_rupiah == totals.pending_rupiah == 0
+    assert reader.outbox_count() == 0
+    assert reader.conflicts(None) == []
+    counters = reader.counters()
+    assert not [name for name in NEVER if counters.get(name)], counters
+    for row in reader.terminals():
+        assert not row.frozen_from, f"{row.kid:08x} is frozen"
+        assert not row.settlement_error, row.settlement_error
