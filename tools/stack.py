@@ -12,11 +12,13 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from firmware.ledger import ca_key_list, document_area
+from gateway import report
+from gateway.store.sqlite import SqliteReader
 from protocol import certificates, grant, policy, roster
 from tools import brokers, district
 from tools.authority import release
@@ -37,9 +39,18 @@ class StackError(Exception):
 
 
 class Stack:
-    """One district with its services in `folder`. Nothing runs until the `start_` methods are called."""
+    """One district with its services in `folder`. Nothing runs until the `start_` methods are called.
 
-    def __init__(self, folder: Path, seed: bytes = b"lumbung", settlement_delay_s: int = 0) -> None:
+    `gateway_settings` are `section.key=value` as the gateway's command line takes them, for its SMS links for instance.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        seed: bytes = b"lumbung",
+        settlement_delay_s: int = 0,
+        gateway_settings: Sequence[str] = (),
+    ) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.seed = seed
@@ -48,6 +59,7 @@ class Stack:
         self.broker: Broker = brokers.best_broker(brokers.free_port())
         self.settlement_port = brokers.free_port()
         self.granted_rupiah = 0
+        self._gateway_flags = [word for setting in gateway_settings for word in ("--set", setting)]
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._terminals: dict[int, VirtualTerminal] = {}
         self._flash: dict[int, Path] = {}
@@ -232,7 +244,7 @@ class Stack:
 
     def gateway_command(self, *arguments: str) -> str:
         """Run a gateway command to its end; returns what it printed."""
-        command = [sys.executable, "-m", "gateway", "--config", str(self.folder / "gateway.toml"), *arguments]
+        command = [sys.executable, *self._gateway(), *arguments]
         done = subprocess.run(
             command, capture_output=True, text=True, cwd=self.folder, env=self._env(), check=False
         )
@@ -242,9 +254,17 @@ class Stack:
             )
         return done.stdout
 
+    def _gateway(self) -> list[str]:
+        """What the interpreter is told to run the gateway's command line."""
+        return ["-m", "gateway", "--config", str(self.folder / "gateway.toml"), *self._gateway_flags]
+
+    def reach_by_sms(self, kid: int, number: str) -> None:
+        """Register the number of a terminal's SIM, so that it is answered by SMS where it speaks by SMS."""
+        self.gateway_command("telephone", f"{kid:08x}", number)
+
     def start_gateway(self) -> None:
         """Start the daemon."""
-        self._start("gateway", "-m", "gateway", "--config", str(self.folder / "gateway.toml"), "run")
+        self._start("gateway", *self._gateway(), "run")
 
     def wait_for_gateway(self) -> None:
         """Until the gateway's own round trip through the broker says that it is ready."""
@@ -289,9 +309,13 @@ class Stack:
             return body
 
     def gateway_status(self) -> dict[str, Any]:
-        """What `status --json` says."""
-        status: dict[str, Any] = json.loads(self.gateway_command("status", "--json"))
-        return status
+        """What `status --json` says; asked often, so without a process of its own."""
+        data = self.folder / "gateway"
+        reader = SqliteReader.open(data)
+        try:
+            return report.overview(reader, data)
+        finally:
+            reader.close()
 
     def _start(self, name: str, *arguments: str) -> None:
         with (self.folder / f"{name}.log").open("ab") as log:
