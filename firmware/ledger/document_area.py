@@ -41,6 +41,7 @@ CHAIN_START = 12
 SETTINGS = 13
 BROKER_CA = 14
 FIRST_EPOCH_CERTIFICATE = 15
+KEY_CHIP = 16  # instead of both private keys
 GRANT_FIRST = 32
 
 
@@ -57,26 +58,37 @@ class DocumentsDamaged(FlashError):
 
 
 class Documents:
-    """Sections by name, read from flash when they are asked for; `save` replaces the whole set."""
+    """Sections by name, read from flash when they are asked for; `save` replaces the whole set.
+
+    `fault`: a `DocumentsDamaged` where the newer area does not hold any more and the older one stands in, else None.
+    """
 
     def __init__(self, area_a, area_b) -> None:
         self._areas = (area_a, area_b)
         self._active = -1
         self._generation = 0
+        self.fault = None
         # name -> (address, octets) in the active area
         self._places = {}
 
     def load(self) -> None:
         """Find the newer whole area and make sure that the next start finds it too; raises `DocumentsMissing`."""
         scans = [_scan(area) for area in self._areas]
+        newest = 0
         for number in (0, 1):
             header = scans[number][0]
-            if header and int.from_bytes(header[8:12], "big") > self._generation:
-                places = _find_sections(self._areas[number], header)
-                if places is not None:
-                    self._generation = int.from_bytes(header[8:12], "big")
-                    self._places = places
-                    self._active = number
+            generation = int.from_bytes(header[8:12], "big") if header else 0
+            places = _find_sections(self._areas[number], header) if header else None
+            if header and places is None and generation > newest:
+                # The header was written when the sections had been read back: they have rotted since.
+                self.fault = DocumentsDamaged(self._areas[number].name, DATA_AT, "sections do not hold")
+            elif generation > newest:
+                self.fault = None
+            newest = max(newest, generation)
+            if places is not None and generation > self._generation:
+                self._generation = generation
+                self._places = places
+                self._active = number
         if self._active < 0:
             raise DocumentsMissing
         header, is_sure, page = scans[self._active]
@@ -124,6 +136,7 @@ class Documents:
         header = crc.append(header + len(body).to_bytes(4, "big") + crc32(body).to_bytes(4, "big"))
         _write(area, header, body)
         self._generation += 1
+        self.fault = None
         self._places = _find_sections(area, header)
         self._active = target
 

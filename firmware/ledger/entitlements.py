@@ -156,7 +156,8 @@ class Entitlements:
 
     def spent_rupiah(self, programme: int, index: int) -> int:
         """What the family has drawn from the grant in force."""
-        return int(self._spent[programme][index]) if programme in self._spent else 0
+        is_known = programme in self._spent and index < self._families
+        return int(self._spent[programme][index]) if is_known else 0
 
     def net_rupiah(self, programme: int) -> int:
         """What all families have drawn from the grant in force or handed back."""

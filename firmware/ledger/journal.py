@@ -44,7 +44,7 @@ class Journal(Space):
 
         `books` has `reset()`, `restore(checkpoint) -> bool`, `apply(kind, sequence, index, payload)`, which is called
         in order for each slot behind the checkpoint, `reclaim_through` (see `set_reclaim`) and `retired` (see `Space`).
-        Raises `JournalDamaged` where neither checkpoint nor records suffice.
+        Where neither checkpoint nor records suffice there is `damage`, and the books hold what can be read.
         """
         # The newest sector is read once: what was torn in it may read differently the next time.
         newest = bytearray(SECTOR_BYTES)
@@ -103,12 +103,10 @@ class Journal(Space):
                 if self._run(books, start, newest, True):
                     self._skip_front()
                     return
-            if self.oldest > 1:
-                raise JournalDamaged(
-                    self._base(self.oldest), "no whole checkpoint, and older records are reclaimed"
-                )
         books.reset()
-        self._run(books, 1, newest, False)
+        self._run(books, self.oldest, newest, False)
+        if self.oldest > 1:
+            self._note_damage(self.oldest, "no whole checkpoint, and older records are reclaimed")
 
     def _skip_front(self) -> None:
         """In front there may be numbers that were passed over, or whose places were erased for numbers that no header

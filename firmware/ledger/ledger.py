@@ -8,12 +8,13 @@ import asyncio
 from firmware.hal.flash_area import FlashError
 from firmware.ledger import slots
 from firmware.ledger.checkpoint import Checkpointer
-from firmware.ledger.document_area import EPOCH_CERTIFICATE, GRANT_FIRST, POLICY, ROSTER_SIGNATURE, Documents
+from firmware.ledger.document_area import EPOCH_CERTIFICATE, GRANT_FIRST, Documents
 from firmware.ledger.entitlements import Entitlements
+from firmware.ledger.findings import Findings
+from firmware.ledger.holdings import Holdings
 from firmware.ledger.journal import Journal, JournalFull
 from firmware.ledger.marks import Marks
 from firmware.ledger.pending import Pending
-from firmware.ledger.roster_area import RosterArea, RosterMissing
 from firmware.ledger.state import (
     PLACES_MAX,
     State,
@@ -22,7 +23,7 @@ from firmware.ledger.state import (
     store_sms,
     stored_acknowledgement,
 )
-from protocol import certificates, civil_date, grant, policy, records, unpredictable_number
+from protocol import certificates, civil_date, grant, records, unpredictable_number
 from protocol.context import Context
 
 COUNTER_BLOCK = 256
@@ -52,7 +53,7 @@ class Ledger:
     and how far to trust it; `seal_of(sequence, chain)` signs and may be set after `open`, which burns the boot counter
     that a signer needs first.
 
-    Public state: `policy`, `roster`, `grants` (programme -> Grant), `entitlements`, `marks`, `journal`; `context` of the
+    Public state: `findings` (what of the flash does not hold), `policy`, `roster`, `grants` (programme -> Grant), `entitlements`, `marks`, `journal`; `context` of the
     codec, None while something in force is not adopted. `quiet` is set except between a burned Unpredictable Number and
     its commit or `abandon`. `seal_fault` stops all commits. `is_behind`: a key chip has counted more commits than the
     journal holds; `count_commit(sequence)` is called after each, and never raises.
@@ -88,10 +89,13 @@ class Ledger:
 
         Raises `LedgerError`, `FlashError` (so `JournalDamaged`), or the `ProtocolError` of a document.
         """
-        self._open_documents()
+        self._open_holdings()
         self._state = State(self.roster.count, self._periods, self.policy.rapid_run)
         self.journal.open(self._state)
         self.journal.require_same_head(self.entitlements.sequence)
+        if self._holdings.fault is not None and self.journal.damage is None:
+            self.journal.damage = self._holdings.fault
+        self.findings = Findings(self.journal, self._holdings)
         self._checkpointer = Checkpointer(self.journal, self._state.snapshot)
         self._head_at_boot = self.journal.sequence
         self._forget_reclaimed()
@@ -99,7 +103,7 @@ class Ledger:
         certificate = certificates.decode_epoch(body)
         self._issued_s = certificate.issued_s
         self.marks.begin_epoch(certificate.epoch)
-        if not self._unadopted():
+        if self._holdings.fault is None and not self._unadopted():
             self.context = Context(self.roster, self.policy, self.grants)
 
     @property
@@ -128,28 +132,12 @@ class Ledger:
         """Programme -> period of the grants in force."""
         return {programme: self.grants[programme].period for programme in sorted(self.grants)}
 
-    def _open_documents(self) -> None:
-        """Policy, roster and grants as the documents hold them (their signatures were checked when they came in)."""
-        body, _ = certificates.split_signature(self.documents.get(POLICY), "policy")
-        self.policy = policy.decode(body)
-        self.roster = self._open_roster()
-        self.grants = {}
-        for signed in self.documents.grants():
-            body, _ = certificates.split_signature(signed, "grant")
-            decoded = grant.decode(body, self.kid, self.roster.digest, self.policy.digest)
-            self.grants[decoded.programme] = decoded
-
-    def _open_roster(self) -> RosterArea:
-        """The area whose digest the documents name (the digest leads the roster's signature section)."""
-        wanted = self.documents.get(ROSTER_SIGNATURE)[:32]
-        for name in ("roster_a", "roster_b"):
-            try:
-                found = RosterArea(self._flash[name])
-            except RosterMissing:
-                continue
-            if found.digest == wanted:
-                return found
-        raise LedgerError("no roster in flash fits the documents")
+    def _open_holdings(self) -> None:
+        """Policy, roster and grants as flash holds them (their signatures were checked when they came in)."""
+        self._holdings = Holdings(self._flash, self.documents, self.kid)
+        self.policy = self._holdings.policy
+        self.roster = self._holdings.roster
+        self.grants = self._holdings.grants
 
     def _unadopted(self) -> list:
         """(subject, programme or slots.NO_INDEX, document) of what is in force but not adopted in the chain."""
@@ -169,6 +157,8 @@ class Ledger:
         and what is there travels literally, because `context` stays None.
         """
         self.context = None
+        if self._holdings.fault is not None:
+            return
         try:
             for subject, programme, document in self._unadopted():
                 adoption = self.record(
@@ -379,17 +369,17 @@ class Ledger:
         self.marks.begin_epoch(epoch)
 
     def prepare(self) -> bool:
-        """While idle: one small piece of work ahead of need (an erased sector, a part of a checkpoint); True if
-        something was done. Raises `JournalFull` or `FlashError`.
+        """While idle: one small piece of work ahead of need (an erased sector, a part of a checkpoint, a look at what flash
+        holds); True if something was done. Raises `JournalFull` or `FlashError`.
         """
         if self.journal.is_exhausted or self.journal.damage is not None:
-            return False
+            return self.findings.step()
         if self.context is None and self.quiet.is_set() and not self.journal.is_full():
             self.adopt_missing()
         if self.journal.retired != self._state.retired and len(self.journal.retired) <= PLACES_MAX:
             self._burn(slots.LOCAL_RETIRED, store_places(self.journal.retired))
             return True
-        done = self.journal.erase_ahead() or self._checkpointer.step()
+        done = self.journal.erase_ahead() or self._checkpointer.step() or self.findings.step()
         self._forget_reclaimed()
         return done
 

@@ -84,6 +84,13 @@ class Ring:
             value = chain.extend(value, slot.payload)
         return value
 
+    def sector(self, number: int) -> tuple:
+        """(address, octets, header or None, whether it was passed over) of a sector in use."""
+        octets = bytearray(SECTOR_BYTES)
+        self._area.read_into(self._base(number), octets)
+        header = self._header_in(number, octets)
+        return self._base(number), octets, header, header is None and self._is_passed(number)
+
     def _base(self, number: int) -> int:
         """Address of a sector."""
         return (number - 1) % self._sectors * SECTOR_BYTES

@@ -2,9 +2,11 @@
 
 ```
 0       "LRAR"  format(1)  0(3)  roster octets(4)  cards(4)  digest(32)  CRC-32 of these(4)       written last
-4096    the roster's octets (protocol/roster), then the index: per card entry index x 2 + place (2 octets), by card key
+4096    the roster's octets (protocol/roster), then the index: per card entry index x 2 + place (2 octets), by card key,
+        then in format 2 the CRC-32 of each entry (4 octets, low first)
 ```
-Of two areas one is in use, the one whose digest the documents name; a new roster goes to the other.
+Of two areas one is in use, the one whose digest the documents name; a new roster goes to the other. An entry whose bits rot
+is refused by itself, the others go on: each read of an entry checks it, and `RosterCheck` goes over all of them while idle.
 """
 
 import hashlib
@@ -16,11 +18,13 @@ from protocol.context import RosterView
 from protocol.errors import OutOfRange
 
 MAGIC = b"LRAR"
-FORMAT = 1
+FORMAT = 2
+FORMATS = (1, 2)
 HEADER_OCTETS = 52
 DATA_AT = 4096
 PAGE_BYTES = 256
 SECTOR_BYTES = 4096
+CHECKED_AT_ONCE = 16
 
 
 class RosterMissing(Exception):
@@ -28,22 +32,26 @@ class RosterMissing(Exception):
 
 
 class RosterDamaged(FlashError):
-    """What was written does not read back; the header was not written, so the area holds no roster."""
+    """What was written does not read back, then or later; `address` says where."""
 
 
 class RosterArea(RosterView):
-    """A roster read from flash; only a few octets of it are ever in RAM."""
+    """A roster read from `area` of flash; only a few octets of it are ever in RAM. `is_damaged`: the index may lead astray, so
+    cards that it does not find are looked for one by one.
+    """
 
     def __init__(self, area) -> None:
         """Open the area; raises `RosterMissing`."""
-        self._area = area
+        self.area = area
+        self.is_damaged = False
         header = bytearray(HEADER_OCTETS)
         area.read_into(0, header)
-        if header[:5] != MAGIC + bytes((FORMAT,)) or not crc.fits(header):
+        if header[:4] != MAGIC or header[4] not in FORMATS or not crc.fits(header):
             raise RosterMissing
         self._length = int.from_bytes(header[8:12], "big")
         self.cards = int.from_bytes(header[12:16], "big")
         self.digest = bytes(header[16:48])
+        self._crcs_at = DATA_AT + self._length + 2 * self.cards if header[4] > 1 else 0
         head = bytearray(roster.HEADER_OCTETS)
         area.read_into(DATA_AT, head)
         decoded = roster.decode_header(bytes(head))
@@ -53,10 +61,25 @@ class RosterArea(RosterView):
         self._eight = bytearray(8)
 
     def entry(self, index: int) -> roster.Entry:
-        """The entry at a roster index."""
+        """The entry at a roster index; raises `RosterDamaged` for one that does not hold."""
+        data = self.entry_octets(index)
+        if not self.holds(index, data):
+            raise RosterDamaged(self.area.name, self.address_of(index), "entry %d does not hold" % index)
+        return roster.decode_entry(data)
+
+    def entry_octets(self, index: int) -> bytes:
+        """The octets of an entry as they read now."""
         data = bytearray(roster.ENTRY_OCTETS)
-        self._area.read_into(self._entry_at(index), data)
-        return roster.decode_entry(bytes(data))
+        self.area.read_into(self.address_of(index), data)
+        return bytes(data)
+
+    def holds(self, index: int, data: bytes) -> bool:
+        """Whether the octets of an entry are what was written; areas of format 1 cannot tell."""
+        if not self._crcs_at:
+            return True
+        four = bytearray(crc.OCTETS)
+        self.area.read_into(self._crcs_at + crc.OCTETS * index, four)
+        return crc.fits(data + four)
 
     def find_card(self, card_key: bytes) -> tuple:
         """(index, place) of a card key (8 octets), or (-1, 0)."""
@@ -72,11 +95,32 @@ class RosterArea(RosterView):
                 low = middle + 1
             else:
                 high = middle
+        return self._look_for(card_key) if self.is_damaged else (-1, 0)
+
+    def _look_for(self, card_key: bytes) -> tuple:
+        """The same without the index, among the entries that hold; raises `RosterDamaged` where it may be another."""
+        damaged = -1
+        for index in range(self.count):
+            data = self.entry_octets(index)
+            if not self.holds(index, data):
+                damaged = index
+            else:
+                for place in range(roster.CARDS_PER_ENTRY):
+                    at = roster.CARD_AT[place]
+                    if data[at : at + 8] == card_key and any(card_key):
+                        return index, place
+        if damaged >= 0:
+            raise RosterDamaged(
+                self.area.name, self.address_of(damaged), "the card may be of entry %d" % damaged
+            )
         return -1, 0
 
     def find(self, card_key: bytes) -> int:
-        """Index of the entry that has `card_key`, or -1."""
-        return int(self.find_card(card_key)[0])
+        """Index of the entry that has `card_key`, or -1 (so that its records travel literally)."""
+        try:
+            return int(self.find_card(card_key)[0])
+        except RosterDamaged:
+            return -1
 
     def card_key(self, index: int, place: int) -> bytes:
         """The card key at `place` of entry `index`; b"" where there is none."""
@@ -86,23 +130,29 @@ class RosterArea(RosterView):
     def applications(self, index: int, place: int) -> int:
         """Bit map of the policy applications of that card; 0 where there is none."""
         one = memoryview(self._two)[:1]
-        at = self._entry_at(index) + roster.CARD_AT[place] + 8
-        self._area.read_into(at, one)
+        at = self.address_of(index) + roster.CARD_AT[place] + 8
+        self.area.read_into(at, one)
         return one[0]
 
-    def _entry_at(self, index: int) -> int:
-        """Address of an entry."""
+    def address_of(self, index: int) -> int:
+        """Address of an entry in its area."""
         return DATA_AT + roster.HEADER_OCTETS + index * roster.ENTRY_OCTETS
 
     def _key(self, index: int, place: int) -> bytes:
         """Eight octets of a card slot."""
-        at = self._entry_at(index) + roster.CARD_AT[place]
-        self._area.read_into(at, self._eight)
+        at = self.address_of(index) + roster.CARD_AT[place]
+        self.area.read_into(at, self._eight)
         return bytes(self._eight)
+
+    def header_octets(self) -> bytes:
+        """The octets before the first entry, as they read now."""
+        head = bytearray(roster.HEADER_OCTETS)
+        self.area.read_into(DATA_AT, head)
+        return bytes(head)
 
     def _indexed(self, position: int) -> tuple:
         """(entry index, place) at a position of the sorted index."""
-        self._area.read_into(DATA_AT + self._length + 2 * position, self._two)
+        self.area.read_into(DATA_AT + self._length + 2 * position, self._two)
         value = self._two[0] << 8 | self._two[1]
         return value >> 1, value & 1
 
@@ -117,16 +167,27 @@ def write(area, octets: bytes) -> None:
     if len(octets) != roster.octets(header.count):
         raise OutOfRange("count", 6, "says %d entries, there are %d octets" % (header.count, len(octets)))
     index_octets = _index(octets, header.count)
-    total = DATA_AT + len(octets) + len(index_octets)
+    crcs = _crcs(octets, header.count)
+    total = DATA_AT + len(octets) + len(index_octets) + len(crcs)
     if total > area.size:
         raise OutOfRange("count", 6, "%d entries do not fit the area" % header.count)
     for sector in range((total + SECTOR_BYTES - 1) // SECTOR_BYTES):
         area.erase(sector)
     _program(area, DATA_AT, octets)
-    _program(area, DATA_AT + len(octets), index_octets)
+    _program(area, DATA_AT + len(octets), index_octets + crcs)
     head = MAGIC + bytes((FORMAT, 0, 0, 0)) + len(octets).to_bytes(4, "big")
     head += (len(index_octets) // 2).to_bytes(4, "big") + hashlib.sha256(octets).digest()
     area.program(0, crc.append(head))
+
+
+def _crcs(octets: bytes, count: int) -> bytes:
+    """Four octets per entry."""
+    return b"".join([crc.append(_entry(octets, index))[-crc.OCTETS :] for index in range(count)])
+
+
+def _entry(octets: bytes, index: int) -> bytes:
+    start = roster.HEADER_OCTETS + index * roster.ENTRY_OCTETS
+    return bytes(octets[start : start + roster.ENTRY_OCTETS])
 
 
 def _index(octets: bytes, count: int) -> bytes:
@@ -159,3 +220,51 @@ def _program(area, address: int, octets: bytes) -> None:
         if back != octets[offset : offset + take]:
             raise RosterDamaged(area.name, address + offset, "does not read back")
         offset += take
+
+
+class LostRoster(RosterView):
+    """Stands for the roster that the documents name where no area has it: no card is found."""
+
+    number = 0
+    cards = 0
+    count = 0
+
+    def __init__(self, digest: bytes) -> None:
+        self.digest = digest
+
+    def find_card(self, _card_key: bytes) -> tuple:
+        """No card."""
+        return -1, 0
+
+
+class RosterCheck:
+    """Goes over the roster in force once after a start, some entries at a time while idle.
+
+    `damaged`: (entry index, address) of entries that do not hold, and (-1, address) where the whole does not fit its digest
+    though every entry holds.
+    """
+
+    def __init__(self, area: RosterArea) -> None:
+        self._roster = area
+        self._hasher = hashlib.sha256(area.header_octets())
+        self._index = 0
+        self.damaged = []
+        self.is_done = False
+
+    def step(self) -> bool:
+        """Look at some entries; True if there were any left."""
+        if self.is_done:
+            return False
+        held = self._roster
+        for index in range(self._index, min(self._index + CHECKED_AT_ONCE, held.count)):
+            data = held.entry_octets(index)
+            self._hasher.update(data)
+            if not held.holds(index, data):
+                self.damaged.append((index, held.address_of(index)))
+        self._index += CHECKED_AT_ONCE
+        if self._index >= held.count:
+            self.is_done = True
+            if self._hasher.digest() != held.digest:
+                self.damaged = self.damaged or [(-1, DATA_AT)]
+            held.is_damaged = bool(self.damaged)
+        return True

@@ -140,6 +140,11 @@ class Space(Ring):
 
     # Room.
 
+    @property
+    def reclaim_through(self) -> int:
+        """Records up to there are settled."""
+        return self._reclaim_through
+
     def _dropped_to(self) -> int:
         """The first sector whose content is still needed, if the ring needs the ones before."""
         return max(self.oldest, self._reclaimable)

@@ -98,7 +98,7 @@ def test_old_documents_and_rosters_are_read(name, areas):
     wanted = FIXTURES[name]
     image = image_of(name)
     told, _ = areas.view(image)
-    assert told == {"sections": wanted["sections"], "roster": wanted["roster"]}
+    assert told == {"sections": wanted["sections"], "roster": wanted["roster"], "damaged": []}
     settings, _ = areas.ask("settings", image)
     assert {key: settings[key] for key in wanted["settings"]} == wanted["settings"]
     laid = Dump({"journal": b"", "identity_a": image[:0x4000], "identity_b": image[0x4000:0x8000]}, {})
@@ -130,5 +130,5 @@ def test_the_old_ones_are_all_there():
     names = {path.name.removesuffix(".bin.gz") for path in make_flash_fixture.FOLDER.glob("*.gz")}
     assert names == set(FIXTURES) >= {
         "journal-ring-1-1", "journal-cut-1-1", "journal-ring-1-2", "journal-cut-1-2", "journal-ring-1-3", "journal-cut-1-3",
-        "journal-ring-2-4", "journal-cut-2-4", "journal-bad-2-4", "areas-1-1",
+        "journal-ring-2-4", "journal-cut-2-4", "journal-bad-2-4", "areas-1-1", "areas-2-1",
     }  # fmt: skip

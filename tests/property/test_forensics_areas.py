@@ -94,3 +94,13 @@ def test_damaged_areas_are_told_and_nothing_crashes(firmware, damage):
     told, _ = firmware.view(bytes(octets))
     ours = sorted(reading.documents[0].sections.items()) if reading.documents else []
     assert [[name, found.hex()] for name, found in ours] == told["sections"]
+    [roster] = [one for one in documents.describe_rosters(reading.dump, None) if one["area"] == "roster_a"]
+    if told["roster"] is not None and "beyond" not in told and not is_head_damaged(damage):
+        named = [[entry["index"], entry["address"]] for entry in roster["damaged_entries"]]
+        assert named == [one for one in told["damaged"] if one[0] >= 0]
+
+
+def is_head_damaged(damage: list[tuple[int, int]]) -> bool:
+    """Whether what says how many entries there are was hit."""
+    head = 2 * AREA + 4096
+    return any(head <= place < head + 32 for place, _ in damage)

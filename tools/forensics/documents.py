@@ -2,8 +2,8 @@
 
     documents   "LDOC"  format 1  000000  generation(4)  octets(4)  CRC of the sections(4)  CRC      in up to 8 pages
                 2048: sections  name(1)  length(2)  octets
-    roster      "LRAR"  format 1  000000  octets(4)  cards(4)  SHA-256(32)  CRC
-                4096: the roster, then two octets for each card
+    roster      "LRAR"  format 1 or 2  000000  octets(4)  cards(4)  SHA-256(32)  CRC
+                4096: the roster, then two octets for each card, then in format 2 the CRC of each entry
 
 CRC-32 over the sections is big-endian, the one that ends a header little-endian.
 """
@@ -29,6 +29,7 @@ _DOCUMENTS = struct.Struct(">4sB3sII4s4s")
 _ROSTER = struct.Struct(">4sB3sII32s4s")
 _ROSTER_AT = 4096
 _FORMAT = 1
+_ROSTER_FORMATS = (1, 2)
 _SECTION_HEAD_OCTETS = 3
 
 KID = 1
@@ -56,6 +57,7 @@ _NAMES = {
     13: "settings",
     14: "broker CA",
     FIRST_EPOCH_CERTIFICATE: "first epoch certificate",
+    16: "key chip",
 }
 # Shown by their octets' digest too; everything else by its length alone.
 _PUBLIC = {
@@ -166,10 +168,13 @@ def _roster(name: str, area: bytes, signed: bytes, authority: bytes) -> dict[str
     told: dict[str, Any] = {"area": name, "whole": False}
     if header.count(0xFF) == len(header):
         return told | {"empty": True}
-    if header[:4] != b"LRAR" or header[4] != _FORMAT or not crc_holds(header):
+    if header[:4] != b"LRAR" or header[4] not in _ROSTER_FORMATS or not crc_holds(header):
         return told | {"reason": "header does not hold"}
     _, _, _, length, cards, digest, _ = _ROSTER.unpack(header)
     octets = area[_ROSTER_AT : _ROSTER_AT + length]
+    if header[4] > 1:
+        damaged = _damaged_entries(octets, area[_ROSTER_AT + length + 2 * cards :])
+        told |= {"damaged_entries": [{"index": index, "address": at} for index, at in damaged]}
     if hashlib.sha256(octets).digest() != digest:
         return told | {"reason": "roster does not fit its digest"}
     try:
@@ -192,6 +197,16 @@ def _roster(name: str, area: bytes, signed: bytes, authority: bytes) -> dict[str
         }
         | ({} if is_sorted else {"reason": "index of cards does not fit the roster"})
     )
+
+
+def _damaged_entries(octets: bytes, crcs: bytes) -> list[tuple[int, int]]:
+    """(index, address in the area) of entries that do not fit their CRC."""
+    damaged = []
+    starts = range(roster.HEADER_OCTETS, len(octets) - roster.ENTRY_OCTETS + 1, roster.ENTRY_OCTETS)
+    for index, start in enumerate(starts):
+        if not crc_holds(octets[start : start + roster.ENTRY_OCTETS] + crcs[4 * index : 4 * index + 4]):
+            damaged.append((index, _ROSTER_AT + start))
+    return damaged
 
 
 def _sorted_keys(index: bytes, octets: bytes) -> list[bytes]:

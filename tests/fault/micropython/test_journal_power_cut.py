@@ -83,16 +83,20 @@ def test_nothing_needed_is_lost_when_the_ring_goes_round():
         assert cuts > 40
 
 
-def test_a_journal_that_lost_all_its_checkpoints_says_so():
+def test_a_journal_that_lost_all_its_checkpoints_says_so_and_shows_what_is_left():
     flash = make_flash(9)
     tape = LastOnly()
     journal = open_journal(flash, tape)
     lap(journal, tape, 400)
     assert journal.oldest > 1
+    first, last = journal.first_sequence, journal.sequence
     for number in range(journal.oldest, journal.head + 1):
         wipe(flash, number)
-    error = raises(JournalDamaged, open_journal, flash)
-    assert "no whole checkpoint" in str(error)
+    again = open_journal(flash)
+    assert "no whole checkpoint" in str(again.damage) or "is missing" in str(again.damage)
+    assert again.sequence == last
+    assert [slot.sequence for slot in again.read(first, 9999)] == list(range(first, last + 1))
+    raises(JournalDamaged, again.require_room)
 
 
 def wipe(flash, number):

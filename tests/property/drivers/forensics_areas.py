@@ -6,9 +6,10 @@ from firmware import settings
 from firmware.hal.flash_area import FlashArea, FlashError
 from firmware.ledger import document_area, roster_area
 from firmware.ledger.document_area import Documents, DocumentsMissing, DocumentsTooLarge
-from firmware.ledger.roster_area import RosterArea, RosterMissing
+from firmware.ledger.roster_area import RosterArea, RosterCheck, RosterMissing
 from hardware.nor_faults import FaultPlan
 from hardware.nor_flash import NorFlash, Partition, PowerCut
+from protocol.errors import ProtocolError
 
 AREA = 0x4000
 ROSTER_AREA = 0x8000
@@ -67,8 +68,16 @@ def view(image):
     try:
         roster = RosterArea(areas(flash)["roster_a"])
         answer["roster"] = [roster.number, roster.count, roster.cards, roster.digest.hex()]
+        check = RosterCheck(roster)
+        while check.step():
+            pass
+        answer["damaged"] = check.damaged
     except RosterMissing:
         pass
+    except FlashError:
+        answer["beyond"] = True  # the number of entries itself has rotted
+    except ProtocolError:
+        answer["beyond"] = True
     return answer, image
 
 
