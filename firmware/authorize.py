@@ -5,6 +5,7 @@ sale stands. Rules that need no card are in `spending_rules`, the aid PIN in `ai
 """
 
 from firmware import refusals, spending_rules
+from firmware.after_sale import AfterSale
 from firmware.aid_pin_check import AidPin
 from firmware.crypto.hmac_sha256 import hmac_sha256
 from firmware.failures import FAILURES, refusal_of
@@ -20,23 +21,31 @@ FLAG_RAPID = 1
 class Order:
     """What the family asked for: `programme`, `tender`, `amount_rupiah`, `items`.
 
-    `again_after`: the sequence of the same sale just before, that operator and family were shown (0: none was).
+    `again_after`: the sequence of the same sale just before, that operator and family were shown (0: none was); `reason`:
+    what the operator answered to a rapid run of cards (states.REASON_*; 0: not asked).
     """
 
     def __init__(
-        self, programme: int, tender: int, amount_rupiah: int, items: tuple, again_after: int = 0
+        self,
+        programme: int,
+        tender: int,
+        amount_rupiah: int,
+        items: tuple,
+        again_after: int = 0,
+        reason: int = 0,
     ) -> None:
         self.programme = programme
         self.tender = tender
         self.amount_rupiah = amount_rupiah
         self.items = items
         self.again_after = again_after
+        self.reason = reason
 
 
 class Tap:
     """A card that was authenticated and found on the roster: `session`, `card_key`, roster `index` and `place` in its
-    `entry`, the aid PIN's `verifier` with the application that keys it; after the sale the `record` and what is to be
-    enrolled.
+    `entry`, the aid PIN's `verifier` with the application that keys it; `is_rapid`: the card ends a run of cards that
+    is faster than families are; after the sale its `sequence`, the `record` and what is to be enrolled.
     """
 
     def __init__(self, session, key: bytes, index: int, place: int, entry: roster.Entry) -> None:
@@ -47,6 +56,8 @@ class Tap:
         self.entry = entry
         self.verifier = b""
         self.bound_application = 0
+        self.is_rapid = False
+        self.sequence = 0
         self.record = None
         self.enrolment = None
 
@@ -58,7 +69,7 @@ class Tap:
 
 class Authorizer:
     """`kernel`: card.kernel.CardKernel; `reader`: the card reader; `roster_key`: the programme's; `encrypt_un(block)`:
-    AES under the UN key.
+    AES under the UN key. `after`: what may follow a redemption (firmware/after_sale).
     """
 
     def __init__(self, ledger, kernel, reader, roster_key: bytes, encrypt_un) -> None:
@@ -68,6 +79,7 @@ class Authorizer:
         self._roster_key = roster_key
         self._encrypt_un = encrypt_un
         self._aid_pin = AidPin(ledger, roster_key)
+        self.after = AfterSale(ledger, kernel, reader, encrypt_un, self._today)
 
     # First tap: whose card is this?
 
@@ -101,6 +113,8 @@ class Authorizer:
             raise Refusal(refusals.CARD_BLOCKED)
         tap = Tap(session, key, index, place, entry)
         tap.verifier, tap.bound_application = self._aid_pin.verifier_of(card, index, place)
+        # Looked at once, so that the operator is asked about exactly what the record will say.
+        tap.is_rapid = spending_rules.is_rapid(self._ledger, index)
         return tap
 
     # Second phase: with amount and PIN, the card still there or laid on again.
@@ -114,7 +128,8 @@ class Authorizer:
             self._require(tap, order)
             proof = await self._prove(tap, order, pin)
             tap.record = self._record(tap, order, proof)
-            return ledger.commit(tap.record, tap.index)  # the only point of no return
+            tap.sequence = ledger.commit(tap.record, tap.index)  # the only point of no return
+            return tap.sequence
         except FAILURES as failure:
             raise refusal_of(failure)
         finally:
@@ -166,8 +181,8 @@ class Authorizer:
             card_key=tap.card_key,
             lease=grant.number,
             method=records.METHOD_CARD_PIN if tap.pin_kind == PIN_CARD else records.METHOD_AID_PIN,
-            flags=FLAG_RAPID if spending_rules.is_rapid(self._ledger, tap.index) else 0,
-            reason=0,
+            flags=FLAG_RAPID if tap.is_rapid else 0,
+            reason=order.reason if tap.is_rapid else 0,
             proof=proof,
             items=order.items,
         )
@@ -177,11 +192,15 @@ class Authorizer:
     async def close(self, tap: Tap) -> None:
         """Tell a bank's card that its issuer was not reached (best effort), enrol its PIN verifier, forget the card.
 
-        Raises one of `FAILURES` where the enrolment could not be kept: the next sale makes it again.
+        What the card says to it decides nothing and is kept as a mark beside the chain (README.md). Raises one of
+        `FAILURES` where enrolment or mark could not be kept: the next sale enrols again.
         """
         try:
-            await self._kernel.close(self._reader, tap.session)
+            is_bank = bool(tap.session.closing)
+            cid = await self._kernel.close(self._reader, tap.session)
             self._aid_pin.enrol(tap)
+            if is_bank:
+                self._ledger.record_card_closing(tap.sequence, cid & 0xFF)
         finally:
             tap.session.wipe()
 

@@ -37,11 +37,17 @@ AMOUNT_NOT_ALLOWED = 30  # zero, or more than a record can hold
 ALREADY_SERVED = 31  # same card, programme and amount inside the re-tap window; detail: its sequence
 PIN_NOT_ASSIGNED = 32  # the roster entry has no PIN verifier
 NO_ANSWER = 33  # identification or redemption did not end within its time limit
+ALREADY_VOIDED = 34  # detail: the sequence of its void
+GOODS_WERE_RECEIVED = 35  # the family confirmed the goods; detail: the sequence of that record
+NOT_THE_CARD = 36  # this card is not the one that was debited; detail: the redemption's sequence
+NO_SUCH_RECORD = 37  # the journal holds no redemption of that number that this could be done to
+LEASE_RETURNED = 38  # the rest of the card's lease was handed back; detail: the sequence of the return
+SETTLED_OTHERWISE = 39  # settlement refused or disputes the redemption: only the programme can mend it
 
-LAST = NO_ANSWER
+LAST = SETTLED_OTHERWISE
 
 # The card may be laid on again and the same transaction go on.
-TRY_AGAIN = (TWO_CARDS, CARD_REMOVED, CARD_UNREADABLE, OTHER_CARD)
+TRY_AGAIN = (TWO_CARDS, CARD_REMOVED, CARD_UNREADABLE, OTHER_CARD, NOT_THE_CARD)
 
 
 class Refusal(Exception):

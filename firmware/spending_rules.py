@@ -1,4 +1,5 @@
-"""Why a sale is refused before the card is asked: the terminal's own state, the grant, what the family has left, caps.
+"""Why a sale, or what follows one, is refused before the card is asked: the terminal's own state, the grant, what the
+family has left, caps, what later records say.
 
 Nothing here spends anything, so a refusal costs neither a PIN try nor a number. All of it raises `Refusal`.
 """
@@ -6,7 +7,7 @@ Nothing here spends anything, so a refusal costs neither a PIN try nor a number.
 from firmware import refusals
 from firmware.card import oda
 from firmware.refusals import Refusal
-from protocol import records
+from protocol import acknowledgement, records
 
 # Near the end of a kid's 23-bit sequence a new generation is asked for (design 4.5); the rest is for void, return,
 # close and event.
@@ -15,25 +16,46 @@ SEQUENCE_LIMIT = records.SEQUENCE_MAX - 4096
 
 def require_terminal(ledger, order) -> None:
     """The terminal's own reasons, and those of the programme's grant and of the clock."""
+    _require_sound(ledger)
+    if ledger.journal.is_full():
+        raise Refusal(refusals.JOURNAL_FULL)
+    if ledger.journal.sequence >= SEQUENCE_LIMIT:
+        raise Refusal(refusals.SEQUENCE_SPENT)
+    grant = require_open(ledger, order.programme)
+    if ledger.now_s() >= grant.expiry_s:
+        raise Refusal(refusals.LEASE_EXPIRED)
+    if ledger.time_trust == records.TRUST_UNSET:
+        _require_clock_cap(ledger, order.amount_rupiah)
+
+
+def _require_sound(ledger) -> None:
+    """A terminal that may add to its chain."""
     if ledger.is_locked:
         raise Refusal(refusals.TERMINAL_LOCKED)
     if ledger.seal_fault:
         raise Refusal(refusals.SEAL_FAULT)
     if ledger.journal.damage is not None:
         raise Refusal(refusals.FLASH_FAULT)
-    if ledger.journal.is_full():
-        raise Refusal(refusals.JOURNAL_FULL)
-    if ledger.journal.sequence >= SEQUENCE_LIMIT:
+
+
+def require_reserve(ledger) -> None:
+    """A terminal that may add what follows a sale: room and numbers are kept for it beyond those of sales. Raises
+    `JournalFull`, too.
+    """
+    _require_sound(ledger)
+    ledger.journal.require_room()
+    if ledger.journal.sequence >= records.SEQUENCE_MAX:
         raise Refusal(refusals.SEQUENCE_SPENT)
-    grant = ledger.grants.get(order.programme)
+
+
+def require_open(ledger, programme: int):
+    """The programme's grant in force, whose period is not closed here."""
+    grant = ledger.grants.get(programme)
     if grant is None:
         raise Refusal(refusals.NO_GRANT)
-    if (order.programme, grant.period) in ledger.entitlements.closed:
+    if (programme, grant.period) in ledger.entitlements.closed:
         raise Refusal(refusals.PERIOD_CLOSED)
-    if ledger.now_s() >= grant.expiry_s:
-        raise Refusal(refusals.LEASE_EXPIRED)
-    if ledger.time_trust == records.TRUST_UNSET:
-        _require_clock_cap(ledger, order.amount_rupiah)
+    return grant
 
 
 def _require_clock_cap(ledger, amount_rupiah: int) -> None:
@@ -87,6 +109,52 @@ def served_before(ledger, programme: int, index: int) -> list:
         for served in reversed(ledger.entitlements.recent)
         if served[0] == index and served[1] == programme and served[3] >= since_s
     ]
+
+
+def require_void(ledger, sequence: int, record, fate) -> None:
+    """That a redemption may be taken back: in its own period, before goods or lease have changed hands (design 5), and
+    not where settlement has found against it, since what it restores would be given back twice.
+    """
+    require_reserve(ledger)
+    if fate.voided_by:
+        raise Refusal(refusals.ALREADY_VOIDED, fate.voided_by)
+    if fate.received_by:
+        raise Refusal(refusals.GOODS_WERE_RECEIVED, fate.received_by)
+    if fate.returned_by:
+        raise Refusal(refusals.LEASE_RETURNED, fate.returned_by)
+    if require_open(ledger, record.programme).period != record.period:
+        raise Refusal(refusals.PERIOD_CLOSED)
+    if ledger.marks.settlement(sequence) in (acknowledgement.REFUSED, acknowledgement.DISPUTED):
+        raise Refusal(refusals.SETTLED_OTHERWISE)
+
+
+def require_goods_received(ledger, record, fate) -> None:
+    """That a family may confirm its goods: once, and only of a sale in goods that stands."""
+    require_reserve(ledger)
+    if fate.voided_by:
+        raise Refusal(refusals.ALREADY_VOIDED, fate.voided_by)
+    if fate.received_by:
+        raise Refusal(refusals.GOODS_WERE_RECEIVED, fate.received_by)
+    if record.tender != records.TENDER_GOODS:
+        raise Refusal(refusals.NO_SUCH_RECORD)
+
+
+def wants_goods_tap(ledger, record) -> bool:
+    """Whether policy wants the card for the goods received of a redemption; its amount of 0 asks for none at all."""
+    above_rupiah = ledger.policy.goods_tap_above_rupiah
+    return record.tender == records.TENDER_GOODS and 0 < above_rupiah < record.amount_rupiah
+
+
+def require_return(ledger, programme: int, index: int) -> int:
+    """What the family may hand back of the grant in force, in rupiah."""
+    require_reserve(ledger)
+    grant = require_open(ledger, programme)
+    if ledger.now_s() >= grant.expiry_s:
+        raise Refusal(refusals.LEASE_EXPIRED)
+    remaining_rupiah = ledger.remaining_rupiah(programme, index)
+    if remaining_rupiah <= 0:
+        raise Refusal(refusals.NO_ENTITLEMENT)
+    return int(remaining_rupiah)
 
 
 def is_rapid(ledger, index: int) -> bool:

@@ -9,6 +9,7 @@ SEALED_AT_GATEWAY = 1  # a verified acknowledgement covers it
 SETTLED = 2  # the settlement service booked it
 REFUSED = 3  # finally refused by settlement; policy says who bears it
 DISPUTED = 4  # under review
+VOIDED = 5  # a redemption that a later record of this terminal took back
 
 # Who checks the PIN of the card that lies on the reader.
 PIN_NONE = 0
@@ -16,6 +17,17 @@ PIN_AID = 1  # the programme's aid PIN, checked by the terminal
 PIN_CARD = 2  # the programme's own application checks and counts it
 
 PIN_DIGITS = 6
+
+# What operators answer when cards follow each other faster than families do (`reason` of a redemption); 0: not asked.
+REASON_QUEUE = 1  # families stood in line
+REASON_CARDS_HELD = 2  # cards were left with somebody
+REASON_HELPED = 3  # a companion or neighbour helps several families
+REASON_OTHER = 4
+# Why a redemption is taken back (`reason` of a void).
+VOID_WRONG_AMOUNT = 1
+VOID_NO_GOODS = 2  # the goods were not there
+VOID_FAMILY_ASKED = 3
+VOID_OTHER = 4
 
 # What the operator or a technician should know; shown by number until it is over.
 NOTICE_CLOCK = 1  # clock not trusted

@@ -1,31 +1,35 @@
-"""What the operator's screens talk to: redemption, inquiry, receipts and totals over the books and the card reader."""
+"""What the operator's screens talk to: redemption and what follows it, inquiry, receipts and totals over the books and the
+card reader.
+"""
 
 import asyncio
 
-from firmware import refusals, spending_rules, states
+from firmware import refusals, spending_rules
 from firmware.authorize import Authorizer, Order, Tap
 from firmware.card.errors import CardError
 from firmware.crypto.constant_time import equal
 from firmware.crypto.hmac_sha256 import hmac_sha256
-from firmware.day_book import DayBook, Receipt, Totals
+from firmware.day_book import TRANSACTIONS, DayBook, PeriodTotals, Receipt, Totals
 from firmware.failures import FAILURES, refusal_of
+from firmware.health import Health, LinkState
 from firmware.ledger import document_area, slots
 from firmware.refusals import Refusal
-from protocol import acknowledgement, records
+from firmware.states import PIN_AID
+from protocol import records
 
 OPERATOR_VERIFIER_OCTETS = 16
 # Events about cards that are not authentic: at most so many in that time.
 EVIDENCE_MAX = 8
 EVIDENCE_WINDOW_MS = 3_600_000
-JOURNAL_NEARLY_FULL_SECTORS = 32
-NO_LINK_NOTICE_S = 24 * 3600
-LEASE_NOTICE_S = 3 * 24 * 3600
 # Steps of work on a nonce (crypto/p256) between two looks at the keypad.
 NONCE_STEPS = 4
 
 
 class CardView:
-    """What a family may know before it decides; `recent` is the receipt of a redemption made just before, or None."""
+    """What a family may know before it decides; `recent` is the receipt of a redemption made just before, or None.
+
+    `asks_reason`: cards follow each other faster than families do, and the operator is to say why (design rule 7).
+    """
 
     roster_number: int
     remaining_rupiah: int
@@ -34,6 +38,7 @@ class CardView:
     pin_kind: int
     pin_tries_left: int
     recent: object
+    asks_reason: bool
 
 
 class Terminal:
@@ -55,8 +60,8 @@ class Terminal:
         self._repeated = 0
         self._closing = None
         self._evidence_ms = []
-        self._settled_counter = (0, 0)
-        self._settled_notices = []
+        self._after = authorizer.after
+        self._health = Health(ledger, relay, self._day, signer)
         self.busy = False
         self.reader_failed = False
         self.refusal_counts = {}
@@ -78,13 +83,13 @@ class Terminal:
             self._commit_event(records.EVENT_OPERATOR_LOGIN, number, b"")
         return number != 0
 
-    def _commit_event(self, code: int, operator: int, detail: bytes) -> None:
+    def _commit_event(self, code: int, operator: int, detail: bytes, index: int = slots.NO_INDEX) -> None:
         """An event in the chain. Where it cannot be kept, the terminal still shows, prints and sends; the notices say
         why nothing is kept.
         """
         event = self._ledger.record(records.EVENT, code=code, operator=operator, detail=detail)
         try:
-            self._ledger.commit(event, slots.NO_INDEX)
+            self._ledger.commit(event, index)
         except FAILURES as failure:
             self._count(refusal_of(failure))
 
@@ -101,13 +106,9 @@ class Terminal:
         ledger = self._ledger
         return ledger.now_s(), ledger.time_trust != records.TRUST_UNSET, ledger.policy.utc_offset_minutes
 
-    def link_state(self) -> tuple:
-        """(word of the link, records that wait for the gateway, seconds since the oldest of them)."""
-        ledger = self._ledger
-        waiting = ledger.journal.sequence - ledger.marks.sealed_through
-        since_s = self._day.waiting_since_s()
-        age_s = max(0, ledger.now_s() - since_s) if since_s else 0
-        return self._relay.state if self._relay is not None else "down", waiting, age_s
+    def link_state(self) -> LinkState:
+        """What waits for the gateway, since when, by which way, and when the gateway was last heard."""
+        return self._health.link_state()
 
     def send_now(self) -> None:
         """The operator stands where there may be a signal: try at once."""
@@ -116,36 +117,7 @@ class Terminal:
 
     def notices(self) -> list:
         """What operator or technician should know, by number (firmware.states)."""
-        ledger = self._ledger
-        ends_s = min([ledger.grants[programme].expiry_s for programme in ledger.grants], default=0)
-        is_true = (
-            (states.NOTICE_CLOCK, ledger.time_trust == records.TRUST_UNSET),
-            (states.NOTICE_JOURNAL, ledger.journal.free_sectors() < JOURNAL_NEARLY_FULL_SECTORS),
-            (states.NOTICE_LEASE_ENDS, 0 < ends_s < ledger.now_s() + LEASE_NOTICE_S),
-            (states.NOTICE_LOCKED, ledger.is_locked),
-            (states.NOTICE_ACKNOWLEDGEMENT, ledger.entitlements.ahead > ledger.journal.sequence),
-            (states.NOTICE_READER, self.reader_failed),
-            (states.NOTICE_NO_LINK, self.link_state()[2] > NO_LINK_NOTICE_S),
-            (states.NOTICE_FLASH, ledger.journal.damage is not None or self._day.unreadable > 0),
-            (states.NOTICE_SEAL, ledger.seal_fault),
-            (states.NOTICE_ENTROPY, not self._signer.entropy_ok),
-        )
-        return [number for number, holds in is_true if holds] + self._of_settlement()
-
-    def _of_settlement(self) -> list:
-        """Whether records are refused or under review; looked through once for each acknowledgement."""
-        marks = self._ledger.marks
-        if self._settled_counter != (marks.epoch, marks.counter):
-            self._settled_counter = (marks.epoch, marks.counter)
-            self._settled_notices = [
-                number
-                for state, number in (
-                    (acknowledgement.DISPUTED, states.NOTICE_DISPUTED),
-                    (acknowledgement.REFUSED, states.NOTICE_REFUSED),
-                )
-                if marks.holds(state)
-            ]
-        return self._settled_notices
+        return self._health.notices(self.reader_failed)
 
     # Serving.
 
@@ -198,9 +170,21 @@ class Terminal:
         view.pin_kind = tap.pin_kind
         used = ledger.entitlements.tries(tap.index, tap.place)
         view.pin_tries_left = max(0, ledger.policy.pin_tries - used)
+        if view.pin_kind == PIN_AID and not view.pin_tries_left:
+            await self._tell_of_lock(tap)
+        view.asks_reason = tap.is_rapid
         view.recent = self._recent(programme, tap)
         self._shown = view.recent.sequence if view.recent is not None else 0
         return view
+
+    async def _tell_of_lock(self, tap: Tap) -> None:
+        """A PIN is locked by its last try, before the event that says so: where power failed in between, it follows now."""
+        try:
+            is_told = await self._after.tells_of_lock(tap.card_key)
+        except FAILURES:
+            return  # what the journal does not give back, the notices tell
+        if not is_told:
+            self._commit_event(records.EVENT_PIN_LOCKED, 0, tap.card_key, tap.index)
 
     def _recent(self, programme: int, tap: Tap) -> "Receipt | None":
         """The receipt of the family's newest redemption in the programme inside policy's window; or of the one that
@@ -211,16 +195,17 @@ class Terminal:
             return None
         return self._day.at(self._repeated if self._repeated in served else served[0])
 
-    async def redeem(self, programme: int, tender: int, amount_rupiah: int, items: list, pin) -> Receipt:
+    async def redeem(
+        self, programme: int, tender: int, amount_rupiah: int, items: list, pin, reason: int = 0
+    ) -> Receipt:
         """Debit and record; the receipt comes back only after the commit. Raises `Refusal`.
 
         The same sale again inside the re-tap window is made only where its record was shown (`CardView.recent`).
+        `reason`: the operator's answer where the view asked for one (states.REASON_*).
         """
-        tap = self._tap
-        if tap is None:
-            raise Refusal(refusals.CARD_REMOVED)
+        tap = self._present()
         basket = tuple([tuple(item) for item in items])
-        order = Order(programme, tender, amount_rupiah, basket, self._shown)
+        order = Order(programme, tender, amount_rupiah, basket, self._shown, reason)
         try:
             sequence = await self._authorizer.redeem(tap, order, pin or b"")
         except Refusal as refusal:
@@ -229,10 +214,90 @@ class Terminal:
             self._note(refusal)
             raise
         # From here on the sale stands; the card's own closing is a courtesy that nothing waits for.
-        self._tap = None
         self._repeated = 0
+        self._let_go(tap)
+        receipt = self._day.of(sequence, tap.index, tap.record)
+        receipt.goods_tap = spending_rules.wants_goods_tap(self._ledger, tap.record)
+        return receipt
+
+    def _present(self) -> Tap:
+        """The card that was identified."""
+        if self._tap is None:
+            raise Refusal(refusals.CARD_REMOVED)
+        return self._tap
+
+    def _let_go(self, tap: Tap) -> None:
+        """Its record stands: what remains to be done at the card runs on by itself."""
+        self._tap = None
         self._closing = asyncio.create_task(self._close(tap))
-        return self._day.of(sequence, tap.index, tap.record)
+
+    # What follows a sale. Each raises `Refusal`, and then nothing was recorded; what was done before is never done twice.
+
+    async def look(self, sequence: int) -> Receipt:
+        """A redemption's receipt with what later records say of it (`voided_by`, `received_by`); `goods_tap`: its goods are
+        confirmed by the card.
+        """
+        found = await self._after.redemption(sequence)
+        receipt = self._day.of(sequence, found.index, found.record)
+        receipt.goods_tap = spending_rules.wants_goods_tap(self._ledger, found.record)
+        receipt.voided_by = found.fate.voided_by
+        receipt.received_by = found.fate.received_by
+        return self._day.fresh(receipt)
+
+    async def check_void(self, sequence: int) -> None:
+        """Raise what speaks against taking a redemption back, before its card is asked for."""
+        await self._told(self._after.check_void(sequence))
+
+    async def void(self, sequence: int, reason: int) -> Receipt:
+        """Take a redemption back with the card that was debited, which was identified before; `reason`: states.VOID_*."""
+        tap = self._present()
+        found = await self._told(self._after.redemption(sequence))
+        return await self._record(tap, self._after.void(tap, found, reason))
+
+    async def goods_received(self, sequence: int, with_card: bool) -> Receipt:
+        """The family has the goods of a redemption; `with_card`: its card, identified before, says so."""
+        tap = self._present() if with_card else None
+        found = await self._told(self._after.redemption(sequence))
+        return await self._record(tap, self._after.goods_received(tap, found))
+
+    async def give_back(self, programme: int) -> Receipt:
+        """Hand back what is left of the identified card's lease, so that another terminal may have it."""
+        tap = self._present()
+        return await self._record(tap, self._after.give_back(tap, programme))
+
+    async def returned(self, programme: int) -> "Receipt | None":
+        """The return by which the identified card's lease was handed back, None if it was not."""
+        return self._receipt(await self._told(self._after.return_of(self._present(), programme)))
+
+    def period_figures(self, programme: int) -> PeriodTotals:
+        """What a close of the programme's period in force would count."""
+        return self._day.period(programme)
+
+    async def closed(self, programme: int) -> "Receipt | None":
+        """The close of the programme's period in force, None while it is open."""
+        return self._receipt(await self._told(self._after.close_of(programme)))
+
+    async def close_period(self, programme: int) -> Receipt:
+        """Close the programme's period on this terminal; the rest of all its leases goes back."""
+        return await self._record(None, self._after.close_period(programme))
+
+    async def _told(self, work):
+        """What a coroutine gives; a refusal is counted."""
+        try:
+            return await work
+        except Refusal as refusal:
+            self._note(refusal)
+            raise
+
+    async def _record(self, tap: "Tap | None", work) -> Receipt:
+        """The receipt of what `work` committed; its card, if any, is let go."""
+        done = await self._told(work)
+        if tap is not None:
+            self._let_go(tap)
+        return self._receipt(done)
+
+    def _receipt(self, done) -> "Receipt | None":
+        return self._day.of(done.sequence, done.index, done.record) if done is not None else None
 
     def _note(self, refusal: Refusal) -> None:
         """Count every refusal; a card that is not authentic is evidence and becomes an event in the chain, but only so
@@ -279,12 +344,16 @@ class Terminal:
 
     # Looking back.
 
-    def receipts(self, first: int, count: int) -> list:
-        """Redemptions, newest first, passing over the first `first`."""
-        return self._day.receipts(first, count)
+    def receipts(self, first: int, count: int, kinds: tuple = TRANSACTIONS) -> list:
+        """Transactions of these kinds (protocol.records), newest first, passing over the first `first`."""
+        return self._day.receipts(first, count, kinds)
+
+    def receipt_at(self, sequence: int) -> "Receipt | None":
+        """The transaction at a sequence; None where the journal has let it go."""
+        return self._day.at(sequence)
 
     def last_receipt(self) -> "Receipt | None":
-        """The newest redemption, as it is known now."""
+        """The newest transaction of any kind, as it is known now."""
         return self._day.last()
 
     def state_of(self, sequence: int) -> int:

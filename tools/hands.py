@@ -11,6 +11,12 @@ _TENDER_KEYS = {0: "1", TENDER_CASH: "2"}
 FINISH_TRIES = 15
 FINISH_WAIT_S = 2.0
 _RESULTS = ("granted", "refused")
+# Cards that follow each other faster than families do: "families stood in line".
+RAPID_REASON_KEY = "1"
+# Keys of what may follow a sale: the menu's entry for it, then the entry in there.
+_AFTER_SALE = "M8"
+_RECORDED = ("recorded", "refused")
+RECEIVE, VOID, GIVE_BACK, CLOSE = "1234"
 
 
 @dataclass(frozen=True)
@@ -89,6 +95,8 @@ class Counter:
         if self._first_of("confirm", "refused") == "refused":
             return "refused"
         terminal.press("E")
+        if self._first_of("pin", "choose") == "choose":
+            terminal.press(RAPID_REASON_KEY)
         terminal.wait_for_screen("pin")
         if visit.lifts_card:
             terminal.ask("remove")
@@ -109,6 +117,72 @@ class Counter:
         terminal.wait_for(lambda: terminal.shown() in names, "one of " + ", ".join(names))
         terminal.pause()
         return terminal.shown()
+
+    def begin(self, what: str) -> None:
+        """From the idle screen into what may follow a sale: RECEIVE, VOID, GIVE_BACK or CLOSE."""
+        terminal = self.terminal
+        terminal.wait_for_screen("idle")
+        for key in _AFTER_SALE + what:
+            terminal.press(key)
+            terminal.pause()
+
+    def void(self, row: int, family: int, card: dict[str, Any]) -> str:
+        """Take back the redemption in a row of the list (0: the newest) with the family's card; the result's screen."""
+        terminal = self.terminal
+        self.begin(VOID)
+        terminal.wait_for_screen("record_list")
+        terminal.press("#" * row + "E")
+        if self._first_of("choose", "record", "refused") != "choose":
+            return terminal.shown()
+        terminal.press("1")
+        return self._tap_to("question", family, card)
+
+    def receive(self, row: int, family: int, card: dict[str, Any]) -> str:
+        """The family confirms by its card that it has the goods of a redemption in the list; the result's screen."""
+        terminal = self.terminal
+        self.begin(RECEIVE)
+        terminal.wait_for_screen("record_list")
+        terminal.press("#" * row + "E")
+        if self._first_of("question", "record", "refused") != "question":
+            return terminal.shown()
+        terminal.press("M")
+        return self._lay_on(family, card)
+
+    def give_back(self, programme_key: str, family: int, card: dict[str, Any]) -> str:
+        """A family hands back what is left of its lease; the result's screen."""
+        terminal = self.terminal
+        self.begin(GIVE_BACK)
+        terminal.press(programme_key)
+        terminal.wait_for_screen("tap_card")
+        terminal.ask("place", name=str(family), data=card)
+        if self._first_of("question", "record", "refused") != "question":
+            return terminal.shown()
+        terminal.press("E")
+        return self._first_of(*_RECORDED)
+
+    def close_period(self, programme_key: str) -> str:
+        """Close a programme's period; the result's screen."""
+        terminal = self.terminal
+        self.begin(CLOSE)
+        terminal.press(programme_key)
+        if self._first_of("table", "record", "refused") != "table":
+            return terminal.shown()
+        terminal.press("E")
+        terminal.wait_for_screen("question")
+        terminal.press("E")
+        return self._first_of(*_RECORDED)
+
+    def _tap_to(self, name: str, family: int, card: dict[str, Any]) -> str:
+        """Say yes to the question `name`, then lay the card on."""
+        self.terminal.wait_for_screen(name)
+        self.terminal.press("E")
+        return self._lay_on(family, card)
+
+    def _lay_on(self, family: int, card: dict[str, Any]) -> str:
+        """The card that is asked for; the result's screen."""
+        self.terminal.wait_for_screen("tap_card")
+        self.terminal.ask("place", name=str(family), data=card)
+        return self._first_of(*_RECORDED)
 
     def finish(self) -> None:
         """Back to the idle screen, the card handed back; keys pressed while the receipt prints are not taken, so the

@@ -45,10 +45,7 @@ class PeriodFigures:
 
     def pack(self) -> bytes:
         """All of it, for a checkpoint."""
-        # lumbung: fits - counts of this terminal's own records, and sums over them
-        return b"".join(
-            [struct.pack(_FORM, programme, *self._held[programme]) for programme in sorted(self._held)]
-        )
+        return b"".join([_packed(programme, self._held[programme]) for programme in sorted(self._held)])
 
     def unpack(self, octets: bytes) -> None:
         """What `pack` gave; nothing from a checkpoint that is older than these figures."""
@@ -56,3 +53,9 @@ class PeriodFigures:
         for at in range(0, len(octets), _OCTETS):
             fields = struct.unpack(_FORM, octets[at : at + _OCTETS])
             self._held[fields[0]] = list(fields[1:])
+
+
+def _packed(programme: int, numbers: list) -> bytes:
+    """One programme's octets."""
+    # lumbung: fits - counts of this terminal's own records, and sums over them
+    return struct.pack(_FORM, programme, *numbers)

@@ -13,7 +13,7 @@ class Figures:
         """The totals, as fresh as the number of waiting records and the newest record's state."""
         last = self._terminal.last_receipt()
         newest = (last.sequence, last.state) if last is not None else ()
-        moved = (self._terminal.link_state()[1], newest)
+        moved = (self._terminal.link_state().waiting, newest)
         if moved != self._counted_at:
             self._totals = self._terminal.totals()
             self._counted_at = moved

@@ -1,19 +1,19 @@
 """The terminal's conversation with its operator: from the idle screen through login and menu, and always back to it.
 
-It talks only to the objects handed in. `terminal` decides and remembers (awaited: `check_operator`, `wait_for_card`,
-`identify`, `redeem`, `abandon`; plain: `programmes`, `price_list`, `receipts`, `last_receipt`, `totals`, `link_state`, `now`,
-`notices`); README.md of this folder has the whole interface.
+It talks only to the objects handed in. `terminal` decides and remembers; README.md of this folder has the whole interface.
 """
 
 from firmware.refusals import Refusal
 from firmware.ui import format as fmt
-from firmware.ui import screens
+from firmware.ui import names, receipts, screens
+from firmware.ui.desk import Desk
 from firmware.ui.figures import Figures
 from firmware.ui.office import Office
 from firmware.ui.panel import NobodyAnswered, OperatorCancelled, Panel
 from firmware.ui.paper import Paper
 from firmware.ui.service import Service
 from firmware.ui.strings import link_word, text
+from firmware.ui.tapping import Tapping
 
 START_TIMEOUT_MS = 15_000
 LOGOUT_MS = 900_000
@@ -27,7 +27,9 @@ class Flow:
         self._terminal = terminal
         self.panel = Panel(display, keypad, signals)
         self._paper = Paper(terminal, self.panel, printer)
-        self.service = Service(terminal, self.panel, self._paper, signals)
+        tapping = Tapping(terminal, self.panel, signals)
+        self._desk = Desk(terminal, self.panel, self._paper, tapping, signals)
+        self.service = Service(terminal, self.panel, self._paper, tapping, signals, self._desk)
         self._figures = Figures(terminal)
         self._office = Office(terminal, self.panel, self._paper, self._figures)
         self._is_logged_in = False
@@ -35,11 +37,20 @@ class Flow:
     async def run(self) -> None:
         """First what became of the last transaction, then one turn after the other."""
         try:
-            await self.panel.watch(screens.last_transaction, self._last_values, START_TIMEOUT_MS, "E")
+            await self._last()
         except (NobodyAnswered, OperatorCancelled):
             pass
         while True:
             await self.turn()
+
+    async def _last(self) -> None:
+        """What the journal says of the newest transaction, whatever a power failure interrupted; M prints it again."""
+        while (
+            await self.panel.watch(screens.last_transaction, self._last_values, START_TIMEOUT_MS, "EM") == "M"
+        ):
+            last = self._terminal.last_receipt()
+            if last is not None:
+                await self._paper.transaction(last, receipts.FAMILY, True)
 
     async def turn(self) -> None:
         """From the idle screen and back to it."""
@@ -91,6 +102,7 @@ class Flow:
             ("totals", office.totals),
             ("pending", office.pending),
             ("device", office.device),
+            ("other", self._desk.menu),
             ("log_out", self._log_out),
         )
         rows = tuple([text(key) for key, _ in actions])
@@ -110,16 +122,18 @@ class Flow:
         """Plain values of the first screen after a start."""
         last = self._terminal.last_receipt()
         if last is None:
-            return 0, 0, 0, ""
-        return last.sequence, last.state, last.amount_rupiah, fmt.moment(last.time_s, self._terminal.now()[2])
+            return text("last"), 0, 0, 0, ""
+        moment = fmt.moment(last.time_s, self._terminal.now()[2])
+        return names.last(last.kind), last.sequence, last.state, last.amount_rupiah, moment
 
     def _idle_values(self) -> tuple:
         """Plain values of the idle screen."""
         time_s, trusted, offset = self._terminal.now()
-        link, pending_count, _ = self._terminal.link_state()
+        link = self._terminal.link_state()
+        pending_count = link.waiting
         last = self._terminal.last_receipt()
         newest = (last.sequence, last.state) if last is not None else ()
         pending_rupiah = self._figures.totals().pending_rupiah if pending_count else 0
         clock = "%s %s" % (fmt.clock(time_s, offset), fmt.zone(offset))
         notices = len(self._terminal.notices())
-        return clock, trusted, link_word(link), pending_count, pending_rupiah, newest, notices
+        return clock, trusted, link_word(link.word), pending_count, pending_rupiah, newest, notices

@@ -66,6 +66,11 @@ def clock(time_s: int, utc_offset_minutes: int) -> str:
     return "%02d:%02d" % divmod(minutes, 60)
 
 
+def day_and_clock(time_s: int, utc_offset_minutes: int) -> str:
+    """21/11 14:03, where the year is no question."""
+    return "%s %s" % (date(time_s, utc_offset_minutes)[:5], clock(time_s, utc_offset_minutes))
+
+
 def moment(time_s: int, utc_offset_minutes: int) -> str:
     """21/11/2025 14:03 WIB."""
     offset = utc_offset_minutes

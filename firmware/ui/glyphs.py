@@ -111,6 +111,7 @@ GLYPHS = (
     b"\x18\x30\x60\x1c\x06"  # settled: tick
     b"\x66\x3c\x18\x3c\x66"  # refused: cross
     b"\x60\x58\x46\x58\x60"  # disputed: warning triangle
+    b"\x1c\x2a\x2a\x2a\x1c"  # voided: circle, struck through
 )
 
 # A rice barn (lumbung): roof, store, stilts. Three rows of octets, 26 columns each.

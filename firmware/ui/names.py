@@ -1,6 +1,24 @@
-"""Names of programmes and commodities for numbers in a receipt, whatever the present policy still knows of them."""
+"""Names of programmes, commodities and transactions, whatever the present policy still knows of them."""
 
+from firmware.ui import format as fmt
 from firmware.ui.strings import text
+from protocol.records import GOODS_RECEIVED, PERIOD_CLOSE, REDEMPTION, RETURN, VOID
+
+# Keys of strings by kind of transaction: its name, the title of the first screen, and its word in a list.
+_TITLES = {
+    VOID: "is_void",
+    GOODS_RECEIVED: "is_received",
+    RETURN: "is_return",
+    PERIOD_CLOSE: "is_close",
+}
+_LAST = {
+    REDEMPTION: "last",
+    VOID: "last_void",
+    GOODS_RECEIVED: "last_received",
+    RETURN: "last_return",
+    PERIOD_CLOSE: "last_close",
+}
+_ROWS = {GOODS_RECEIVED: "row_received", RETURN: "row_return", PERIOD_CLOSE: "row_close"}
 
 
 def programme(terminal, number: int) -> str:
@@ -9,6 +27,26 @@ def programme(terminal, number: int) -> str:
         if known == number:
             return name
     return text("programme_other", number)
+
+
+def title(terminal, receipt) -> str:
+    """What a transaction is: a redemption by its programme, anything else by its kind."""
+    if receipt.kind == REDEMPTION:
+        return programme(terminal, receipt.programme)
+    return text(_TITLES[receipt.kind])
+
+
+def last(kind: int) -> str:
+    """The title of the first screen after a start."""
+    return text(_LAST[kind])
+
+
+def row(receipt) -> str:
+    """A transaction in a list: its amount, with a minus where it gives back, or a word."""
+    if receipt.kind in _ROWS:
+        return text(_ROWS[receipt.kind])
+    amount = fmt.grouped(receipt.amount_rupiah)
+    return "-" + amount if receipt.kind == VOID else amount
 
 
 def goods(terminal, receipt) -> list:

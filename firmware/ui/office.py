@@ -2,11 +2,10 @@
 
 from firmware.states import RECORDED
 from firmware.ui import format as fmt
-from firmware.ui import names, receipts, screens
-from firmware.ui.panel import OperatorCancelled
+from firmware.ui import receipts, screens
+from firmware.ui.browse import BROWSE_TIMEOUT_MS, Browser, at
 from firmware.ui.strings import link_word, text
 
-BROWSE_TIMEOUT_MS = 60_000
 # A list of what is pending looks no further back than this many records.
 PENDING_SEARCH_MAX = 1_000
 _PAGE = 16
@@ -20,6 +19,7 @@ class Office:
         self._figures = figures
         self._panel = panel
         self._paper = paper
+        self._browser = Browser(terminal, panel, paper)
 
     async def records(self) -> None:
         """All transactions, newest first."""
@@ -43,9 +43,9 @@ class Office:
         """The newest transaction's receipt again, marked as a copy."""
         receipt = self._terminal.last_receipt()
         if receipt is None:
-            await self._panel.ask("E", screens.last_transaction, 0, 0, 0, "")
+            await self._panel.ask("E", screens.last_transaction, text("last"), 0, 0, 0, "")
             return
-        await self._paper.redemption(receipt, receipts.FAMILY, True)
+        await self._paper.transaction(receipt, receipts.FAMILY, True)
 
     async def totals(self) -> None:
         """The day's totals in two pages; M prints them."""
@@ -78,48 +78,19 @@ class Office:
         await self._paper.print(document, False)
 
     async def _browse(self, title: str, page) -> None:
-        """A list of receipts, where `page(first, count)` gives those at these places; E opens one."""
+        """A list of transactions, where `page(first, count)` gives those at these places; E opens one."""
         chosen = 0
-
-        def values() -> tuple:
-            offset = self._terminal.now()[2]
-            row = chosen % screens.ROWS
-            found = page(chosen - row, screens.ROWS)
-            rows = [(r.sequence, fmt.clock(r.time_s, offset), r.amount_rupiah, r.state) for r in found]
-            return title, tuple(rows), row
-
         while True:
-            key = await self._panel.watch(screens.record_list, values, BROWSE_TIMEOUT_MS, "E*#")
-            if key == "E":
-                if page(chosen, 1):
-                    await self._view(page, chosen)
-            elif key == "*":
-                chosen = max(0, chosen - 1)
-            elif page(chosen + 1, 1):
-                chosen += 1
-
-    async def _view(self, page, place: int) -> None:
-        """One receipt, its state kept fresh; M prints a copy, X goes back to the list."""
-
-        def receipt():
-            return page(place, 1)[0]
-
-        def values() -> tuple:
-            r = receipt()
-            moment = fmt.moment(r.time_s, self._terminal.now()[2])
-            name = names.programme(self._terminal, r.programme)
-            return name, r.sequence, r.state, r.amount_rupiah, r.roster_number, moment
-
-        try:
-            while await self._panel.watch(screens.record, values, BROWSE_TIMEOUT_MS, "M"):
-                await self._paper.redemption(receipt(), receipts.FAMILY, True)
-        except OperatorCancelled:
-            return
+            chosen = await self._browser.choose(title, text("key_see"), page, chosen)
+            await self._browser.view(at(page, chosen))
 
     def _pending_values(self) -> tuple:
         """Plain values of the screen of what is pending."""
-        link, count, oldest_s = self._terminal.link_state()
-        return count, self._figures.totals().pending_rupiah, oldest_s, link_word(link)
+        link = self._terminal.link_state()
+        offset = self._terminal.now()[2]
+        heard = fmt.day_and_clock(link.heard_s, offset) if link.heard_s else ""
+        rupiah = self._figures.totals().pending_rupiah
+        return link.waiting, rupiah, fmt.age(link.age_s), link_word(link.word), link.way or "", heard
 
     def _pending_positions(self) -> list:
         """Places, counted from the newest, of receipts that have not reached the gateway."""
@@ -134,12 +105,12 @@ class Office:
     def _device_values(self) -> tuple:
         """Rows of the device screen."""
         time_s, trusted, offset = self._terminal.now()
-        link = self._terminal.link_state()[0]
+        link = self._terminal.link_state()
         notices = len(self._terminal.notices())
         rows = (
             (fmt.date(time_s, offset), "%s %s" % (fmt.clock(time_s, offset), fmt.zone(offset))),
             (text("clock_is"), text("clock_sure" if trusted else "clock_uncertain")),
-            (text("link"), link_word(link)),
+            (text("link"), " ".join([word for word in (link_word(link.word), link.way) if word])),
             (text("notice"), "%d" % notices if notices else text("no_notices")),
         )
         return text("device"), self._terminal.terminal_id, rows, screens.DEVICE_KEYS

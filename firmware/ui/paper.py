@@ -6,6 +6,7 @@ from firmware.drivers.escpos_printer import PrinterError
 from firmware.ui import names, receipts, screens
 from firmware.ui.panel import NobodyAnswered, OperatorCancelled
 from firmware.ui.strings import text
+from protocol.records import PERIOD_CLOSE, REDEMPTION
 
 PRINT_TIMEOUT_MS = 20_000
 _REASONS = {PrinterError.PAPER: "print_paper", PrinterError.COVER: "print_cover"}
@@ -19,16 +20,18 @@ class Paper:
         self._panel = panel
         self._printer = printer
 
-    async def redemption(self, receipt, for_whom: str, is_copy: bool, is_shown: bool = True) -> None:
-        """Print a redemption; `is_shown` False leaves the screen as it is while the printer works."""
-        document = receipts.redemption(
-            receipt,
-            names.programme(self._terminal, receipt.programme),
-            names.goods(self._terminal, receipt),
-            self._terminal.now()[2],
-            for_whom,
-            is_copy,
-        )
+    async def transaction(self, receipt, for_whom: str, is_copy: bool, is_shown: bool = True) -> None:
+        """Print a transaction of any kind; `is_shown` False leaves the screen as it is while the printer works."""
+        terminal = self._terminal
+        offset = terminal.now()[2]
+        programme = names.programme(terminal, receipt.programme)
+        if receipt.kind == REDEMPTION:
+            goods = names.goods(terminal, receipt)
+            document = receipts.redemption(receipt, programme, goods, offset, for_whom, is_copy)
+        elif receipt.kind == PERIOD_CLOSE:
+            document = receipts.period_close(receipt, programme, offset, is_copy)
+        else:
+            document = receipts.after_sale(receipt, programme, offset, for_whom, is_copy)
         await self.print(document, True, is_shown)
 
     async def print(self, document: list, sale_stands: bool, is_shown: bool = True) -> bool:

@@ -7,8 +7,8 @@ and nothing more; no PAN and no PIN is ever handed in.
 
 from firmware import refusals
 from firmware.ui import format as fmt
-from firmware.ui.strings import STATE_PAPER, STATE_WORDS, refusal, text
-from protocol.records import TENDER_CASH
+from firmware.ui.strings import STATE_PAPER, STATE_PAPER_OTHER, STATE_WORDS, refusal, text
+from protocol.records import GOODS_RECEIVED, RETURN, TENDER_CASH, VOID
 
 COLUMNS = 32
 COLUMNS_DOUBLE = 16
@@ -79,9 +79,10 @@ def _goods(goods: list) -> list:
     return lines + [("rule",)] if goods else lines
 
 
-def _state(state: int) -> list:
+def _state(state: int, is_sale: bool = True) -> list:
     """The state in large letters and what it means."""
-    return [_line(STATE_WORDS[state], "c", True, True)] + _wrapped(STATE_PAPER[state], "c")
+    meanings = STATE_PAPER if is_sale or state >= len(STATE_PAPER_OTHER) else STATE_PAPER_OTHER
+    return [_line(STATE_WORDS[state], "c", True, True)] + _wrapped(meanings[state], "c")
 
 
 def redemption(
@@ -149,7 +150,8 @@ def totals_rows(totals) -> list:
     """(label, text) of the day's totals; the three parts by state add up to the sum.
 
     `totals` has of today: count, goods_rupiah, cash_rupiah, acknowledged_rupiah (sealed at the gateway, paid or not)
-    and settled_rupiah. What is sent and not paid may still be in process, refused or disputed.
+    and settled_rupiah, all without what was voided; voided_rupiah stands apart. What is sent and not paid may still be in
+    process, refused or disputed.
     """
     total_rupiah = totals.goods_rupiah + totals.cash_rupiah
     return [
@@ -160,6 +162,7 @@ def totals_rows(totals) -> list:
         (text("unsent"), fmt.grouped(total_rupiah - totals.acknowledged_rupiah)),
         (text("unpaid"), fmt.grouped(totals.acknowledged_rupiah - totals.settled_rupiah)),
         (text("settled"), fmt.grouped(totals.settled_rupiah)),
+        (text("voided"), fmt.grouped(totals.voided_rupiah)),
     ]
 
 
@@ -175,26 +178,83 @@ def day_totals(totals, terminal_id: str, moment: tuple) -> list:
     rows = totals_rows(totals)
     for i in range(len(rows)):
         document.append(_pair(rows[i][0], rows[i][1] if i == 0 else "Rp " + rows[i][1], i == 3))
-        if i in (0, 3):
+        if i in (0, 3, len(rows) - 2):
             document.append(("rule",))
     document.append(("feed", 2))
     document.append(_pair(text("paper_signature"), "_" * 18))
     return document + _closing()
 
 
-def goods_received(
-    terminal_id: str,
-    sequence: int,
-    redemption_sequence: int,
-    roster_number: int,
-    time_s: int,
-    utc_offset_minutes: int,
+# By kind: title, word before the amount, and what it means for the family.
+_AFTER_SALE = {
+    VOID: ("paper_void", "paper_voided", "paper_void_what"),
+    GOODS_RECEIVED: ("paper_goods_received", "paper_total", "paper_goods_received_what"),
+    RETURN: ("paper_return", "paper_returned", "paper_return_what"),
+}
+
+
+def after_sale(
+    receipt, programme: str, utc_offset_minutes: int, for_whom: str, is_copy: bool = False
 ) -> list:
-    """The family has confirmed by its card that the goods of an earlier redemption were handed over."""
-    document = _opening("paper_goods_received", False)
-    document += _numbered(terminal_id, sequence, time_s, utc_offset_minutes)
-    document.append(_pair(text("paper_refers_to"), number(terminal_id, redemption_sequence)))
-    document.append(_pair(text("paper_roster"), "%d" % roster_number))
+    """The receipt of a void, of goods received or of a return.
+
+    `receipt` as for `redemption`, with its `kind` and the `reference` to a redemption, 0 for none; goods received of a
+    redemption that the terminal has let go shows no amount.
+    """
+    title, label, meaning = _AFTER_SALE[receipt.kind]
+    document = _opening(title, is_copy)
+    document += _numbered(receipt.terminal_id, receipt.sequence, receipt.time_s, utc_offset_minutes)
+    if not receipt.is_time_sure:
+        document += _wrapped(text("paper_clock"))
+    if receipt.reference:
+        document.append(_pair(text("paper_refers_to"), number(receipt.terminal_id, receipt.reference)))
+    if receipt.programme:
+        document.append(_pair(text("paper_programme"), programme))
+    document.append(_pair(text("paper_roster"), "%d" % receipt.roster_number))
     document.append(("rule",))
-    document += _wrapped(text("paper_goods_received_what"), "c")
+    if receipt.amount_rupiah:
+        document.append(_line(text(label), "l", True))
+        document.append(_line(_amount(receipt.amount_rupiah), "r", True, True))
+    if receipt.programme:
+        document.append(_pair(text("paper_remaining"), fmt.rupiah(receipt.remaining_rupiah)))
+    document += _wrapped(text(meaning), "c")
+    document.append(("rule",))
+    document += _state(receipt.state, False)
+    document.append(("rule",))
+    document.append(_line(text(for_whom), "c", True))
+    return document + _closing()
+
+
+def period_rows(figures) -> list:
+    """(label, text) of a period's figures (`firmware.day_book.PeriodTotals`): counts before sums."""
+    return [
+        (text("count_redeemed", figures.redeemed_count), fmt.grouped(figures.redeemed_rupiah)),
+        (text("count_voided", figures.voided_count), fmt.grouped(figures.voided_rupiah)),
+        (text("net"), fmt.grouped(figures.net_rupiah)),
+        (text("count_returned", figures.returned_count), fmt.grouped(figures.returned_rupiah)),
+    ]
+
+
+def period_close(receipt, programme: str, utc_offset_minutes: int, is_copy: bool = False) -> list:
+    """The close of a period: its figures, with a line to sign. `receipt` has terminal_id, sequence, time_s, is_time_sure,
+    state, period (year * 12 + month - 1) and figures.
+    """
+    document = _opening("paper_close", is_copy)
+    document += _numbered(receipt.terminal_id, receipt.sequence, receipt.time_s, utc_offset_minutes)
+    if not receipt.is_time_sure:
+        document += _wrapped(text("paper_clock"))
+    document.append(_pair(text("paper_programme"), programme))
+    document.append(_pair(text("paper_period"), "%02d/%d" % (receipt.period % 12 + 1, receipt.period // 12)))
+    document.append(("rule",))
+    rows = period_rows(receipt.figures)
+    for i in range(len(rows)):
+        document.append(_pair(rows[i][0], "Rp " + rows[i][1], i == 2))
+    if not receipt.figures.is_whole:
+        document += _wrapped(text("paper_not_whole"))
+    document.append(("rule",))
+    document += _wrapped(text("paper_close_what"), "c")
+    document.append(("rule",))
+    document += _state(receipt.state, False)
+    document.append(("feed", 2))
+    document.append(_pair(text("paper_signature"), "_" * 18))
     return document + _closing()

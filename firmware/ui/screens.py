@@ -5,7 +5,7 @@ of a unit, times come as ready text. A PIN is never handed in, only how many dig
 """
 
 from firmware import refusals
-from firmware.states import PIN_DIGITS
+from firmware.states import PIN_DIGITS, SEALED_AT_GATEWAY
 from firmware.ui import draw
 from firmware.ui import format as fmt
 from firmware.ui.glyphs import SIGN_OF_STATE
@@ -55,16 +55,17 @@ def idle(
     draw.foot(fb, _keys("E", "key_serve", "M", "key_menu"))
 
 
-def last_transaction(fb, sequence: int, state: int, amount_rupiah: int, moment: str) -> None:
+def last_transaction(fb, title: str, sequence: int, state: int, amount_rupiah: int, moment: str) -> None:
     """First screen after a start: what became of the newest transaction. A sequence of 0 says that there is none."""
-    draw.head(fb, text("last"))
+    draw.head(fb, title)
     if not sequence:
         draw.centred(fb, text("none_yet"), 28)
-    else:
-        draw.money(fb, text("transaction_number", sequence), amount_rupiah, 11)
-        draw.largest(fb, STATE_WORDS[state], 20, 24)
-        draw.centred(fb, moment, 45)
-    draw.foot(fb, _keys("E", "key_next"))
+        draw.foot(fb, _keys("E", "key_next"))
+        return
+    draw.money(fb, text("transaction_number", sequence), amount_rupiah, 11)
+    draw.largest(fb, STATE_WORDS[state], 20, 24)
+    draw.centred(fb, moment, 45)
+    draw.foot(fb, _keys("E", "key_next", "M", "key_print"))
 
 
 def login(fb, count: int, is_wrong: bool) -> None:
@@ -170,11 +171,35 @@ def pin(fb, programme: str, amount_rupiah: int, count: int, tries_left: int) -> 
 
 def granted(fb, programme: str, sequence: int, state: int, amount_rupiah: int, remaining_rupiah: int) -> None:
     """The sale counts: its state in the largest letters, refreshed as acknowledgements arrive."""
-    draw.head(fb, programme, text("transaction_number", sequence))
-    draw.largest(fb, STATE_WORDS[state], 11, 16)
-    draw.largest_money(fb, amount_rupiah, 28, 16)
+    _result(fb, programme, sequence, state, amount_rupiah)
     draw.money(fb, text("remaining"), remaining_rupiah, 46)
     draw.foot(fb, _keys("E", "key_done", "M", "key_shop"))
+
+
+def recorded(fb, title: str, sequence: int, state: int, amount_rupiah: int, label: str, rupiah: int) -> None:
+    """The same for what is no sale; `label` and `rupiah` in the last line, none where it is empty."""
+    _result(fb, title, sequence, state, amount_rupiah)
+    if label:
+        draw.money(fb, label, rupiah, 46)
+    draw.foot(fb, _keys("E", "key_done", "M", "key_shop"))
+
+
+def _result(fb, title: str, sequence: int, state: int, amount_rupiah: int) -> None:
+    """State and amount as large as they can be read."""
+    draw.head(fb, title, text("transaction_number", sequence))
+    draw.largest(fb, STATE_WORDS[state], 11, 16)
+    draw.largest_money(fb, amount_rupiah, 28, 16)
+
+
+def question(fb, title: str, right: str, amount_rupiah: int, what: str, by_card: bool) -> None:
+    """Operator and family look at it together before it is done; `by_card`: M confirms by the card instead."""
+    draw.head(fb, title, right)
+    draw.largest_money(fb, amount_rupiah, 12, 18)
+    draw.paragraph(fb, what, 34, 2)
+    if by_card:
+        draw.foot(fb, _keys("E", "key_yes", "M", "key_card", "X", "key_cancel"))
+    else:
+        draw.foot(fb, _keys("E", "key_yes", "X", "key_cancel"))
 
 
 def detail_text(number: int, detail: int) -> str:
@@ -207,42 +232,49 @@ def recent(fb, sequence: int, state: int, amount_rupiah: int, clock: str) -> Non
     draw.foot(fb, _keys("E", "key_print", "M", "key_second"))
 
 
-def record(
-    fb, programme: str, sequence: int, state: int, amount_rupiah: int, roster: int, moment: str
-) -> None:
-    """One transaction with its state and what that means."""
-    draw.head(fb, programme, text("transaction_number", sequence))
-    draw.money(fb, "KPM %d" % roster, amount_rupiah, 11)
+def record(fb, title: str, sequence: int, state: int, amount_rupiah: int, roster: int, moment: str) -> None:
+    """One transaction with its state and what that means; a `roster` number of 0 is no family's."""
+    draw.head(fb, title, text("transaction_number", sequence))
+    draw.money(fb, "KPM %d" % roster if roster else text("sum"), amount_rupiah, 11)
     draw.largest(fb, STATE_WORDS[state], 20, 16)
     draw.centred(fb, STATE_MEANINGS[state], 37)
     draw.centred(fb, moment, 46)
     draw.foot(fb, _keys("M", "key_print", "X", "key_back"))
 
 
-def record_list(fb, title: str, rows: tuple, chosen: int) -> None:
-    """Newest first: up to four `rows` of (sequence, clock, amount, state); `chosen` counts from the first row seen."""
+def record_list(fb, title: str, rows: tuple, chosen: int, key: str) -> None:
+    """Newest first: up to four `rows` of (sequence, clock, amount or word, state); `chosen` counts from the first row
+    seen; `key` is the word for what E does.
+    """
     draw.head(fb, title)
     if not rows:
         draw.centred(fb, text("none_yet"), 28)
     for i in range(len(rows)):
-        sequence, clock, amount_rupiah, state = rows[i]
-        right = "%s %s" % (fmt.grouped(amount_rupiah), chr(SIGN_OF_STATE + state))
+        sequence, clock, what, state = rows[i]
+        right = "%s %s" % (what, chr(SIGN_OF_STATE + state))
         draw.both(fb, "%d %s" % (sequence, clock), right, _ROW_TOP + i * _ROW_HEIGHT, i == chosen)
-    draw.foot(fb, _keys("E", "key_see", "*#", "key_move", "X", "key_back"))
+    draw.foot(fb, (("E", key),) + _keys("*#", "key_move", "X", "key_back"))
 
 
-def pending(fb, count: int, amount_rupiah: int, oldest_s: int, link: str) -> None:
-    """What has not reached the gateway yet."""
+def pending(fb, count: int, amount_rupiah: int, oldest: str, link: str, way: str, heard: str) -> None:
+    """What has not reached the gateway yet, since when and by which way it goes; when the gateway was heard last."""
     draw.head(fb, text("pending"), link)
     if count:
         draw.largest(fb, text("pending_count", count), 11, 16)
-        draw.largest_money(fb, amount_rupiah, 28, 16)
-        draw.centred(fb, text("oldest", fmt.age(oldest_s)), 46)
+        draw.money(fb, text("sum"), amount_rupiah, 28)
+        draw.both(fb, text("oldest", oldest), _way(way), 37)
     else:
-        draw.centred(fb, text("nothing_pending"), 28)
+        draw.centred(fb, text("nothing_pending"), 20)
+        draw.centred(fb, _way(way), 30)
+    draw.both(fb, text("heard"), heard or text("never_heard"), 46)
     draw.foot(
         fb, _keys("E", "key_see", "M", "key_send", "X", "key_back") if count else _keys("X", "key_back")
     )
+
+
+def _way(way: str) -> str:
+    """The link that records leave by, behind the arrow that marks what has left; nothing where there is none."""
+    return "%s %s" % (chr(SIGN_OF_STATE + SEALED_AT_GATEWAY), way) if way else ""
 
 
 def table(fb, title: str, unit: str, rows: tuple, keys: tuple) -> None:
@@ -255,6 +287,7 @@ def table(fb, title: str, unit: str, rows: tuple, keys: tuple) -> None:
 
 TOTALS_KEYS = _keys("M", "key_print", "#", "key_more", "X", "key_back")
 DEVICE_KEYS = _keys("E", "key_see", "X", "key_back")
+CLOSE_KEYS = _keys("E", "key_close", "X", "key_cancel")
 
 
 def printing(fb) -> None:

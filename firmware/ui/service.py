@@ -10,20 +10,22 @@ import gc
 
 from firmware import refusals
 from firmware.refusals import Refusal
-from firmware.states import PIN_NONE
+from firmware.states import PIN_NONE, REASON_CARDS_HELD, REASON_HELPED, REASON_OTHER, REASON_QUEUE
 from firmware.ui import format as fmt
 from firmware.ui import names, receipts, screens
-from firmware.ui.panel import NobodyAnswered, OperatorCancelled, PinBuffer, moved
+from firmware.ui.panel import OperatorCancelled, PinBuffer, moved
 from firmware.ui.strings import text
 from protocol.records import AMOUNT_RUPIAH_MAX, ITEMS_MAX, TENDER_CASH, TENDER_GOODS
 
-CARD_TIMEOUT_MS = 45_000
-# Reader and keypad are looked at in turn; the blind time of each stays below the length of a key press.
-CARD_SLICE_MS = 80
-KEY_SLICE_MS = 40
-IDENTIFY_TIMEOUT_MS = 20_000
 REDEEM_TIMEOUT_MS = 30_000
 RESULT_TIMEOUT_MS = 30_000
+# What an operator may answer to a rapid run of cards, in the order of the screen: (reason, key of its words).
+RAPID_REASONS = (
+    (REASON_QUEUE, "rapid_queue"),
+    (REASON_CARDS_HELD, "rapid_held"),
+    (REASON_HELPED, "rapid_helped"),
+    (REASON_OTHER, "reason_other"),
+)
 
 
 class Sale:
@@ -35,19 +37,24 @@ class Sale:
         self.roster_number = 0
         self.tender = TENDER_GOODS
         self.amount_rupiah = 0
+        self.reason = 0  # states.REASON_*, where cards follow each other faster than families do
         self.is_second = False  # the same was served just now, and the operator goes on knowingly
         self.quantities = {}  # commodity code -> hundredths of its unit
         self.items = []  # (commodity code, hundredths, price per unit in rupiah)
 
 
 class Service:
-    """The conversation over the counter. It talks to `terminal` and `panel` only; `paper` prints, `signals` sound."""
+    """The conversation over the counter. It talks to `terminal` and `panel` only; `tapping` gets cards, `paper` prints,
+    `signals` sound, `desk` does what follows a sale.
+    """
 
-    def __init__(self, terminal, panel, paper, signals) -> None:
+    def __init__(self, terminal, panel, paper, tapping, signals, desk) -> None:
         self._terminal = terminal
         self._panel = panel
         self._paper = paper
+        self._tapping = tapping
         self._signals = signals
+        self._desk = desk
         self._sale = Sale()
         self.pin = PinBuffer()
 
@@ -62,11 +69,15 @@ class Service:
             view = await self._identify(sale)
             if not await self._agree(sale, view):
                 return
+            if view.asks_reason:
+                sale.reason = await self._rapid_reason()
             receipt = await self._redeem_with_pin(sale, view)
         finally:
             self.pin.wipe()
             await self._terminal.abandon()
         await self._hand_over(receipt)
+        if receipt.goods_tap:
+            await self._desk.receive_of(receipt)
 
     async def inquire(self) -> None:
         """Show what a family may still take."""
@@ -141,45 +152,16 @@ class Service:
         if hundredths:
             sale.quantities[code] = hundredths
 
-    async def _wait_for_card(self, sale: Sale) -> None:
-        """Until the card lies on the reader; it is asked for only when it does not. The cancel key is heard meanwhile."""
-        values = (sale.programme_name, sale.amount_rupiah)
-        waited_ms = 0
-        while not await self._terminal.wait_for_card(CARD_SLICE_MS):
-            if not waited_ms:
-                await self._panel.show(screens.tap_card, *values)
-            await self._panel.poll(KEY_SLICE_MS)
-            waited_ms += CARD_SLICE_MS + KEY_SLICE_MS
-            if waited_ms >= CARD_TIMEOUT_MS:
-                raise NobodyAnswered
-        self._signals.card()
-        await self._panel.show(screens.hold_card, *values)
-
     async def _identify(self, sale: Sale):
-        """The card's view for the programme; a card that was read badly may be laid on again."""
-        # People walk up now: a collection of the heap (100 to 300 ms with PSRAM) costs nobody time here.
-        gc.collect()
-        while True:
-            try:
-                await self._wait_for_card(sale)
-                identify = self._terminal.identify(sale.programme)
-                view = await asyncio.wait_for_ms(identify, IDENTIFY_TIMEOUT_MS)
-                sale.roster_number = view.roster_number
-                if await self._panel.forget_keys():
-                    raise OperatorCancelled
-                return view
-            except asyncio.TimeoutError:
-                raise Refusal(refusals.NO_ANSWER)
-            except Refusal as refusal:
-                await self._try_again(refusal)
+        """The card's view for the programme."""
+        view = await self._tapping.identify(sale.programme, sale.programme_name, sale.amount_rupiah)
+        sale.roster_number = view.roster_number
+        return view
 
-    async def _try_again(self, refusal: Refusal) -> None:
-        """Wait for E after a refusal that can be mended at the counter; any other is raised again."""
-        is_pin = refusal.number == refusals.PIN_WRONG and refusal.detail > 0
-        if not is_pin and refusal.number not in refusals.TRY_AGAIN:
-            raise refusal
-        self._signals.refused()
-        await self._panel.ask("E", screens.refused, refusal.number, refusal.detail, True)
+    async def _rapid_reason(self) -> int:
+        """Cards follow each other faster than families do: nobody is refused for it, but the operator says why."""
+        rows = tuple([text(key) for _, key in RAPID_REASONS])
+        return RAPID_REASONS[await self._panel.choose(text("rapid_why"), rows)][0]
 
     async def _agree(self, sale: Sale, view) -> bool:
         """Amount within the entitlement, seen by both; False when the same was served before and is to stay so."""
@@ -223,7 +205,7 @@ class Service:
         values = (recent.sequence, recent.state, recent.amount_rupiah, clock)
         if await self._panel.ask("EM", screens.recent, *values) == "M":
             return True
-        await self._paper.redemption(recent, receipts.FAMILY, True)
+        await self._paper.transaction(recent, receipts.FAMILY, True)
         return False
 
     async def _redeem_with_pin(self, sale: Sale, view):
@@ -238,19 +220,21 @@ class Service:
             try:
                 if has_pin and not self.pin.is_complete():
                     await self._panel.pin(self.pin, sale.programme_name, sale.amount_rupiah, tries_left)
-                await self._wait_for_card(sale)
+                await self._tapping.wait(sale.programme_name, sale.amount_rupiah)
                 return await self._redeem(sale)
             except Refusal as refusal:
                 if refusal.number == refusals.PIN_WRONG:
                     self.pin.wipe()
                     tries_left = refusal.detail
-                await self._try_again(refusal)
+                await self._tapping.try_again(refusal)
 
     async def _redeem(self, sale: Sale):
         """The receipt of the one call that spends."""
         before = self._terminal.last_receipt()
         pin = self.pin.digits if self.pin.is_complete() else None
-        spending = self._terminal.redeem(sale.programme, sale.tender, sale.amount_rupiah, sale.items, pin)
+        spending = self._terminal.redeem(
+            sale.programme, sale.tender, sale.amount_rupiah, sale.items, pin, sale.reason
+        )
         try:
             return await asyncio.wait_for_ms(spending, REDEEM_TIMEOUT_MS)
         except asyncio.TimeoutError:
@@ -271,11 +255,11 @@ class Service:
             return programme, receipt.sequence, state, receipt.amount_rupiah, receipt.remaining_rupiah
 
         await self._panel.show(screens.granted, *values())
-        await self._paper.redemption(receipt, receipts.FAMILY, False, False)
+        await self._paper.transaction(receipt, receipts.FAMILY, False, False)
         await self._panel.forget_keys()
         try:
             while await self._panel.watch(screens.granted, values, RESULT_TIMEOUT_MS, "EM") == "M":
-                await self._paper.redemption(receipt, receipts.SHOP, False)
+                await self._paper.transaction(receipt, receipts.SHOP, False)
         except OperatorCancelled:
             pass
 

@@ -14,6 +14,11 @@ _LINES = {
     "totals": "Total hari ini",
     "pending": "Belum terkirim",
     "device": "Keadaan alat",
+    "other": "Layanan lain",
+    "receive": "Barang diterima",
+    "void": "Batalkan transaksi",
+    "give_back": "Kembalikan hak",
+    "close": "Tutup periode",
     "log_out": "Keluar",
     "login": "Kode petugas",
     "login_ask": "Ketik kode petugas",
@@ -55,11 +60,40 @@ _LINES = {
     "print_cover": "Tutup printer terbuka",
     "print_silent": "Periksa printer.",
     "last": "Transaksi terakhir",
+    "last_void": "Pembatalan terakhir",
+    "last_received": "Serah barang terakhir",
+    "last_return": "Hak kembali terakhir",
+    "last_close": "Tutup periode",
+    "is_void": "Pembatalan",
+    "is_received": "Barang diterima",
+    "is_return": "Hak kembali",
+    "is_close": "Tutup periode",
+    "row_received": "barang",
+    "row_return": "kembali",
+    "row_close": "tutup",
+    "rapid_why": "Mengapa beruntun?",
+    "rapid_queue": "Antrean ramai",
+    "rapid_held": "Kartu dititipkan",
+    "rapid_helped": "Dibantu pendamping",
+    "void_why": "Mengapa dibatalkan?",
+    "void_amount": "Jumlah salah",
+    "void_goods": "Barang tidak ada",
+    "void_family": "Permintaan keluarga",
+    "reason_other": "Alasan lain",
+    "void_number": "No. {} batal?",
+    "received_number": "No. {} barang",
+    "voided": "Dibatalkan",
+    "count_redeemed": "{} ditebus",
+    "count_voided": "{} batal",
+    "count_returned": "{} kembali",
+    "net": "Bersih",
     "none_yet": "Belum ada transaksi",
     "nothing_pending": "Semua sudah terkirim",
     "waiting": "Antre {}",
     "pending_count": "{} catatan",
-    "oldest": "Tertua {}",
+    "oldest": "Sejak {}",
+    "heard": "Kabar",
+    "never_heard": "belum ada",
     "count": "Banyak transaksi",
     "sum": "Jumlah",
     "unsent": "Belum kirim",
@@ -97,12 +131,19 @@ _LINES = {
     "key_see": "Lihat",
     "key_send": "Kirim",
     "key_more": "Lagi",
+    "key_card": "Kartu",
+    "key_close": "Tutup",
 }
 
 # Wrapped on the screen.
 _PARAGRAPHS = {
     "recent_what": "Kartu dan jumlah yang sama baru dilayani.",
     "print_what": "Struk tidak tercetak.",
+    "void_same_card": "Tempel kartu yang sama. Tanpa PIN.",
+    "received_ask": "Keluarga sudah terima semua barang?",
+    "received_tap": "Serahkan barang, lalu tempel kartu.",
+    "return_what": "Tidak dapat diambil lagi di alat ini.",
+    "close_what": "Periode ini tidak dapat dibuka lagi.",
 }
 
 # On paper: wrapped to 32 letters.
@@ -130,17 +171,28 @@ _PAPER = {
     "paper_not_certain": "Belum pasti tercatat. Nyalakan ulang alat: layar pertama menunjukkan transaksi terakhir.",
     "paper_clock": "Jam alat belum pasti.",
     "paper_signature": "Tanda tangan",
+    "paper_void": "BUKTI PEMBATALAN",
+    "paper_return": "BUKTI PENGEMBALIAN HAK",
+    "paper_close": "TUTUP PERIODE",
+    "paper_voided": "DIBATALKAN",
+    "paper_returned": "DIKEMBALIKAN",
+    "paper_period": "Periode",
+    "paper_void_what": "Hak bantuan kembali.",
+    "paper_return_what": "Hak ini tidak dapat diambil lagi di alat ini.",
+    "paper_close_what": "Sisa hak semua keluarga pada periode ini dikembalikan ke pusat.",
+    "paper_not_whole": "Hitungan tidak lengkap: alat diperbarui di tengah periode.",
     "paper_goods_received_what": "Keluarga menyatakan barang sudah diterima lengkap.",
 }
 
 # Words by state (`firmware/states.py`), their meaning in one line of the screen and on paper.
-STATE_WORDS = ("TERCATAT", "TERKIRIM", "DIBAYAR", "DITOLAK", "SENGKETA")
+STATE_WORDS = ("TERCATAT", "TERKIRIM", "DIBAYAR", "DITOLAK", "SENGKETA", "BATAL")
 STATE_MEANINGS = (
     "Tersimpan di alat",
     "Sudah sampai di pusat",
     "Toko sudah dibayar",
     "Tanya pendamping.",
     "Sedang diperiksa",
+    "Sudah dibatalkan",
 )
 STATE_PAPER = (
     "Transaksi ini sah, aman di alat walau listrik padam, dan dikirim ke pusat begitu ada jaringan.",
@@ -148,6 +200,12 @@ STATE_PAPER = (
     "Transaksi sudah dibayar ke e-Warong.",
     "Pusat menolak catatan ini. Tanyakan kepada pendamping.",
     "Catatan ini sedang diperiksa pusat. Simpan struk ini.",
+    "Transaksi ini sudah dibatalkan dan tidak berlaku lagi.",
+)
+# The same on paper that is no redemption's: nobody is paid for it.
+STATE_PAPER_OTHER = (
+    "Catatan ini sah, aman di alat walau listrik padam, dan dikirim ke pusat begitu ada jaringan.",
+    "Catatan ini sudah diterima pusat.",
 )
 
 # What the relay says of its link.
@@ -188,6 +246,12 @@ _REFUSALS = {
     31: ("Jumlah yang sama baru saja dilayani.", "Lihat no. {}"),
     32: ("PIN bantuan kartu ini belum ada.", "Tanya pendamping."),
     33: ("Alat terlalu lama menunggu kartu.", "Coba sekali lagi."),
+    34: ("Transaksi ini sudah dibatalkan.", "Lihat no. {}"),
+    35: ("Barang sudah diterima keluarga.", "Lihat no. {}"),
+    36: ("Ini bukan kartu transaksi itu.", "Pakai kartu no. {}"),
+    37: ("Transaksi ini tidak sesuai.", "Periksa nomornya."),
+    38: ("Hak kartu ini sudah dikembalikan.", "Lihat no. {}"),
+    39: ("Ditolak atau sedang diperiksa pusat.", "Tanya pendamping."),
 }
 
 # By notice number (`firmware/states.py`): three lines of the screen.

@@ -36,6 +36,8 @@ PKH = 2
 GOODS = records.TENDER_GOODS
 CASH = records.TENDER_CASH
 CARD_TIMEOUT_MS = 2000
+# Where each kind of money stands among a period's figures.
+FIGURE_OF = {records.REDEMPTION: 0, records.VOID: 2, records.RETURN: 4}
 FLASH_BYTES = 8 << 20
 
 _made = {}
@@ -258,6 +260,33 @@ class Bench:
             await self.settling()
         return receipt
 
+    def void(self, name, sequence, reason=1):
+        """Take a redemption back, from tap to receipt; raises `Refusal`."""
+        return self.run(self.with_card(name, lambda: self.terminal.void(sequence, reason)))
+
+    def receive(self, name, sequence, with_card=True):
+        """The family confirms its goods, by its card or (`name` None) on the screen; raises `Refusal`."""
+        if not with_card:
+            return self.run(self.terminal.goods_received(sequence, False))
+        return self.run(self.with_card(name, lambda: self.terminal.goods_received(sequence, True)))
+
+    def give_back(self, name, programme=SEMBAKO):
+        """A family hands back its lease; raises `Refusal`."""
+        return self.run(self.with_card(name, lambda: self.terminal.give_back(programme), programme))
+
+    def close_period(self, programme=SEMBAKO):
+        """Close a programme's period; raises `Refusal`."""
+        return self.run(self.terminal.close_period(programme))
+
+    async def with_card(self, name, work, programme=SEMBAKO):
+        """Lay a card on, identify it, do `work`, let it go."""
+        await self.tapping(name, programme)
+        assert await self.terminal.wait_for_card(CARD_TIMEOUT_MS), "no card seen"
+        try:
+            return await work()
+        finally:
+            await self.settling()
+
     async def settling(self):
         """Wait until the card of the last sale was let go."""
         closing = self.terminal._closing
@@ -285,24 +314,43 @@ class Bench:
         return self.ledger.entitlements.tries(family(name)["index"], place)
 
     def check_conservation(self):
-        """Granted, redeemed and recorded agree, per family and in sum; no Unpredictable Number stands for two records."""
-        recorded = {}
-        total = 0
+        """Granted, redeemed, voided, returned and recorded agree, per family, per programme and in sum; no Unpredictable
+        Number stands for two records.
+        """
+        drawn = {}
+        sums = {records.REDEMPTION: 0, records.VOID: 0}
+        figures = {}
         numbers = []
+        redeemed = {}
         for sequence, record in self.records():
-            if record.kind == records.REDEMPTION:
-                key = (record.programme, record.card_key)
-                recorded[key] = recorded.get(key, 0) + record.amount_rupiah
-                total += record.amount_rupiah
+            if getattr(record, "proof", None) is not None:
                 numbers.append((sequence, record.proof.un_attempt))
+            if record.kind not in FIGURE_OF:
+                continue
+            key = (record.programme, record.card_key)
+            sign = -1 if record.kind == records.VOID else 1
+            drawn[key] = drawn.get(key, 0) + sign * record.amount_rupiah
+            if record.kind in sums:
+                sums[record.kind] += record.amount_rupiah
+            if record.kind == records.REDEMPTION:
+                redeemed[sequence] = record
+            elif record.kind == records.VOID:
+                taken = redeemed.pop(record.reference_sequence)  # once only, and only what was redeemed
+                assert (taken.card_key, taken.amount_rupiah) == (record.card_key, record.amount_rupiah)
+            counted = figures.setdefault((record.programme, record.period), [0] * 6)
+            counted[FIGURE_OF[record.kind]] += 1
+            counted[FIGURE_OF[record.kind] + 1] += record.amount_rupiah
         entitlements = self.ledger.entitlements
-        assert entitlements.redeemed_rupiah == total, (entitlements.redeemed_rupiah, total)
+        assert entitlements.redeemed_rupiah == sums[records.REDEMPTION]
+        assert entitlements.voided_rupiah == sums[records.VOID]
         assert len(set(numbers)) == len(numbers)
+        for programme, period in figures:
+            assert list(self.ledger.period_figures(programme, period)) == figures[programme, period]
         families = _load("documents")["families"]
         for name in families:
             for programme in (SEMBAKO, PKH):
                 of_cards = [
-                    recorded.get((programme, bytes.fromhex(key)), 0) for key in families[name]["card_keys"]
+                    drawn.get((programme, bytes.fromhex(key)), 0) for key in families[name]["card_keys"]
                 ]
                 spent = self.spent(name, programme)
                 assert spent == sum(of_cards), (name, programme, spent, of_cards)

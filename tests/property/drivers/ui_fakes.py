@@ -8,10 +8,12 @@ import asyncio
 
 import framebuf
 
+from firmware import refusals
 from firmware.drivers.escpos_printer import PrinterError
 from firmware.refusals import Refusal
-from firmware.states import PIN_AID, PIN_DIGITS, PIN_NONE, RECORDED
+from firmware.states import PIN_AID, PIN_DIGITS, PIN_NONE, RECORDED, VOIDED
 from firmware.ui.flow import Flow
+from protocol.records import GOODS_RECEIVED, PERIOD_CLOSE, REDEMPTION, RETURN, VOID
 
 TERMINAL_ID = "7A1F03C2"
 OPERATOR_CODE = "4711"
@@ -34,6 +36,13 @@ class Values:
 def receipt(sequence=1, amount_rupiah=200_000, state=RECORDED, **more):
     """A receipt as the terminal gives it."""
     fields = {
+        "kind": REDEMPTION,
+        "reference": 0,
+        "voided_by": 0,
+        "received_by": 0,
+        "goods_tap": False,
+        "period": 24322,
+        "figures": None,
         "terminal_id": TERMINAL_ID,
         "sequence": sequence,
         "time_s": NOON_S,
@@ -50,7 +59,21 @@ def receipt(sequence=1, amount_rupiah=200_000, state=RECORDED, **more):
     return Values(**fields)
 
 
-def card_view(remaining_rupiah=600_000, pin_kind=PIN_AID, pin_tries_left=3, recent=None):
+def figures(redeemed=(31, 6_050_000), voided=(2, 250_000), returned=(1, 170_000)):
+    """What a period close counts."""
+    return Values(
+        redeemed_count=redeemed[0],
+        redeemed_rupiah=redeemed[1],
+        voided_count=voided[0],
+        voided_rupiah=voided[1],
+        returned_count=returned[0],
+        returned_rupiah=returned[1],
+        net_rupiah=redeemed[1] - voided[1],
+        is_whole=True,
+    )
+
+
+def card_view(remaining_rupiah=600_000, pin_kind=PIN_AID, pin_tries_left=3, recent=None, asks_reason=False):
     """What the terminal knows of the card on the reader."""
     return Values(
         roster_number=417,
@@ -60,12 +83,14 @@ def card_view(remaining_rupiah=600_000, pin_kind=PIN_AID, pin_tries_left=3, rece
         pin_kind=pin_kind,
         pin_tries_left=pin_tries_left,
         recent=recent,
+        asks_reason=asks_reason,
     )
 
 
 def totals(**more):
     """Totals of a day on which all is zero but `more`."""
     fields = {"count": 0, "goods_rupiah": 0, "cash_rupiah": 0, "pending_count": 0, "pending_rupiah": 0}
+    fields.update({"voided_count": 0, "voided_rupiah": 0})
     fields.update(
         {"acknowledged_count": 0, "acknowledged_rupiah": 0, "settled_count": 0, "settled_rupiah": 0}
     )
@@ -87,7 +112,10 @@ class Terminal:
         self.all_programmes = programmes or [(1, "Sembako"), (2, "PKH tahap 4")]
         self.card_waits = card_waits
         self.stored = stored if stored is not None else [receipt(sequence=126)]
-        self.link = ("MQTT", 0, 0)
+        self.link = Values(word="up", way="MQTT", waiting=0, age_s=0, heard_s=NOON_S - 120)
+        self.goods_tap = False
+        self.closes = {}
+        self.returns = {}
         self.all_notices = []
         self.trusted = True
         self.logins = []
@@ -124,24 +152,81 @@ class Terminal:
     async def abandon(self):
         self.card_is_known = False
 
-    async def redeem(self, programme, tender, amount_rupiah, items, pin):
+    async def redeem(self, programme, tender, amount_rupiah, items, pin, reason=0):
         kept = None if pin is None else bytes(pin)
         self.log.append(("redeem", programme, tender, amount_rupiah, list(items), kept))
+        self.log.append(("reason", reason))
+        more = {"programme": programme, "tender": tender, "items": items}
+        return await self._made(amount_rupiah, goods_tap=self.goods_tap and not tender, **more)
+
+    async def _made(self, amount_rupiah, **more):
+        """A transaction, or what the next outcome says."""
         self.while_busy()
         outcome = _next(self.outcomes)
         if outcome == "silence":
             await asyncio.sleep_ms(3_600_000)
-        made = receipt(self._next_sequence(), amount_rupiah, programme=programme, tender=tender, items=items)
+        made = receipt(self._next_sequence(), amount_rupiah, **more)
         self.stored.insert(0, made)
         if outcome == "grant and silence":
             await asyncio.sleep_ms(3_600_000)
         return made
 
+    async def look(self, sequence):
+        return self.receipt_at(sequence)
+
+    def receipt_at(self, sequence):
+        for found in self.stored:
+            if found.sequence == sequence:
+                return found
+        return None
+
+    async def check_void(self, sequence):
+        self.log.append(("check_void", sequence))
+        if self.receipt_at(sequence).received_by:
+            raise Refusal(refusals.GOODS_WERE_RECEIVED, self.receipt_at(sequence).received_by)
+
+    async def void(self, sequence, reason):
+        self.log.append(("void", sequence, reason, self.card_is_known))
+        sale = self.receipt_at(sequence)
+        made = await self._made(sale.amount_rupiah, kind=VOID, reference=sequence)
+        sale.voided_by, sale.state = made.sequence, VOIDED
+        return made
+
+    async def goods_received(self, sequence, with_card):
+        self.log.append(("goods_received", sequence, with_card, self.card_is_known))
+        sale = self.receipt_at(sequence)
+        made = await self._made(sale.amount_rupiah, kind=GOODS_RECEIVED, reference=sequence)
+        sale.received_by = made.sequence
+        return made
+
+    async def give_back(self, programme):
+        self.log.append(("give_back", programme, self.card_is_known))
+        made = await self._made(170_000, kind=RETURN, programme=programme, remaining_rupiah=0)
+        self.returns[programme] = made
+        return made
+
+    async def returned(self, programme):
+        return self.returns.get(programme)
+
+    def period_figures(self, programme):
+        return figures()
+
+    async def closed(self, programme):
+        return self.closes.get(programme)
+
+    async def close_period(self, programme):
+        self.log.append(("close_period", programme))
+        counted = figures()
+        more = {"programme": programme, "roster_number": 0, "figures": counted}
+        made = await self._made(counted.net_rupiah, kind=PERIOD_CLOSE, **more)
+        self.closes[programme] = made
+        return made
+
     def _next_sequence(self):
         return self.stored[0].sequence + 1 if self.stored else 1
 
-    def receipts(self, first, count):
-        return self.stored[first : first + count]
+    def receipts(self, first, count, kinds=(1, 2, 3, 4, 5)):
+        return [found for found in self.stored if found.kind in kinds][first : first + count]
 
     def last_receipt(self):
         return self.stored[0] if self.stored else None
@@ -291,6 +376,14 @@ class Counter:
             if entry[0] == "show" and (not names or names[-1] != entry[1]):
                 names.append(entry[1])
         return names
+
+    def asked(self, name):
+        """All calls of another method of the terminal, without its name."""
+        return [entry[1:] for entry in self.log if entry[0] == name]
+
+    def stored_kinds(self):
+        """Kinds of the transactions that the terminal holds, newest first."""
+        return [held.kind for held in self.terminal.stored]
 
     def redeemed(self):
         """All calls of redeem: (programme, tender, amount, items, pin)."""

@@ -10,8 +10,8 @@ import framebuf
 
 from firmware import refusals, states
 from firmware.ui import receipts, screens, strings
-from protocol.records import TENDER_CASH, TENDER_GOODS
-from tests.property.drivers.ui_fakes import NOON_S, TERMINAL_ID, receipt, totals
+from protocol.records import GOODS_RECEIVED, PERIOD_CLOSE, RETURN, TENDER_CASH, TENDER_GOODS, VOID
+from tests.property.drivers.ui_fakes import NOON_S, TERMINAL_ID, figures, receipt, totals
 
 MOST_RUPIAH = 99_999_999
 MOST_SEQUENCE = (1 << 23) - 1
@@ -21,9 +21,13 @@ LONGEST_NAME = "Bantuan Pangan Desa."
 LONGEST_COMMODITY = "Beras Premium WW"
 LONGEST_UNIT = "karungWW"
 MOMENT = "21/11/2025 14:03 WITA"
+_WHEN = "21/11/2025 14:03 WIB"
 
 _MENU = tuple(
-    [strings.text(k) for k in ("serve", "inquiry", "records", "reprint", "totals", "pending", "device")]
+    [
+        strings.text(k)
+        for k in ("serve", "inquiry", "records", "reprint", "totals", "pending", "device", "other")
+    ]
 )
 _GOODS = (
     ("Beras", "10 kg"),
@@ -34,12 +38,13 @@ _GOODS = (
 )
 _GOODS_MOST = tuple([(LONGEST_COMMODITY, "655,35 " + LONGEST_UNIT)] * 9)
 _RECORDS = (
-    (131, "14:03", 200000, 0),
-    (130, "13:58", 200000, 1),
-    (129, "13:40", 75500, 2),
-    (128, "13:31", 600000, 4),
+    (131, "14:03", "-200.000", 0),
+    (130, "13:58", "barang", 1),
+    (129, "13:40", "75.500", 2),
+    (128, "13:31", "200.000", 5),
 )
-_RECORDS_MOST = tuple([(MOST_SEQUENCE, "23:59", MOST_RUPIAH, 3)] * 4)
+_RECORDS_MOST = tuple([(MOST_SEQUENCE, "23:59", "-99.999.999", 3)] * 4)
+_SEE = strings.text("key_see")
 _TOTALS = (
     ("Banyak transaksi", "842"),
     ("Belanja", "160.400.000"),
@@ -49,8 +54,17 @@ _TOTALS = (
 _DEVICE = (
     ("21/11/2025", "14:03 WIB"),
     ("Jam", "pasti"),
-    ("Jaringan", "Luring"),
+    ("Jaringan", "Daring SMS"),
     ("Perhatian", "Tidak ada"),
+)
+_OTHER = tuple([strings.text(k) for k in ("receive", "void", "give_back", "close")])
+_VOID_WHY = tuple([strings.text(k) for k in ("void_amount", "void_goods", "void_family", "reason_other")])
+_RAPID_WHY = tuple([strings.text(k) for k in ("rapid_queue", "rapid_held", "rapid_helped", "reason_other")])
+_WHATS = ("void_same_card", "received_ask", "received_tap", "return_what", "close_what")
+_WHAT = {key: strings.text(key) for key in _WHATS}
+_PERIOD = tuple(receipts.period_rows(figures()))
+_PERIOD_MOST = tuple(
+    receipts.period_rows(figures((65535, 99_999_999_999), (65535, 99_999_999_999), (65535, 99_999_999_999)))
 )
 _LINES_MOST = tuple([("Belum terkirim", "99.999.999.999")] * 4)
 
@@ -61,8 +75,10 @@ def _usual() -> list:
         ("idle", screens.idle, ("14:03 WIB", True, "Daring", 12, 2400000, (127, 0), 0)),
         ("idle-quiet", screens.idle, ("14:03 WIB", True, "Daring", 0, 0, (127, 2), 0)),
         ("idle-new", screens.idle, ("07:00 WIT", False, "-", 0, 0, (), 2)),
-        ("last-recorded", screens.last_transaction, (127, 0, 200000, "21/11/2025 14:03 WIB")),
-        ("last-none", screens.last_transaction, (0, 0, 0, "")),
+        ("last-recorded", screens.last_transaction, ("Transaksi terakhir", 127, 0, 200000, _WHEN)),
+        ("last-void", screens.last_transaction, ("Pembatalan terakhir", 128, 0, 200000, _WHEN)),
+        ("last-received", screens.last_transaction, ("Serah barang terakhir", 129, 0, 200000, _WHEN)),
+        ("last-none", screens.last_transaction, ("Transaksi terakhir", 0, 0, 0, "")),
         ("login", screens.login, (3, False)),
         ("login-wrong", screens.login, (0, True)),
         ("menu", screens.choose, (strings.text("main_menu"), _MENU, 1)),
@@ -80,10 +96,37 @@ def _usual() -> list:
         ("pin", screens.pin, ("Sembako", 200000, 4, 3)),
         ("pin-last-try", screens.pin, ("Sembako", 200000, 0, 1)),
         ("recent", screens.recent, (127, 0, 200000, "14:03")),
-        ("records", screens.record_list, (strings.text("records"), _RECORDS, 1)),
-        ("records-none", screens.record_list, (strings.text("records"), (), 0)),
-        ("pending", screens.pending, (12, 2400000, 3 * 3600, "Luring")),
-        ("pending-none", screens.pending, (0, 0, 0, "Daring")),
+        ("records", screens.record_list, (strings.text("records"), _RECORDS, 1, _SEE)),
+        ("records-none", screens.record_list, (strings.text("records"), (), 0, _SEE)),
+        ("void-which", screens.record_list, (strings.text("void"), _RECORDS[2:], 0, "Pilih")),
+        ("pending", screens.pending, (12, 2400000, "12 hari", "Daring", "MQTT", "21/11 14:03")),
+        ("pending-one-way", screens.pending, (12, 2400000, "3 jam", "Hubung", "", "")),
+        ("pending-none", screens.pending, (0, 0, "", "Daring", "MQTT", "21/11 14:03")),
+        ("other", screens.choose, (strings.text("other"), _OTHER, 0)),
+        ("void-why", screens.choose, (strings.text("void_why"), _VOID_WHY, 1)),
+        ("rapid-why", screens.choose, (strings.text("rapid_why"), _RAPID_WHY, 0)),
+        (
+            "void-ask",
+            screens.question,
+            (strings.text("void_number", 127), "417", 200000, _WHAT["void_same_card"], False),
+        ),
+        ("void-done", screens.recorded, ("Pembatalan", 128, 0, 200000, "Sisa hak", 600000)),
+        (
+            "received-ask",
+            screens.question,
+            (strings.text("received_number", 127), "417", 200000, _WHAT["received_ask"], True),
+        ),
+        (
+            "received-tap",
+            screens.question,
+            (strings.text("received_number", 127), "417", 200000, _WHAT["received_tap"], False),
+        ),
+        ("return-ask", screens.question, ("Sembako", "417", 170000, _WHAT["return_what"], False)),
+        ("return-done", screens.recorded, (strings.text("is_return"), 130, 0, 170000, "", 0)),
+        ("close-figures", screens.table, ("Sembako", "Rp", _PERIOD, screens.CLOSE_KEYS)),
+        ("close-ask", screens.question, ("Tutup periode", "Sembako", 5800000, _WHAT["close_what"], False)),
+        ("record-void", screens.record, ("Pembatalan", 128, 0, 200000, 417, _WHEN)),
+        ("record-close", screens.record, ("Tutup periode", 131, 1, 5800000, 0, _WHEN)),
         ("device", screens.table, (strings.text("device"), TERMINAL_ID, _DEVICE, screens.DEVICE_KEYS)),
         ("totals", screens.table, (strings.text("totals"), "Rp", _TOTALS, screens.TOTALS_KEYS)),
         ("basket-full", screens.basket_full, ()),
@@ -104,7 +147,7 @@ def _extreme() -> list:
             screens.idle,
             ("23:59 UTC+12:45", False, "SATELIT-LEO", 99999, 99999999999, (MOST_SEQUENCE, 4), 12),
         ),
-        ("most-last", screens.last_transaction, (MOST_SEQUENCE, 4, MOST_RUPIAH, MOMENT)),
+        ("most-last", screens.last_transaction, (LONGEST_NAME, MOST_SEQUENCE, 4, MOST_RUPIAH, MOMENT)),
         ("most-login", screens.login, (8, True)),
         ("most-choose", screens.choose, (LONGEST_NAME, (LONGEST_NAME,) * 12, 11)),
         ("most-basket", screens.basket, (_GOODS_MOST, 8, 8 * MOST_RUPIAH)),
@@ -120,8 +163,23 @@ def _extreme() -> list:
         ("most-confirm", screens.confirm, ("Belanja " + LONGEST_NAME, MOST_ROSTER, MOST_RUPIAH, MOST_RUPIAH)),
         ("most-pin", screens.pin, (LONGEST_NAME, MOST_RUPIAH, states.PIN_DIGITS, 0)),
         ("most-recent", screens.recent, (MOST_SEQUENCE, 4, MOST_RUPIAH, "23:59")),
-        ("most-records", screens.record_list, (strings.text("records"), _RECORDS_MOST, 3)),
-        ("most-pending", screens.pending, (99999, 99999999999, 0xFFFFFFFF, "SATELIT")),
+        ("most-records", screens.record_list, (strings.text("records"), _RECORDS_MOST, 3, _SEE)),
+        (
+            "most-pending",
+            screens.pending,
+            (99999, 99999999999, "49710 hari", "SATELIT", "SATELIT", "31/12 23:59"),
+        ),
+        ("most-close", screens.table, (LONGEST_NAME, "Rp", _PERIOD_MOST, screens.CLOSE_KEYS)),
+        (
+            "most-question",
+            screens.question,
+            (strings.text("void_number", MOST_SEQUENCE), "65535", MOST_RUPIAH, _WHAT["received_ask"], True),
+        ),
+        (
+            "most-recorded",
+            screens.recorded,
+            (strings.text("is_return"), MOST_SEQUENCE, 4, MOST_RUPIAH, "Sisa hak", MOST_RUPIAH),
+        ),
         ("most-totals", screens.table, (strings.text("totals"), "Rp", _LINES_MOST, screens.TOTALS_KEYS)),
         (
             "most-device",
@@ -165,7 +223,7 @@ GOODS = [("Beras", "kg", 1000, 13500), ("Telur", "kg", 150, 28000), ("Tempe", "p
 _GOODS_LONGEST = [(LONGEST_COMMODITY, LONGEST_UNIT, 65535, MOST_RUPIAH)] * 8
 
 
-def _most(state: int):
+def _most(state: int, **more):
     """A receipt with the largest values there can be."""
     return receipt(
         MOST_SEQUENCE,
@@ -174,6 +232,8 @@ def _most(state: int):
         remaining_rupiah=MOST_RUPIAH,
         roster_number=MOST_ROSTER,
         time_s=0xFFFFFFFF,
+        is_time_sure=False,
+        **more,
     )
 
 
@@ -181,7 +241,7 @@ def documents() -> list:
     """(name, document) of all kinds of paper, ordinary and extreme."""
     family, shop = receipts.FAMILY, receipts.SHOP
     found = []
-    for state in range(5):
+    for state in range(len(strings.STATE_WORDS)):
         sale = receipt(127, 195_000, state, tender=TENDER_GOODS, remaining_rupiah=5_000)
         found.append(("sale-%d" % state, receipts.redemption(sale, "Sembako", GOODS, 420, family)))
         most = receipts.redemption(_most(state), LONGEST_NAME, _GOODS_LONGEST, 0, shop, True)
@@ -207,7 +267,22 @@ def documents() -> list:
     found.append(("totals", receipts.day_totals(day, TERMINAL_ID, now)))
     full = totals(count=99999, goods_rupiah=99_999_999_999, cash_rupiah=99_999_999_999)
     found.append(("totals-most", receipts.day_totals(full, TERMINAL_ID, (0xFFFFFFFF, False, 0))))
-    found.append(("goods-received", receipts.goods_received(TERMINAL_ID, 129, 127, 417, NOON_S, 420)))
+    more = {}
+    for name, kind in (("void", VOID), ("goods-received", GOODS_RECEIVED), ("return", RETURN)):
+        more["remaining_rupiah"] = 0 if kind == RETURN else 600_000
+        more["reference"] = 0 if kind == RETURN else 127
+        made = receipt(129, 200_000, kind=kind, **more)
+        found.append((name, receipts.after_sale(made, "Sembako", 420, family)))
+        most = _most(4, kind=kind, reference=MOST_SEQUENCE)
+        found.append((name + "-most", receipts.after_sale(most, LONGEST_NAME, 0, shop, True)))
+    late = receipt(129, 0, kind=GOODS_RECEIVED, programme=0, reference=127)
+    found.append(("goods-received-late", receipts.after_sale(late, "", 420, family)))
+    close = receipt(131, 5_800_000, kind=PERIOD_CLOSE, figures=figures())
+    found.append(("close", receipts.period_close(close, "Sembako", 420)))
+    counted = figures((65535, 99_999_999_999), (65535, 99_999_999_999), (65535, 99_999_999_999))
+    counted.is_whole = False
+    most = _most(4, kind=PERIOD_CLOSE, figures=counted)
+    found.append(("close-most", receipts.period_close(most, LONGEST_NAME, 0, True)))
     return found
 
 

@@ -67,7 +67,12 @@ def test_it_starts_sells_prints_and_two_starts_keep_everything():
         await shop.see("last_transaction")
         last = shop.app.terminal.last_receipt()
         assert shop.shows(
-            screens.last_transaction, last.sequence, last.state, 25_000, shop.app.flow._last_values()[3]
+            screens.last_transaction,
+            "Transaksi terakhir",
+            last.sequence,
+            last.state,
+            25_000,
+            shop.app.flow._last_values()[4],
         )
         assert [receipt.amount_rupiah for receipt in shop.app.terminal.receipts(0, 9)] == [25_000, 50_000]
         assert shop.app.ledger.journal.boots == 2

@@ -300,6 +300,13 @@ NUMBERS = {
     refusals.ALREADY_SERVED: same_again,
     refusals.PIN_NOT_ASSIGNED: lambda bench: refused(bench, "no_verifier", 10_000),
     refusals.NO_ANSWER: None,  # the screens' own time limit (tests of ui/service)
+    # What follows a sale: test_after_sale.
+    refusals.ALREADY_VOIDED: None,
+    refusals.GOODS_WERE_RECEIVED: None,
+    refusals.NOT_THE_CARD: None,
+    refusals.NO_SUCH_RECORD: None,
+    refusals.LEASE_RETURNED: None,
+    refusals.SETTLED_OTHERWISE: None,
 }
 # After these no sale is possible any more, or not for the family that pays next.
 FOR_GOOD = (

@@ -2,7 +2,7 @@
 
 from firmware import refusals, states
 from firmware.refusals import Refusal
-from firmware.ui import paper, service, strings
+from firmware.ui import paper, service, strings, tapping
 from protocol.records import AMOUNT_RUPIAH_MAX, TENDER_CASH, TENDER_GOODS
 from tests.property.drivers.ui_fakes import Counter, card_view, printed, receipt, violations
 
@@ -144,7 +144,7 @@ def test_the_idle_screen_follows_it_too_and_is_drawn_only_when_something_moved()
         if len(waits) == 100:
             counter.terminal.stored[0].state = states.SETTLED
         if len(waits) == 200:
-            counter.terminal.link = ("SMS", 3, 60)
+            counter.terminal.link.waiting = 3
 
     counter.keypad.on_wait = settle
     counter.play()
@@ -248,14 +248,14 @@ def test_no_programme_is_a_refusal():
 
 
 def test_silence_of_the_reader_ends_in_a_refusal():
-    kept, service.IDENTIFY_TIMEOUT_MS = service.IDENTIFY_TIMEOUT_MS, 1
+    kept, tapping.IDENTIFY_TIMEOUT_MS = tapping.IDENTIFY_TIMEOUT_MS, 1
     try:
         counter = Counter(CASH + ALONE)
         counter.terminal.identify = lambda programme: counter.terminal.redeem(1, 1, 1, [], None)
         counter.terminal.outcomes = ["silence"]
         counter.play()
     finally:
-        service.IDENTIFY_TIMEOUT_MS = kept
+        tapping.IDENTIFY_TIMEOUT_MS = kept
     assert "refused" in counter.seen() and counter.shown() == "idle"
 
 
@@ -427,7 +427,7 @@ def test_a_code_is_asked_three_times_and_kept_for_the_next_family():
 
 
 def test_the_operator_is_logged_out_by_the_menu_and_by_a_long_silence():
-    menu = Counter(START[:1] + "M4711E" + "8" + "E" + "4711E").play()
+    menu = Counter(START[:1] + "M4711E" + "9" + "E" + "4711E").play()
     assert len(menu.terminal.logins) == 2
     silence = Counter("E" + "E4711EX" + "-" * 901 + "E" + "4711E").play()
     assert len(silence.terminal.logins) == 2

@@ -3,8 +3,8 @@
 from firmware import refusals, states
 from firmware.drivers import escpos_printer
 from firmware.ui import receipts, strings
-from protocol.records import TENDER_GOODS
-from tests.property.drivers.ui_fakes import NOON_S, TERMINAL_ID, printed, receipt, totals
+from protocol.records import GOODS_RECEIVED, PERIOD_CLOSE, RETURN, TENDER_GOODS, VOID
+from tests.property.drivers.ui_fakes import NOON_S, figures, printed, receipt, totals
 from tests.property.drivers.ui_samples import GOODS, documents
 
 MOMENT = (NOON_S, True, 420)
@@ -136,12 +136,46 @@ def test_totals_by_state_add_up_to_the_sum():
         cash_rupiah=400_000,
         acknowledged_rupiah=800_000,
         settled_rupiah=450_000,
+        voided_rupiah=75_000,
     )
     rows = [value for _, value in receipts.totals_rows(day)]
-    assert rows == ["7", "1.000.000", "400.000", "1.400.000", "600.000", "350.000", "450.000"]
+    assert rows == ["7", "1.000.000", "400.000", "1.400.000", "600.000", "350.000", "450.000", "75.000"]
 
 
-def test_goods_received_refers_to_its_redemption():
-    lines = printed(receipts.goods_received(TERMINAL_ID, 129, 127, 417, NOON_S, 420))
-    assert "No. transaksi    7A1F03C2-000129" in lines
-    assert "Untuk transaksi  7A1F03C2-000127" in lines
+def test_what_follows_a_sale_refers_to_it_and_says_what_it_means():
+    for kind, meaning in (
+        (VOID, "paper_void_what"),
+        (GOODS_RECEIVED, "paper_goods_received_what"),
+        (RETURN, "paper_return_what"),
+    ):
+        made = receipt(129, 200_000, kind=kind, reference=0 if kind == RETURN else 127, roster_number=417)
+        lines = printed(receipts.after_sale(made, "Sembako", 420, receipts.FAMILY))
+        assert "No. transaksi    7A1F03C2-000129" in lines
+        assert ("Untuk transaksi  7A1F03C2-000127" in lines) == (kind != RETURN)
+        assert "Rp 200.000" in lines and "Sisa hak              Rp 400.000" in lines, lines
+        assert strings.text(meaning) in " ".join(lines)
+        assert strings.text("paper_copy") not in lines
+        copy = printed(receipts.after_sale(made, "Sembako", 420, receipts.SHOP, True))
+        assert strings.text("paper_copy") in copy and strings.text("paper_shop") in copy
+
+
+def test_only_a_redemption_is_said_to_be_paid_for():
+    void = receipt(129, 200_000, 0, kind=VOID, reference=127)
+    words = " ".join(printed(receipts.after_sale(void, "Sembako", 420, receipts.FAMILY)))
+    assert strings.STATE_PAPER_OTHER[0] in words and strings.STATE_PAPER[0] not in words
+
+
+def test_a_period_close_prints_its_figures_and_whether_they_are_whole():
+    close = receipt(131, 5_800_000, kind=PERIOD_CLOSE, figures=figures(), period=2025 * 12 + 10)
+    lines = printed(receipts.period_close(close, "Sembako", 420))
+    for wanted in (
+        "31 ditebus          Rp 6.050.000",
+        "2 batal               Rp 250.000",
+        "Bersih              Rp 5.800.000",
+        "1 kembali             Rp 170.000",
+        "Periode                  11/2025",
+    ):
+        assert wanted in lines, lines
+    assert strings.text("paper_not_whole") not in " ".join(lines)
+    close.figures.is_whole = False
+    assert strings.text("paper_not_whole") in " ".join(printed(receipts.period_close(close, "Sembako", 420)))

@@ -53,13 +53,13 @@ def test_every_notice_fits_three_lines():
 
 
 def test_every_state_has_a_word_a_meaning_and_a_sign():
-    assert states.RECORDED == 0 and states.DISPUTED == 4
+    assert states.RECORDED == 0 and states.VOIDED == 5
     for table in (strings.STATE_WORDS, strings.STATE_MEANINGS, strings.STATE_PAPER):
-        assert len(table) == 5
-    for state in range(5):
+        assert len(table) == 6
+    for state in range(6):
         assert draw.large_width(strings.STATE_WORDS[state], 2) <= draw.WIDTH, state
         assert len(strings.STATE_MEANINGS[state]) <= draw.COLUMNS, state
-    assert glyphs.FIRST + len(glyphs.GLYPHS) // glyphs.COLUMNS_PER_GLYPH == glyphs.SIGN_OF_STATE + 5
+    assert glyphs.FIRST + len(glyphs.GLYPHS) // glyphs.COLUMNS_PER_GLYPH == glyphs.SIGN_OF_STATE + 6
 
 
 def test_everything_is_plain_letters():
