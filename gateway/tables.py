@@ -38,6 +38,23 @@ def moment(time_ms: int) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(time_ms / 1000)) if time_ms else "-"
 
 
+def _sms_links(links: dict[str, Any]) -> list[str]:
+    """One line for each SMS link."""
+    lines = [
+        f"modem      {modem['state']}  {modem['port']}, {modem['signal_dbm']} dBm, "
+        f"store {modem['stored']} of {modem['places']}{' NEARLY FULL' if modem['nearly_full'] else ''}, "
+        f"{modem['counts'].get('frames', 0)} frames in, {modem['counts'].get('sent', 0)} out  {modem['error']}"
+        for modem in links.get("modems", [])
+    ]
+    if smpp := links.get("smpp"):
+        counts = smpp["counts"]
+        lines.append(
+            f"SMS centre {'bound' if smpp['bound'] else 'not bound'}  {counts.get('frames', 0)} frames in, "
+            f"{counts.get('sent', 0)} out, {counts.get('delivered', 0)} receipts  {smpp['error']}"
+        )
+    return lines
+
+
 def status(told: dict[str, Any]) -> None:
     """The overview of `status`."""
     health = told["health"]
@@ -46,6 +63,8 @@ def status(told: dict[str, Any]) -> None:
     out = console()
     out.print(f"gateway    {'running' if health['running'] else 'not running'}")
     out.print(f"broker     {'ready' if broker.get('ready') else 'not ready'}  {broker.get('error', '')}")
+    for line in _sms_links(health.get("sms", {})):
+        out.print(line, markup=False, highlight=False)
     out.print(
         f"settlement last success {moment(settlement.get('last_success_ms', 0))}  {settlement.get('error', '')}"
     )

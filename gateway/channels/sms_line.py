@@ -316,12 +316,13 @@ class ModemLine:
                 self.counts["bounded"] += 1
                 del self._pending[self._token]
             self._delete(port, Pending(entry.index, digest))
+        was_nearly_full = self._is_nearly_full()
         try:
             lines = port.command(b"AT+CPMS?")
             self.storage = at_lines.storage(lines[0]) if lines else self.storage
         except (RefusedError, OutOfRange):
             return
-        if self._is_nearly_full():
+        if self._is_nearly_full() and not was_nearly_full:
             self.counts["times_nearly_full"] += 1
             _LOG.warning(
                 "message store nearly full", port=self.path, used=self.storage[0], total=self.storage[1]

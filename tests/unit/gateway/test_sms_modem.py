@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import os
+import random
 import threading
 import time
+import tty
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -246,6 +250,55 @@ def test_nothing_is_lost_with_a_line_that_loses_octets():
         assert plan.happened
     finally:
         made.close()
+
+
+def test_a_port_that_babbles_is_left_alone_and_harms_no_other(run_seed):
+    """Octets of something that is no modem: the thread lives, memory stays bounded, the other modem works."""
+    print(f"LUMBUNG_SEED={run_seed}")
+    rng = random.Random(run_seed)
+    air = ModemAir()
+    master, slave = os.openpty()
+    tty.setraw(slave)
+    os.set_blocking(master, False)
+    is_over = threading.Event()
+
+    def babble() -> None:
+        while not is_over.wait(0.002):
+            said = rng.choice(
+                (rng.randbytes(300), b'+CMTI: "SM",1\r\n', b"\r\n> ", b"OK\r\n", bytes(5000), b"RDY\r\n")
+            )
+            with contextlib.suppress(BlockingIOError):
+                os.write(master, said)
+            with contextlib.suppress(BlockingIOError):
+                os.read(master, 4096)
+
+    received: list[Received] = []
+    settings = LineSettings(look_s=0.1, pause_s=0.01, boot_s=1.0, list_s=0.2, reply_s=0.1, quarantine_s=0.1)
+    channel = SmsModemChannel(
+        [os.ttyname(slave), air.ptys[0].path],
+        settings,
+        SenderBounds(50),
+        lambda *frames: received.extend(frames),
+    )
+    thread = threading.Thread(target=babble, name="babble", daemon=True)
+    thread.start()
+    channel.start()
+    try:
+        air.send(b"frame", NUMBER)
+        until(lambda: received)
+        bad = channel.lines[0]
+        until(lambda: bad.counts["failures"] + bad.counts["restarts"] >= 3)
+        assert channel.is_alive
+        assert not bad.counts["frames"]
+        until(lambda: channel.acknowledge([frame.receipt for frame in received]) or air.is_empty())
+        assert {frame.octets for frame in received} == {b"frame"}
+    finally:
+        channel.stop()
+        is_over.set()
+        thread.join()
+        air.close()
+        os.close(master)
+        os.close(slave)
 
 
 def test_numbers_have_an_hourly_bound():
