@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 import structlog
 
-from gateway import cli_carry, daemon, decode, keys, loader, report, tables
+from gateway import cli_carry, decode, keys, loader, report, tables
 from gateway import config as configuration
 from gateway.cli_parts import Kid, as_json, give_order, guarded, tell
 from gateway.config import Config
@@ -159,6 +159,8 @@ def resume(config: Config, kid: int, is_json: bool) -> None:
 @guarded
 def run(config: Config) -> None:
     """Run the gateway until SIGTERM."""
+    from gateway import daemon  # noqa: PLC0415 - half of what there is to load, and no other command needs it
+
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,

@@ -17,6 +17,8 @@ from gateway.errors import ConfigError, UnknownKeyError, ValueTypeError
 
 ENVIRONMENT_PREFIX = "LUMBUNG_GATEWAY_"
 REDACTED = "(redacted)"
+HEALTH_FILE = "health.json"
+"""In the data directory: what the running daemon last said about itself."""
 
 
 def _key(

@@ -21,7 +21,7 @@ from gateway.carrier import Carrier
 from gateway.channels import sms
 from gateway.channels.channel import Received
 from gateway.channels.mqtt import MqttChannel
-from gateway.config import Config
+from gateway.config import HEALTH_FILE, Config
 from gateway.down_counter import DownCounter
 from gateway.downlinks import Downlinks
 from gateway.errors import GatewayError
@@ -38,7 +38,6 @@ from gateway.verdicts import Outcome
 from gateway.writer import RESTORED, Writer
 
 _LOG = structlog.get_logger("daemon")
-HEALTH_FILE = "health.json"
 _TURN_S = 0.2
 _HEALTH_S = 1.0
 _STALLED_S = 20.0

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from gateway.daemon import HEALTH_FILE
+from gateway.config import HEALTH_FILE
 from gateway.decode import record_values
 from gateway.store.interface import EvidenceRow, Reader, RecordRow, RecordState, TerminalRow
 from gateway.store.lock import WriterLock
