@@ -16,6 +16,7 @@ from firmware.console.lines import Lines
 from firmware.crypto import self_test
 from firmware.crypto.p256 import InvalidPrivateKey
 from firmware.crypto.signer import SoftwareSigner
+from firmware.drivers.atecc608 import Atecc608
 from firmware.drivers.ds3231 import Ds3231, RtcError
 from firmware.drivers.escpos_printer import Printer
 from firmware.drivers.mcp23017_keypad import Expander, Keypad, Signals
@@ -26,6 +27,7 @@ from firmware.failures import FAILURES
 from firmware.hal import pins
 from firmware.hal.flash_area import FlashError
 from firmware.hal.i2c_device import BusError, I2cDevice
+from firmware.key_chip import KeyChip
 from firmware.ledger import ca_key_list, document_area
 from firmware.ledger.document_area import Documents, DocumentsMissing
 from firmware.ledger.ledger import Ledger, LedgerError
@@ -99,6 +101,7 @@ class App:
         )
         transport = SpiTransport(board.spi, board.pn532_select, board.pn532_irq, clock)
         self.reader = Pn532Reader(transport, board.pn532_reset, clock)
+        self.chip = None
         self.flow = None
         self.terminal = None
         self.relay = None
@@ -128,14 +131,27 @@ class App:
         chain_start = documents.get(document_area.CHAIN_START)
         self.ledger = Ledger(board.flash, documents, kid, chain_start, self.time_keeper)
         self.ledger.open()
+        self._open_keys()
+        self.ledger.adopt_missing()
+
+    def _open_keys(self) -> None:
+        """The key maker that provisioning chose: a chip, or software with keys in flash."""
+        board, ledger, documents = self._board, self.ledger, self.documents
+        if documents.get(document_area.KEY_CHIP):
+            part = Atecc608(board.i2c, pins.SECURE_ELEMENT_ADDRESS, board.clock, board.recover_i2c)
+            self.chip = KeyChip(part, documents, ledger)
+            self.signer = self.chip.signer
+            ledger.seal_of = self.chip.seal
+            ledger.count_commit = self.chip.count
+            self.chip.look()
+            return
         self.signer = SoftwareSigner(
             int.from_bytes(documents.get(document_area.SEAL_PRIVATE), "big"),
             int.from_bytes(documents.get(document_area.AGREEMENT_PRIVATE), "big"),
             board.entropy,
-            self.ledger.journal.boots,
+            ledger.journal.boots,
         )
-        self.ledger.seal_of = self._seal
-        self.ledger.adopt_missing()
+        ledger.seal_of = self._seal
 
     def _seal(self, sequence: int, chain: bytes) -> bytes:
         return self.signer.seal(self.ledger.kid, sequence, chain)
@@ -148,7 +164,7 @@ class App:
         kernel = CardKernel(ledger.policy.applications, trust, self._board.entropy)
         roster_key = self.documents.get(document_area.ROSTER_KEY)
         self.authorizer = Authorizer(ledger, kernel, self.reader, roster_key, self._encrypt_un)
-        self.upkeep = Upkeep(ledger, self.signer, self.keys, self._is_busy, self._announce)
+        self.upkeep = Upkeep(ledger, self.signer, self.keys, self._is_busy, self._announce, self.chip)
         self.downlink = Downlink(ledger, self.keys.downlink)
         self.links = Links(
             self._board,
@@ -261,9 +277,12 @@ class App:
             await asyncio.sleep_ms(50)
         await self.relay.run_sms(check_in)
 
+    def _chip_fails(self) -> bool:
+        return self.chip is not None and self.chip.last_error is not None
+
     async def _run_flow(self, check_in) -> None:
         """The conversation waits for people, who owe no answer in time; its own waits are all bounded. It opens when a
-        sale can be sealed at once.
+        sale can be sealed at once, or when a key chip that fails will refuse it.
         """
         check_in()
         try:
@@ -271,7 +290,7 @@ class App:
         except CardError:
             # Without a reader there is no sale, but all else goes on; each sale tries it again.
             self.terminal.reader_failed = True
-        while not self.keys.ready.is_set():
+        while not self.keys.ready.is_set() and not self._chip_fails():
             await asyncio.sleep_ms(20)
         await self.terminal.make_ready()
         await self.flow.run()

@@ -5,6 +5,7 @@ All of it yields every few milliseconds and rests while a card is being served, 
 
 import asyncio
 
+from firmware.drivers.atecc608_core import AteccError
 from firmware.hal.flash_area import FlashError
 from firmware.ledger import document_area
 from firmware.ledger.journal import JournalFull
@@ -15,6 +16,8 @@ NONCE_STEPS = 2
 REST_MS = 200
 # Seals known to be good, so that what was checked as the head is not checked again when it is sent.
 GOOD_KEPT = 64
+# How long a key chip that fails is left alone before it is asked again.
+CHIP_REST_MS = 5000
 # So many seals in a row that do not verify are no accident: the signer is broken.
 BROKEN_SEALS_MAX = 3
 
@@ -77,18 +80,20 @@ class LinkKeys:
 
 
 class Upkeep:
-    """`is_busy()` tells that a card is being served, `announce()` that there is something new to send.
+    """`is_busy()` tells that a card is being served, `announce()` that there is something new to send; `chip`: the KeyChip
+    that holds the keys, None where they are in flash.
 
     `verified_through` is the last sequence whose seal was checked and found good; `broken_seals` counts those that were
     not; `last_error` is what the flash said last, None when all is well.
     """
 
-    def __init__(self, ledger, signer, keys: LinkKeys, is_busy, announce) -> None:
+    def __init__(self, ledger, signer, keys: LinkKeys, is_busy, announce, chip=None) -> None:
         self._ledger = ledger
         self._signer = signer
         self._keys = keys
         self._is_busy = is_busy
         self._announce = announce
+        self._chip = chip
         self._good = []
         self._looked_through = 0
         self._broken_in_a_row = 0
@@ -98,15 +103,42 @@ class Upkeep:
 
     async def run(self, check_in) -> None:
         """For ever: the most urgent piece of work, a little at a time."""
-        await self._patiently(self._keys.derive_steps(), check_in)
+        await self._derive_keys(check_in)
         while True:
             check_in()
-            if self._looked_through < self._ledger.journal.sequence:
+            self._judge_seals()
+            if self._chip is not None and self._chip.last_error is not None and not self._is_busy():
+                await self._ask_chip(check_in)
+            elif self._looked_through < self._ledger.journal.sequence:
                 await self._verify_head(check_in)
             elif self._is_busy() or (not self._signer.refill(NONCE_STEPS) and not self._prepare()):
                 await asyncio.sleep_ms(REST_MS)
             else:
                 await asyncio.sleep_ms(0)
+
+    async def _derive_keys(self, check_in) -> None:
+        """The link keys, without which nothing is sold; a key chip that fails meanwhile is asked again."""
+        while not self._keys.ready.is_set():
+            try:
+                await self._patiently(self._keys.derive_steps(), check_in)
+            except AteccError as error:
+                self._chip.failed(error)
+                self._judge_seals()
+                await self._ask_chip(check_in)
+
+    async def _ask_chip(self, check_in) -> None:
+        """After a rest, whether the key chip is well again. One that is ahead of the journal stays so."""
+        for _ in range(0, CHIP_REST_MS, REST_MS):
+            check_in()
+            await asyncio.sleep_ms(REST_MS)
+        if not self._ledger.is_behind and not self._is_busy():
+            self._chip.look()
+
+    def _judge_seals(self) -> None:
+        """Whether records can be sealed; if not, sales are refused before the card is asked."""
+        chip_fails = self._chip is not None and self._chip.last_error is not None
+        is_broken = self._broken_in_a_row >= BROKEN_SEALS_MAX
+        self._ledger.seal_fault = is_broken or chip_fails or not self._keys.ready.is_set()
 
     def _prepare(self) -> bool:
         """Flash ahead of need; one that fails is not tried again before the next start."""
@@ -132,7 +164,7 @@ class Upkeep:
             self._announce()
         else:
             self._broken_in_a_row += 1
-            ledger.seal_fault = self._broken_in_a_row >= BROKEN_SEALS_MAX
+            self._judge_seals()
         self._looked_through = sequence
 
     async def verify(self, sequence: int) -> bool:

@@ -14,6 +14,7 @@ from firmware.hal.clock import Clock
 from firmware.hal.flash_area import FlashArea
 from firmware.hal.i2c_device import I2cDevice
 from firmware.hal.network import NetworkError
+from hardware.atecc608 import Atecc608
 from hardware.buses import I2cBus, Pin, SpiBus, Uart, Watchdog
 from hardware.display_ssd1309 import Ssd1309
 from hardware.keypad_mcp23017 import GROUND, MatrixKeypad, Mcp23017
@@ -59,6 +60,7 @@ class VirtualBoard:
     `rtc_epoch_s`: what the battery-backed clock holds at the start; the host's time by default, 0 for a dead battery.
     `entropy`: entropy(size) -> bytes; a test may hand in what repeats.
     `modem`: a `hardware.modem.Modem`, if one is fitted; it has a supply of its own, so it may outlive the board.
+    `secure_element`: a `hardware.atecc608.Atecc608`, if one is fitted.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class VirtualBoard:
         rtc_epoch_s: "int | None" = None,
         entropy: object = os.urandom,
         modem: "Modem | None" = None,
+        secure_element: "Atecc608 | None" = None,
     ) -> None:
         self.model_clock = HostClock() if model_clock is None else model_clock
         self.clock = Clock() if clock is None else clock
@@ -81,6 +84,7 @@ class VirtualBoard:
         self.network = HostNetwork()
         self.watchdogs: list[Watchdog] = []  # as many as the firmware started: one in a life
         self._wire_spi(Pn532(self.model_clock) if pn532_model is None else pn532_model)
+        self.secure_element = secure_element
         self._wire_i2c(int(time.time()) if rtc_epoch_s is None else rtc_epoch_s)
         self._wire_uarts()
         self._wire_modem(modem)
@@ -139,6 +143,8 @@ class VirtualBoard:
         )
         self.rtc = Ds3231(self.model_clock)
         self.i2c.attach(pins.CLOCK_ADDRESS, self.rtc)
+        if self.secure_element is not None:
+            self.secure_element.attach_to(self.i2c, pins.SECURE_ELEMENT_ADDRESS)
         if rtc_epoch_s:  # as the technician set it, long ago
             RtcDriver(I2cDevice(self.i2c, pins.CLOCK_ADDRESS, "clock", self._recover_i2c)).set(rtc_epoch_s)
 

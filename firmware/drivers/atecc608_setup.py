@@ -15,7 +15,6 @@ from firmware.drivers import atecc608_core as core
 
 SEAL_SLOT = 0
 AGREEMENT_SLOT = 1
-HEAD_COUNTER = 0
 
 _WORD = 4
 _LOCKS = 84  # UserExtra, UserExtraAdd, LockValue, LockConfig: not for Write
@@ -127,14 +126,17 @@ async def lock_configuration(chip) -> None:
 
 
 async def create_keys(chip) -> tuple:
-    """New private keys in both slots; (seal key, agreement key, head counter), from which a generation starts."""
+    """New private keys in both slots; (seal key, agreement key, both counters), from which a generation starts."""
     current = await read(chip)
     if not is_locked(current) or plan(current):
         raise SetupRefused("octet 87: keys before the configuration is locked")
     seal_key = (await chip.run(core.create_key(SEAL_SLOT)))[0]
     agreement_key = (await chip.run(core.create_key(AGREEMENT_SLOT)))[0]
-    counter = (await chip.run(core.read_counter(HEAD_COUNTER)))[0]
-    return seal_key, agreement_key, int.from_bytes(counter, "little")
+    return seal_key, agreement_key, (await _count(chip, 0), await _count(chip, 1))
+
+
+async def _count(chip, index: int) -> int:
+    return int.from_bytes((await chip.run(core.read_counter(index)))[0], "little")
 
 
 async def lock_data(chip) -> None:

@@ -147,10 +147,12 @@ class Bench:
     """A terminal switched on over `flash` (a provisioned one by default), `lives` counting how often it was.
 
     The clock goes on over power cuts. `faults`: a `FaultPlan` of the card reader; `rtc_epoch_s` 0 for a dead battery.
+    `fittings(models)`: more options of each life's board, given the chips' clock.
     """
 
-    def __init__(self, flash=None, faults=None, rtc_epoch_s=NOW_S):
+    def __init__(self, flash=None, faults=None, rtc_epoch_s=NOW_S, fittings=None):
         asyncio.new_event_loop()
+        self.fittings = fittings or (lambda models: {})
         self.flash = provisioned_flash() if flash is None else flash
         self.faults = faults
         self.now_s = NOW_S
@@ -188,6 +190,7 @@ class Bench:
             pn532_model=Pn532(self.time.models, self.faults),
             rtc_epoch_s=self.rtc_epoch_s and self.now_s,
             entropy=Draws(),
+            **self.fittings(self.time.models),
         )
         self.app = App(self.board.board, self.restarts.append)
 

@@ -9,7 +9,6 @@ from types import TracebackType
 from typing import Any, Self
 
 from firmware.ledger import document_area
-from protocol import certificates
 from tools.authority.issue import Authority
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -139,7 +138,7 @@ def provision(
         kid,
         bytes.fromhex(keys["seal_key"]),
         bytes.fromhex(keys["agreement_key"]),
-        certificates.STORAGE_SOFTWARE,
+        keys["storage"],
         issued_s,
     )
     given = dict(sections)

@@ -10,17 +10,20 @@ import sys
 
 sys.path.insert(0, sys.argv[1])
 
-from firmware import provisioning
+from firmware import chip_provisioning, provisioning
 from firmware.app import App
+from firmware.crypto.atecc_signer import AteccSigner
 from firmware.crypto.signer import SoftwareSigner
+from firmware.drivers.atecc608 import Atecc608
+from firmware.hal import pins
 from firmware.ledger import document_area
 from firmware.ui import strings
 from hardware.emv_card.card import Card
 from hardware.model_clock import HostClock
 from hardware.modem import Modem
 from hardware.printer_escpos import receipt_text
-from protocol import records
-from tools import virtual_modem
+from protocol import certificates, records
+from tools import virtual_chip, virtual_modem
 from tools.virtual_board import VirtualBoard
 from tools.virtual_terminal import fingers
 
@@ -32,7 +35,8 @@ class TerminalOffError(Exception):
 class Virtual:
     """The terminal on the bench: its board, its application while powered, and the cards lying about.
 
-    `fittings`: "modem" with a "family" of `hardware.modem_dialects` and its "number", if there is one.
+    `fittings`: "modem" with a "family" of `hardware.modem_dialects` and its "number"; "atecc608" with the path of the file
+    that keeps the part's memory; each if there is one.
     """
 
     def __init__(self, flash_path: str, fittings: dict) -> None:
@@ -40,7 +44,8 @@ class Virtual:
         modem = None
         if "modem" in fittings:
             modem = virtual_modem.build(clock, fittings["modem"]["family"], fittings["modem"]["number"])
-        self.board = VirtualBoard(flash_path, model_clock=clock, modem=modem)
+        part = virtual_chip.build(clock, fittings["atecc608"]) if "atecc608" in fittings else None
+        self.board = VirtualBoard(flash_path, model_clock=clock, modem=modem, secure_element=part)
         self._messages_seen = 0
         self._app = None
         self._task = None
@@ -51,12 +56,25 @@ class Virtual:
     # Factory.
 
     async def do_make_keys(self, request: dict) -> dict:
-        """Keys for a new generation; only the public halves come out."""
-        documents = provisioning.open_documents(self.board.board.flash)
-        seal, agreement = provisioning.make_keys(
-            documents, request["kid"], self.board.board.entropy, request["discards_records"]
-        )
-        return {"seal_key": seal.hex(), "agreement_key": agreement.hex()}
+        """Keys for a new generation, in the key chip where there is one; only the public halves come out."""
+        board = self.board.board
+        documents = provisioning.open_documents(board.flash)
+        kid, discards_records = request["kid"], request["discards_records"]
+        if self.board.secure_element is None:
+            storage = certificates.STORAGE_SOFTWARE
+            seal, agreement = provisioning.make_keys(documents, kid, board.entropy, discards_records)
+        else:
+            storage = certificates.STORAGE_ATECC608
+            await chip_provisioning.lock_configuration(self._chip())
+            seal, agreement = await chip_provisioning.make_keys(
+                documents, kid, self._chip(), discards_records
+            )
+        return {"storage": storage, "seal_key": seal.hex(), "agreement_key": agreement.hex()}
+
+    def _chip(self) -> Atecc608:
+        """The driver of the key chip, as the application makes its own."""
+        board = self.board.board
+        return Atecc608(board.i2c, pins.SECURE_ELEMENT_ADDRESS, board.clock, board.recover_i2c)
 
     async def do_install(self, request: dict) -> dict:
         """Verify and store what the authority issued."""
@@ -70,8 +88,10 @@ class Virtual:
         )
         return {}
 
-    def _signer(self, documents: object) -> SoftwareSigner:
+    def _signer(self, documents: object) -> object:
         """A signer for provisioning alone: it seals nothing, so it needs no burned boot counter."""
+        if documents.get(document_area.KEY_CHIP):
+            return AteccSigner(self._chip())
         return SoftwareSigner(
             int.from_bytes(documents.get(document_area.SEAL_PRIVATE), "big"),
             int.from_bytes(documents.get(document_area.AGREEMENT_PRIVATE), "big"),

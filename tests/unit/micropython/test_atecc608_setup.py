@@ -74,9 +74,9 @@ async def all_steps(chip):
 
 def test_a_part_that_was_set_up_signs_and_agrees():
     twin = new()
-    seal_key, agreement_key, counter = do(twin, all_steps(twin.driver))
+    seal_key, agreement_key, counts = do(twin, all_steps(twin.driver))
     assert (twin.driver.public_key(0), twin.driver.public_key(1)) == (seal_key, agreement_key)
-    assert counter == 0
+    assert counts == (0, 0)
     assert twin.part.memory.config_locked() and twin.part.memory.data_locked()
     assert len(twin.driver.sign(0, DIGEST)) == 64
     assert len(twin.driver.shared_x(1, PEER_KEY)) == 32
@@ -88,9 +88,11 @@ def test_a_new_generation_gets_new_keys_after_all_locks():
     twin = new()
     first = do(twin, all_steps(twin.driver))
     twin.driver.increment(0)
+    twin.driver.increment(1)
+    twin.driver.increment(1)
     second = do(twin, setup.create_keys(twin.driver))
     assert second[0] != first[0] and second[1] != first[1]
-    assert second[2] == 1
+    assert second[2] == (1, 2)
 
 
 def test_the_lock_is_refused_before_the_configuration_is_written():

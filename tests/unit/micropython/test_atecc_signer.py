@@ -1,28 +1,24 @@
-"""The key maker with an ATECC608 keeps the promises of every key maker, and binds the journal's head to its counter."""
+"""The key maker with an ATECC608 keeps the promises of every key maker, and knows its own chip."""
 
 import os
 
 from firmware.crypto import p256
-from firmware.crypto.atecc_signer import (
-    EXCESS_MAX,
-    AteccSigner,
-    CounterStuck,
-    JournalRolledBack,
-    SignatureRefused,
-)
+from firmware.crypto.atecc_signer import AteccSigner, OtherKey, SignatureRefused
 from firmware.crypto.p256_curve import N
 from firmware.crypto.signer import SoftwareSigner
 from firmware.drivers import atecc608_core as core
 from firmware.ledger import slots
-from hardware.atecc608_faults import FaultPlan, NoFaults
-from hardware.atecc608_memory import COUNTER_MAX, Memory, encode_counter
+from hardware.atecc608_faults import FaultPlan
+from hardware.atecc608_memory import Memory
 from protocol import records
-from tests.support.mp import raises, seed
+from tests.support.mp import raises
 from tests.support.mp_books import event, make_flash, open_journal
 from tests.unit.micropython import key_maker_contract as contract
 from tests.unit.micropython.atecc608_twin import (
+    AGREE_KEY,
     AGREE_PRIVATE,
     PEER_KEY,
+    SEAL_KEY,
     SEAL_PRIVATE,
     Stream,
     Twin,
@@ -31,16 +27,17 @@ from tests.unit.micropython.atecc608_twin import (
 from tests.unit.micropython.key_maker_contract import CHAIN, KID
 
 TIMEOUT_S = 120
-BASE = 40
 
 
 def software():
     return SoftwareSigner(SEAL_PRIVATE, AGREE_PRIVATE, os.urandom, 1)
 
 
-def twin_and_maker(faults=None, count=BASE, base=BASE):
-    twin = Twin(set_up_memory(count), faults, speed_percent=10)
-    return twin, AteccSigner(twin.driver, base)
+def twin_and_maker(faults=None, public_keys=None):
+    twin = Twin(set_up_memory(), faults, speed_percent=10)
+    maker = AteccSigner(twin.driver, public_keys)
+    maker.start()
+    return twin, maker
 
 
 def test_both_makers_keep_every_promise():
@@ -66,11 +63,11 @@ def test_both_makers_give_the_same_keys_to_the_same_gateway():
         assert checker.verify_own(KID, 3, CHAIN, maker.seal(KID, 3, CHAIN))
 
 
-def test_the_gate_offers_what_the_software_gate_offers_and_the_counter():
+def test_the_gate_offers_what_the_software_gate_offers_and_its_start():
     def offered(kind):
         return {name for name in dir(kind) if not name.startswith("_")}
 
-    assert offered(AteccSigner) == offered(SoftwareSigner) | {"bind", "bind_steps", "counter"}
+    assert offered(AteccSigner) == offered(SoftwareSigner) | {"start"}
 
 
 class Between:
@@ -117,10 +114,38 @@ def test_what_is_no_signature_is_refused_by_name():
 
 
 def test_a_public_key_off_the_curve_is_refused():
-    twin, maker = twin_and_maker()
+    twin = Twin(speed_percent=10)
+    maker = AteccSigner(twin.driver)
     twin.driver.public_key = lambda slot: bytes(64)
+    raises(p256.InvalidPublicKey, maker.start)
     raises(p256.InvalidPublicKey, maker.public_keys)
     raises(p256.InvalidPublicKey, maker.verify_own, KID, 1, CHAIN, bytes(64))
+
+
+def test_a_chip_with_another_seal_key_is_not_the_certified_one():
+    twin = Twin(speed_percent=10)
+    raises(OtherKey, AteccSigner(twin.driver, (PEER_KEY, AGREE_KEY)).start)
+    AteccSigner(twin.driver, (SEAL_KEY, AGREE_KEY)).start()
+
+
+def test_with_certified_keys_seals_are_checked_while_the_chip_is_silent():
+    twin, maker = twin_and_maker(public_keys=(SEAL_KEY, AGREE_KEY))
+    seal = maker.seal(KID, 1, CHAIN)
+    twin.bus.detach(0x60)
+    again = AteccSigner(twin.driver, (SEAL_KEY, AGREE_KEY))
+    raises(core.ChipSilent, again.start)
+    assert again.public_keys() == (SEAL_KEY, AGREE_KEY)
+    assert again.verify_own(KID, 1, CHAIN, seal) and not again.verify_own(KID, 2, CHAIN, seal)
+    assert again.entropy_ok  # it was not looked at yet
+
+
+def test_the_start_learns_the_chips_pace():
+    memory = set_up_memory()
+    memory.config[19] = 0x68  # M2: six times as slow
+    twin = Twin(memory)
+    maker = AteccSigner(twin.driver)
+    maker.start()
+    assert maker.verify_own(KID, 1, CHAIN, maker.seal(KID, 1, CHAIN))
 
 
 def test_only_the_seal_slot_seals_and_only_digests_made_here():
@@ -141,11 +166,15 @@ def test_the_secret_is_asked_for_once_and_only_for_points():
 
 def test_an_unlocked_or_stuck_generator_is_doubted():
     assert twin_and_maker()[1].entropy_ok
-    twin = Twin(Memory(), speed_percent=10)
-    assert not AteccSigner(twin.driver, 0).entropy_ok
-    twin = Twin(speed_percent=10)
+    twin, maker = twin_and_maker()
     twin.part.engine._entropy = lambda size: bytes(range(size))
-    assert not AteccSigner(twin.driver, 0).entropy_ok
+    maker.start()
+    assert not maker.entropy_ok
+    fresh = Twin(Memory(), speed_percent=10)
+    maker = AteccSigner(fresh.driver, (SEAL_KEY, AGREE_KEY))
+    fresh.driver.public_key = lambda slot: SEAL_KEY
+    maker.start()
+    assert not maker.entropy_ok
 
 
 def test_the_chips_random_numbers_serve_software_keys():
@@ -163,15 +192,18 @@ def test_the_chips_random_numbers_serve_software_keys():
 
 def test_a_seal_takes_the_time_that_is_stated():
     twin = Twin()
-    maker = AteccSigner(twin.driver, 0)
+    maker = AteccSigner(twin.driver)
+    maker.start()
     began_ms = twin.now_ms()
     maker.seal(KID, 1, CHAIN)
     assert twin.now_ms() - began_ms <= 2 + 135 + 14
 
 
 def test_a_failed_seal_is_an_error_and_the_next_is_good():
-    for plan in ({"broken_at": (4,)}, {"refused": (30, 40)}, {"ecc_fault_at": (4,)}):
-        _, maker = twin_and_maker(FaultPlan(**plan))
+    for plan in ({"broken_at": (2,)}, {"refused": (3, 40)}, {"ecc_fault_at": (2,)}):
+        twin, maker = twin_and_maker()
+        twin.part.commands = twin.part.transfers = 0
+        twin.part.faults = FaultPlan(**plan)
         assert maker.verify_own(KID, 2, CHAIN, maker.seal(KID, 2, CHAIN))
     twin, maker = twin_and_maker()
     twin.bus.detach(0x60)
@@ -200,107 +232,3 @@ def test_a_commit_is_sealed_by_the_chip_and_nothing_changes_where_it_cannot_be()
     assert (journal.sequence, journal.chain, flash.operations()) == before
     twin.bus.attach(0x60, twin.part)
     assert journal.append_chain(records.EVENT, event(3), slots.NO_INDEX, seal_of)[0] == 4
-
-
-# ---------------------------------------------------------------- counter
-
-
-def test_binding_counts_each_commit_once():
-    twin, maker = twin_and_maker()
-    assert maker.counter() == 0
-    maker.bind(0)
-    for sequence in range(1, 6):
-        maker.bind(sequence)
-        maker.bind(sequence)
-        assert maker.counter() == sequence
-    assert twin.part.memory.counter(0) == BASE + 5
-
-
-def test_a_commit_that_was_not_counted_is_caught_up_after_boot():
-    twin, maker = twin_and_maker()
-    maker.bind(3)
-    after_boot = AteccSigner(twin.driver, BASE)
-    after_boot.bind(5)
-    assert after_boot.counter() == 5
-
-
-def test_catching_up_yields_after_each_count():
-    _, maker = twin_and_maker()
-    assert len(list(maker.bind_steps(7))) == 7
-
-
-def test_a_journal_put_back_by_more_than_an_accident_is_refused():
-    twin, maker = twin_and_maker()
-    maker.bind(100)
-    error = raises(JournalRolledBack, AteccSigner(twin.driver, BASE).bind, 100 - EXCESS_MAX - 1)
-    assert error.records == EXCESS_MAX + 1 and str(EXCESS_MAX + 1) in str(error)
-    assert maker.counter() == 100  # it counted nothing
-
-
-def test_small_setbacks_add_up_until_they_are_refused():
-    """A journal put back three records before every boot."""
-    twin, maker = twin_and_maker()
-    maker.bind(50)
-    lost = 0
-    head = 50
-    while True:
-        head -= 3
-        maker = AteccSigner(twin.driver, BASE)
-        try:
-            maker.bind(head)
-        except JournalRolledBack:
-            break
-        lost += 3
-        for _ in range(5):
-            head += 1
-            maker.bind(head)
-    assert lost <= EXCESS_MAX
-
-
-def test_an_increment_cut_by_power_does_not_lock_an_honest_terminal():
-    for lands, extra, found in ((False, 0, 5), (True, 0, 5), (True, EXCESS_MAX - 1, 5 + EXCESS_MAX - 1)):
-        twin, maker = twin_and_maker(FaultPlan(lands=lands, extra=extra))
-        maker.bind(4)
-        steps = maker.bind_steps(5)
-        next(steps)  # it has read the counter and is about to count
-        twin.later(4500, twin.part.power_cycle)
-        for _ in steps:
-            pass
-        assert twin.driver.failures == 1  # it was cut, and what became of it was looked up
-        after_boot = AteccSigner(twin.driver, BASE)
-        after_boot.bind(5)
-        assert after_boot.counter() == found
-        after_boot.bind(6)
-        assert after_boot.counter() == found + 1
-
-
-def test_counting_on_a_bad_wire_is_late_or_right_never_ahead():
-    start = seed()
-    for number in range(6):
-        twin, maker = twin_and_maker()
-        twin.part.faults = FaultPlan(start + number, drop_permille=40, flip_permille=60, refuse_permille=20)
-        for sequence in range(1, 12):
-            try:
-                maker.bind(sequence)
-            except core.AteccError:
-                continue
-            assert twin.part.memory.counter(0) == BASE + sequence
-
-
-def test_a_counter_that_does_not_move_is_told():
-    class Lost(NoFaults):
-        """Commands that increment never arrive whole, and what is asked next does."""
-
-        def on_wire(self, octets):
-            return octets[:-1] if octets[:4] == b"\x03\x07\x24\x01" else octets
-
-    twin, maker = twin_and_maker()
-    twin.part.faults = Lost()
-    raises(CounterStuck, maker.bind, 1)
-
-
-def test_a_used_up_counter_is_an_error():
-    memory = set_up_memory()
-    memory.config[52:60] = encode_counter(COUNTER_MAX)
-    maker = AteccSigner(Twin(memory, speed_percent=10).driver, COUNTER_MAX)
-    assert raises(core.CommandFailed, maker.bind, 1).status == 0x0F
