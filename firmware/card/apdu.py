@@ -131,7 +131,9 @@ async def internal_authenticate(reader, ddol_data: bytes) -> bytes:
 async def verify(reader, pin: bytes) -> int:
     """VERIFY with a plaintext PIN of 4 to 12 ASCII digits; returns the status word.
 
-    Only for the programme's own application. The block (Book 3, table 24) is wiped before this returns.
+    Only for the programme's own application. The block (Book 3, table 24) is wiped before this returns, and the reader wipes
+    what it copies. What stays out of reach: the single digits, which are small integers and live in no buffer, and what
+    the interpreter's own SPI call hands to the hardware.
     """
     block = bytearray(b"\x00\x20\x00\x80\x08\x20\xff\xff\xff\xff\xff\xff\xff")
     block[5] |= len(pin)

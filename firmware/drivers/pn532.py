@@ -8,6 +8,7 @@ import asyncio
 
 from firmware.card.errors import LIMIT_EXCEEDED, CardError, CardProtocolError, CardRemoved, ReaderError
 from firmware.drivers import pn532_core as core
+from firmware.drivers.pn532_transport import wipe
 
 # The chip acknowledges within a millisecond or two; the rest is for a processor that was busy elsewhere.
 ACK_TIMEOUT_MS = 60
@@ -226,18 +227,28 @@ class Pn532Reader:
         part_max = core.EXCHANGE_OCTETS_MAX
         at = 0
         while len(apdu) - at > part_max:
-            part = core.exchange_parameters(1, bytes(apdu[at : at + part_max]), True)
-            answer = await self._command(core.IN_DATA_EXCHANGE, part, timeout_ms)
+            answer = await self._send_part(apdu[at : at + part_max], True, timeout_ms)
             core.parse_exchange(answer, 0, 0)
             at += part_max
-        part = core.exchange_parameters(1, bytes(apdu[at:]) if at else apdu, False)
-        answer = await self._command(core.IN_DATA_EXCHANGE, part, timeout_ms)
+        answer = await self._send_part(apdu[at:] if at else apdu, False, timeout_ms)
         response, more = core.parse_exchange(answer, 0, RESPONSE_OCTETS_MAX)
         while more:
             answer = await self._command(core.IN_DATA_EXCHANGE, b"\x01", timeout_ms)
             part, more = core.parse_exchange(answer, len(response), RESPONSE_OCTETS_MAX)
             response += part
         return response
+
+    async def _send_part(self, part: bytes, more: bool, timeout_ms: int) -> bytes:
+        """One InDataExchange; what it carried is overwritten behind it.
+
+        That leaves no copy of a PIN in this driver. The port's hardware queue (and the chip's own memory) keep theirs
+        until other octets come; nothing here can reach those.
+        """
+        parameters = core.exchange_parameters(1, part, more)
+        try:
+            return await self._command(core.IN_DATA_EXCHANGE, parameters, timeout_ms)
+        finally:
+            wipe(parameters, len(parameters))
 
     async def _command(
         self, command: int, parameters: bytes = b"", timeout_ms: int = ANSWER_TIMEOUT_MS
@@ -266,7 +277,11 @@ class Pn532Reader:
             await transport.send(core.ACK_FRAME)
         self._unfinished = True
         transport.clear()
-        await transport.send(self.core.begin(command, parameters))
+        octets = self.core.begin(command, parameters)
+        try:
+            await transport.send(octets)
+        finally:
+            wipe(octets, len(octets))
         try:
             event = await transport.receive(self.core, ACK_TIMEOUT_MS)
         except core.ReaderTimeout:

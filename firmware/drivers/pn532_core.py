@@ -91,18 +91,26 @@ class CardTarget:
         self.ats = ats
 
 
-def frame(command: int, parameters: bytes) -> bytes:
-    """The frame that carries a command: normal up to 255 octets of body, else extended (6.2.1.1, 6.2.1.2)."""
-    body = bytes((_HOST_TO_CHIP, command)) + parameters
-    size = len(body)
+def frame(command: int, parameters: bytes) -> bytearray:
+    """The frame that carries a command: normal up to 255 octets of body, else extended (6.2.1.1, 6.2.1.2).
+
+    It is built in one place, so that who sent it can overwrite it: parameters may hold a PIN.
+    """
+    size = len(parameters) + 2
     if size > BODY_OCTETS_MAX:
         raise ValueError("PN532 command of %d octets, at most %d" % (size, BODY_OCTETS_MAX))
     if size <= 0xFF:
-        head = bytes((0x00, 0x00, 0xFF, size, -size & 0xFF))
+        head = bytes((0x00, 0x00, 0xFF, size, -size & 0xFF, _HOST_TO_CHIP, command))
     else:
         high, low = size >> 8, size & 0xFF
-        head = bytes((0x00, 0x00, 0xFF, 0xFF, 0xFF, high, low, -(high + low) & 0xFF))
-    return head + body + bytes((-sum(body) & 0xFF, 0x00))
+        length = (0xFF, 0xFF, high, low, -(high + low) & 0xFF)
+        head = bytes((0x00, 0x00, 0xFF) + length + (_HOST_TO_CHIP, command))
+    start, end = len(head) - 2, len(head) - 2 + size
+    out = bytearray(end + 2)
+    out[: start + 2] = head
+    out[start + 2 : end] = parameters
+    out[end] = -sum(memoryview(out)[start:end]) & 0xFF
+    return out
 
 
 class Core:
@@ -120,8 +128,8 @@ class Core:
         self._command = -1
         self._acknowledged = False
 
-    def begin(self, command: int, parameters: bytes = b"") -> bytes:
-        """Start a command; what is left of an earlier one is dropped."""
+    def begin(self, command: int, parameters: bytes = b"") -> bytearray:
+        """Start a command; what is left of an earlier one is dropped. The frame is the caller's to overwrite."""
         self._data = b""
         self._command = command
         self._acknowledged = False
@@ -264,9 +272,12 @@ def parse_targets(answer: bytes) -> object:
     return CardTarget(bytes(answer[2:4]), sak, bytes(answer[6:uid_end]), bytes(ats))
 
 
-def exchange_parameters(number: int, data: bytes, more: bool) -> bytes:
+def exchange_parameters(number: int, data: bytes, more: bool) -> bytearray:
     """InDataExchange with target `number`; `more` says that the APDU goes on in the next one (7.3.8)."""
-    return bytes((number | _MORE if more else number,)) + data
+    out = bytearray(len(data) + 1)
+    out[0] = number | _MORE if more else number
+    out[1:] = data
+    return out
 
 
 def parse_exchange(answer: bytes, received_octets: int, received_max: int) -> tuple:

@@ -40,6 +40,14 @@ def turn_round(octets, size: int):
         at[index] = (value & 0xAA) >> 1 | (value & 0x55) << 1
 
 
+@micropython.viper
+def wipe(octets, size: int):
+    """Overwrite the first `size` octets: a command may have held a PIN (VERIFY of the programme's card)."""
+    at = ptr8(octets)  # noqa: F821 - a word of viper's  # type: ignore[name-defined]
+    for index in range(size):
+        at[index] = 0
+
+
 async def _wait(clock, is_ready, timeout_ms: int) -> bool:
     """Look until `is_ready()` or the time is over; looks once more after it, as a collection may have eaten the time."""
     started = clock.ticks_ms()
@@ -94,6 +102,7 @@ class SpiTransport:
             self._spi.write(self._view[:size])
         finally:
             self._select.value(1)
+            wipe(buffer, size)
 
     async def receive(self, core: Core, timeout_ms: int) -> int:
         """Wait for the chip and read a frame; ReaderTimeout, or FrameDamaged when no frame can be made out."""
@@ -181,7 +190,7 @@ class HsuTransport:
             self._uart.read()
 
     async def send(self, frame: bytes) -> None:
-        """Write one frame."""
+        """Write one frame. What the port's own buffer keeps of it is out of reach."""
         self._uart.write(frame)
 
     async def receive(self, core: Core, timeout_ms: int) -> int:

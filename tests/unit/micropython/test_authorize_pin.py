@@ -222,3 +222,34 @@ def test_a_reader_without_faults_again_serves_everybody():
     assert refused(bench, "bank")[0] == refusals.CARD_REMOVED
     bench.board.pn532.faults = NoFaults()
     assert bench.sell("bank", 10_000).amount_rupiah == 10_000
+
+
+def test_no_copy_of_a_pin_is_left_in_the_reader():
+    """Of the frames that VERIFY travels in: their octets, the parameters they were made of, the transport's buffer."""
+    bench = Bench()
+    reader = bench.app.reader
+    held = []
+    begin = reader.core.begin
+
+    def keeping(command, parameters=b""):
+        octets = begin(command, parameters)
+        held.append((bytes(octets), octets, parameters))
+        return octets
+
+    reader.core.begin = keeping
+    bench.sell("programme", 10_000)
+    verify = bytes.fromhex("0020008008")
+    carried = [entry for entry in held if verify in entry[0]]
+    assert len(carried) == 1
+    _, octets, parameters = carried[0]
+    assert not any(octets) and isinstance(parameters, bytearray) and not any(parameters)
+    pin = family("programme")["pin"]
+    block = bytes.fromhex("26" + pin)
+    assert block in carried[0][0], "this is what must not stay"
+    for left in (bytes(reader._transport._buffer), turned(reader._transport._buffer)):
+        assert block not in left and pin.encode() not in left
+
+
+def turned(octets):
+    """The same with the low bit first, as the bus has it."""
+    return bytes([int("".join(reversed("%08d" % int(bin(octet)[2:]))), 2) for octet in octets])

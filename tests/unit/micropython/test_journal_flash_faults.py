@@ -122,7 +122,9 @@ def test_a_bad_sector_makes_the_ring_shorter_and_nothing_else():
 def test_too_many_bad_sectors_are_a_full_journal():
     flash = make_flash(10)
     journal = open_journal(flash)
-    flash.arm(nor_faults.FaultPlan(1, [nor_faults.stuck(n * SECTOR_BYTES + 20, 0xFF, 1) for n in range(2, 8)]))
+    flash.arm(
+        nor_faults.FaultPlan(1, [nor_faults.stuck(n * SECTOR_BYTES + 20, 0xFF, 1) for n in range(2, 8)])
+    )
     while journal.erase_ahead():
         pass
     number = 0

@@ -31,7 +31,20 @@ D32 = bytes(range(32))
 
 def test_domains_differ_and_have_16_octets() -> None:
     """GEN-07: every label of the text, in its order there."""
-    labels = ("seal", "chain", "ctx", "ack", "roster", "grant", "policy", "cert", "epoch", "woff", "rel", "image")
+    labels = (
+        "seal",
+        "chain",
+        "ctx",
+        "ack",
+        "roster",
+        "grant",
+        "policy",
+        "cert",
+        "epoch",
+        "woff",
+        "rel",
+        "image",
+    )
     assert [domain.rstrip(b"\x00").decode() for domain in domains.ALL] == [
         f"lumbung/{label}/1" for label in labels
     ]
