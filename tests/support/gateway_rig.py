@@ -12,11 +12,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from click.testing import CliRunner
 from cryptography.hazmat.primitives.asymmetric import ec
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
-from gateway import documents, ingest, loader, signatures, verifier
+from gateway import cli, documents, ingest, loader, signatures, verifier
 from gateway.channels.channel import Receipt, Received
 from gateway.config import Ingest
 from gateway.contexts import Library
@@ -191,12 +192,8 @@ class GatewayProcess:
             "mqtt.reconnect_ms_max=300",
             *settings,
         ]
-        self._command = [
-            sys.executable,
-            "-m",
-            "gateway",
-            *(word for flag in flags for word in ("--set", flag)),
-        ]
+        self._flags = [word for flag in flags for word in ("--set", flag)]
+        self._command = [sys.executable, "-m", "gateway", *self._flags]
         self._process: subprocess.Popen[bytes] | None = None
         self.run("init")
         self.request = (self.data / "gateway.req").read_bytes()
@@ -206,11 +203,9 @@ class GatewayProcess:
         self.publish("roster", self.roster)
 
     def run(self, *arguments: str, status: int = 0) -> str:
-        """One command to its end, and what it printed."""
-        done = subprocess.run(
-            [*self._command, *arguments], cwd=ROOT, check=False, capture_output=True, text=True, timeout=60
-        )
-        assert done.returncode == status, done.stdout + done.stderr
+        """One command to its end, and what it printed; in this process, which is quicker than an interpreter each time."""
+        done = CliRunner().invoke(cli.main, [*self._flags, *arguments])
+        assert done.exit_code == status, (done.output, done.exception)
         return done.stdout
 
     def publish(self, kind: str, octets: bytes, *arguments: str) -> None:
