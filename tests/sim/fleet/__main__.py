@@ -2,6 +2,7 @@
 
 python -m tests.sim.fleet --minutes 20 --seed 1000      from that seed on, two processes
 python -m tests.sim.fleet --again SEED                  one run, with its last events where it fails
+python -m tests.sim.fleet --stack SEED --steps 60       the same with real processes, in the host's time
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import click
 import structlog
 from cryptography.utils import CryptographyDeprecationWarning
 
+from tests.sim.fleet.stack_story import StackStory
 from tests.sim.fleet.story import Measure, Outcome, tell
 from tests.sim.fleet.world import World
 
@@ -64,18 +66,44 @@ def report(outcomes: list[Outcome], failed: list[int], measure: Measure) -> None
         click.echo(f"  again: {again(seed, measure)}")
 
 
+def tell_on_stack(seed: int, steps: int) -> None:
+    """One story with real processes."""
+    with tempfile.TemporaryDirectory(prefix="fleet-") as folder:
+        story = StackStory(Path(folder), seed)
+        try:
+            story.tell(steps)
+        finally:
+            story.stack.stop()
+    click.echo(f"seed {seed}: {dict(story.done)}")
+
+
 @click.command()
 @click.option("--minutes", type=float, default=20, show_default=True)
 @click.option("--seed", type=int, default=None, help="Where the seeds begin; the clock's by default.")
+@click.option("--processes", type=int, default=PROCESSES, show_default=True)
 @click.option("--again", "one", type=int, help="Run one seed again.")
+@click.option("--stack", type=int, help="Tell one story on the stack of real processes.")
+@click.option("--steps", type=int, default=60, show_default=True)
 @click.option("--terminals", type=int, default=5, show_default=True)
 @click.option("--days", type=int, default=4, show_default=True)
 @click.option("--openings", type=int, default=2, show_default=True)
 @click.option("--sales", type=int, default=6, show_default=True)
 def main(
-    minutes: float, seed: int | None, one: int | None, terminals: int, days: int, openings: int, sales: int
+    minutes: float,
+    seed: int | None,
+    processes: int,
+    one: int | None,
+    stack: int | None,
+    steps: int,
+    terminals: int,
+    days: int,
+    openings: int,
+    sales: int,
 ) -> None:
     """Look for a seed under which money, records or terminals go astray."""
+    if stack is not None:
+        tell_on_stack(stack, steps)
+        return
     measure = Measure(terminals, days, openings, sales)
     if one is not None:
         found = run(one, measure)
@@ -88,12 +116,12 @@ def main(
     end_s = time.monotonic() + 60 * minutes
     outcomes: list[Outcome] = []
     failed: list[int] = []
-    with ProcessPoolExecutor(PROCESSES) as pool:
+    with ProcessPoolExecutor(processes) as pool:
         seeds: Iterator[int] = takewhile(lambda _: time.monotonic() < end_s, count(begin))
         waiting = {}
         for number in seeds:
             waiting[number] = pool.submit(run, number, measure)
-            if len(waiting) > PROCESSES:
+            if len(waiting) > processes:
                 oldest = min(waiting)
                 _take(oldest, waiting.pop(oldest).result(), outcomes, failed)
         for number, future in waiting.items():
