@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from protocol.records import TENDER_CASH
-from tools.virtual_terminal.control import TerminalError, VirtualTerminal
+from tools.virtual_terminal.control import ANSWER_S, GLANCE_S, TerminalError, VirtualTerminal
 
 _TENDER_KEYS = {0: "1", TENDER_CASH: "2"}
 # A receipt takes some seconds to print.
 FINISH_TRIES = 15
 FINISH_WAIT_S = 2.0
+# Screens on the way to a result that always ask for a key, however long a slow machine takes to.
+_ASKING = ("amount", "confirm")
 _RESULTS = ("granted", "refused")
 # Cards that follow each other faster than families do: "families stood in line".
 RAPID_REASON_KEY = "1"
@@ -63,7 +65,7 @@ class Counter:
         terminal.press("E")
         terminal.wait_for_screen("choose")
         terminal.press(visit.programme_key)
-        terminal.pause()
+        terminal.pause(ANSWER_S)
         terminal.press(_TENDER_KEYS[visit.tender])
         for place, keys in visit.goods:
             self._take(place, keys)
@@ -115,16 +117,17 @@ class Counter:
         """The first of these screens that is seen."""
         terminal = self.terminal
         terminal.wait_for(lambda: terminal.shown() in names, "one of " + ", ".join(names))
-        terminal.pause()
+        terminal.pause(ANSWER_S if terminal.shown() in _ASKING else GLANCE_S)
         return terminal.shown()
 
     def begin(self, what: str) -> None:
         """From the idle screen into what may follow a sale: RECEIVE, VOID, GIVE_BACK or CLOSE."""
         terminal = self.terminal
         terminal.wait_for_screen("idle")
-        for key in _AFTER_SALE + what:
+        keys = _AFTER_SALE + what
+        for place, key in enumerate(keys, 1):
             terminal.press(key)
-            terminal.pause()
+            terminal.pause(ANSWER_S if place < len(keys) else GLANCE_S)
 
     def void(self, row: int, family: int, card: dict[str, Any]) -> str:
         """Take back the redemption in a row of the list (0: the newest) with the family's card; the result's screen."""

@@ -13,7 +13,7 @@ from tools.authority.issue import Authority
 from tools.authority.signing import SigningKey
 from tools.hands import Counter, Visit
 from tools.setup import checkout
-from tools.virtual_terminal.control import TerminalError, VirtualTerminal, provision
+from tools.virtual_terminal.control import ANSWER_S, TerminalError, VirtualTerminal, provision
 
 KID = 0x77
 PRINTED_TIMEOUT_S = 30.0
@@ -113,7 +113,7 @@ def test_a_sale_its_receipt_and_the_mains_cut_in_the_middle_of_the_next(bench: B
     terminal.press("E")
     terminal.wait_for_screen("choose")
     terminal.press("1")
-    terminal.pause()
+    terminal.pause(ANSWER_S)
     terminal.press("2")
     terminal.wait_for_screen("tap_card")
     terminal.ask("place", name=str(visit.family), data=card)

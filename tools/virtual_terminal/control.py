@@ -16,6 +16,8 @@ INTERPRETER = ROOT / "build" / "bin" / "micropython64"
 LOOK_S = 0.02
 # A screen that asks for no key, as one that prints meanwhile, is looked at for so long.
 GLANCE_S = 1.0
+# How long a slow machine may take from a key to the next question.
+ANSWER_S = 20.0
 INSIDE = Path(__file__).with_name("inside.py")
 
 
@@ -109,11 +111,11 @@ class VirtualTerminal:
 
         self.wait_for(stands, f"screen {name!r}", timeout_s)
 
-    def pause(self) -> None:
-        """Until the terminal waits for a key again, as after a key that leads to another screen of the same name; a
-        second at most.
+    def pause(self, limit_s: float = GLANCE_S) -> None:
+        """Until the terminal waits for a key again, as after a key that leads to another screen of the same name; no longer
+        than `limit_s`.
         """
-        deadline = time.monotonic() + GLANCE_S
+        deadline = time.monotonic() + limit_s
         while not self.ask("shown")["listening"] and time.monotonic() < deadline:
             time.sleep(LOOK_S)
 
