@@ -15,19 +15,13 @@ from pathlib import Path
 import click
 import structlog
 
-from gateway import cli_carry, decode, keys, loader, report, tables
+from gateway import cli_carry, cli_conflict, keys, report, tables
 from gateway import config as configuration
-from gateway.cli_parts import Kid, as_json, give_order, guarded, tell
+from gateway.cli_parts import Kid, as_json, describe, give_order, guarded, tell
 from gateway.config import Config
-from gateway.contexts import Library
-from gateway.documents import Kind
 from gateway.errors import GatewayError, KeyFileError
-from gateway.keys import GatewayCipher, KeyRing
 from gateway.publish import Order
 from gateway.store.sqlite import SqliteReader, SqliteStore
-from gateway.terminals import TerminalView
-from protocol import certificates, frame
-from protocol.errors import ProtocolError
 
 _LIST_LIMIT = 50
 _GRANT_NAME = re.compile(r"grant-([0-9a-f]{8})-\d+")
@@ -57,6 +51,7 @@ def main(context: click.Context, config_file: Path | None, flags: tuple[str, ...
 
 main.add_command(cli_carry.import_command)
 main.add_command(cli_carry.export_command)
+main.add_command(cli_conflict.conflict_group)
 
 
 @main.command()
@@ -268,7 +263,7 @@ def evidence_show(config: Config, evidence_id: int, is_json: bool) -> None:
         raise GatewayError(evidence=evidence_id, reason="no such id")
     told = report.evidence(row) | {
         "frame": row.octets.hex(),
-        "decoded": _describe(config, row.octets).as_json(),
+        "decoded": describe(config, row.octets).as_json(),
     }
     tell(told, is_json)
 
@@ -280,7 +275,7 @@ def evidence_show(config: Config, evidence_id: int, is_json: bool) -> None:
 @guarded
 def decode_command(config: Config, source: str, is_json: bool) -> None:
     """Print any frame field by field; with this gateway's keys, what is inside it too."""
-    described = _describe(config, _octets(source))
+    described = describe(config, _octets(source))
     if is_json:
         tell(described.as_json(), is_json=True)
     else:
@@ -306,30 +301,3 @@ def _octets(source: str) -> bytes:
         return bytes.fromhex(source)
     except ValueError:
         raise click.UsageError(f"{source} is neither hex nor a file") from None
-
-
-def _describe(config: Config, raw: bytes) -> decode.Description:
-    """With the keys and contexts of this gateway, as far as it has them."""
-    view: TerminalView | None = None
-    down: GatewayCipher | None = None
-    try:
-        header = frame.read_header(raw)
-        ring = keys.load(config.keys)
-        reader = SqliteReader.open(config.data)
-    except (ProtocolError, GatewayError):
-        return decode.describe(raw)
-    library = Library(reader.document, config.ingest.contexts_cached_max)
-    view = loader.load(reader, library, ring, header.kid, config.ingest.waiting_frames_max)
-    if view is not None:
-        down = _down_cipher(reader, ring, view)
-    described = decode.describe(raw, view, down)
-    reader.close()
-    return described
-
-
-def _down_cipher(reader: SqliteReader, ring: KeyRing, view: TerminalView) -> GatewayCipher | None:
-    epochs = reader.documents(Kind.EPOCH)
-    if not epochs:
-        return None
-    newest = certificates.decode_epoch(max(epochs, key=lambda document: document.number).body)
-    return keys.down(ring.get(newest.gateway_key_id), view.kid, view.certificate.agreement_key, newest.epoch)

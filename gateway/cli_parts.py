@@ -13,12 +13,15 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-from gateway import carrier, keys, publish, spool
+from gateway import carrier, decode, keys, loader, owed, publish, spool
 from gateway.config import Config
+from gateway.contexts import Library
 from gateway.errors import GatewayError, OrderRefusedError
 from gateway.publish import Order, Publisher
 from gateway.store.lock import WriterLock
-from gateway.store.sqlite import LOCK_NAME, SqliteStore
+from gateway.store.sqlite import LOCK_NAME, SqliteReader, SqliteStore
+from protocol import frame
+from protocol.errors import ProtocolError
 
 ANSWER_TIMEOUT_S = 30.0
 
@@ -67,6 +70,24 @@ def tell(told: Any, is_json: bool) -> None:
     else:
         for name, value in told.items():
             click.echo(f"{name}: {value}")
+
+
+def describe(config: Config, raw: bytes) -> decode.Description:
+    """A frame, taken apart with the keys and contexts of this gateway, as far as it has them."""
+    try:
+        header = frame.read_header(raw)
+        ring = keys.load(config.keys)
+        reader = SqliteReader.open(config.data)
+    except (ProtocolError, GatewayError):
+        return decode.describe(raw)
+    try:
+        library = Library(reader.document, config.ingest.contexts_cached_max)
+        view = loader.load(reader, library, ring, header.kid, config.ingest.waiting_frames_max)
+        row, epoch = reader.terminal(header.kid), owed.current_epoch(reader, ring)
+        down = owed.down_cipher(row, epoch) if row is not None and epoch is not None else None
+        return decode.describe(raw, view, down)
+    finally:
+        reader.close()
 
 
 def give_order(config: Config, order: Order, octets: bytes, kid: int) -> dict[str, Any]:

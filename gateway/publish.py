@@ -13,7 +13,7 @@ from gateway import documents, signatures
 from gateway.documents import Document, Kind
 from gateway.errors import DocumentError, GatewayError, TelephoneError, UnknownTerminalError
 from gateway.keys import KeyRing
-from gateway.store.interface import Changes, Reader, TerminalRow
+from gateway.store.interface import Changes, Reader, ReviewRow, TerminalRow
 from gateway.writer import RESTORED
 from protocol import certificates
 
@@ -37,6 +37,7 @@ class Order(enum.StrEnum):
     WRITE_OFF = "write-off"
     IMPORT = "import"
     EXPORT = "export"
+    REVIEW = "review"
 
 
 @dataclass(slots=True)
@@ -93,6 +94,8 @@ class Publisher:
             return Publication(changes, {"kid": f"{kid:08x}", "revoked": True}, [kid])
         if order is Order.TELEPHONE:
             return self._telephone(kid, octets)
+        if order is Order.REVIEW:
+            return self._review(terminal, octets)
         changes = Changes(stopped=[(kid, "")])
         return Publication(changes, {"kid": f"{kid:08x}", "was": terminal.settlement_error})
 
@@ -181,6 +184,22 @@ class Publisher:
             raise TelephoneError(expected="+ and 8 to 15 digits", octets=len(octets))
         changes = Changes(telephones=[(kid, octets.decode("ascii"))])
         return Publication(changes, {"kid": f"{kid:08x}", "reached_by_sms": bool(octets)}, redirected=kid)
+
+    def _review(self, terminal: TerminalRow, octets: bytes) -> Publication:
+        """The version of a fork that is sealed here stands; the generation stays frozen, and goes on as a new one."""
+        reason = octets.decode("utf-8", "replace").strip()
+        last = terminal.sealed_through
+        if not terminal.frozen_from:
+            raise DocumentError(kind="review", kid=f"{terminal.kid:08x}", reason="no fork is known of it")
+        if not reason:
+            raise DocumentError(kind="review", field="reason", reason="is missing")
+        review = ReviewRow(terminal.kid, terminal.frozen_from, last, self._now_ms, reason)
+        told: dict[str, object] = {
+            "kid": f"{terminal.kid:08x}",
+            "stands_from": terminal.frozen_from,
+            "stands_through": last,
+        }
+        return Publication(Changes(reviews=[review], counters={"forks_reviewed": 1}), told)
 
     def _first_key_id(self) -> int:
         """The gateway key that a terminal's lasting link keys come from: the one certified when it is registered."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from gateway.config import HEALTH_FILE
 from gateway.decode import record_values
-from gateway.store.interface import EvidenceRow, Reader, RecordRow, RecordState, TerminalRow
+from gateway.store.interface import ConflictRow, EvidenceRow, Reader, RecordRow, RecordState, TerminalRow
 from gateway.store.lock import WriterLock
 from gateway.store.sqlite import LOCK_NAME
 from protocol import records, status
@@ -27,11 +27,18 @@ def overview(reader: Reader, data: Path) -> dict[str, Any]:
         "outbox_runs": reader.outbox_count(),
         "requests": [asdict(request) for request in reader.open_requests()],
         "terminals": [_terminal(reader, row) for row in reader.terminals()],
-        "conflicts": [
-            {"kid": f"{row.kid:08x}", "sequence": row.sequence, "received_ms": row.received_ms}
-            for row in reader.conflicts(None)
-        ],
+        "conflicts": [conflict(reader, row) for row in reader.conflicts(None)],
         "counters": reader.counters(),
+    }
+
+
+def conflict(reader: Reader, row: ConflictRow) -> dict[str, Any]:
+    """One fork, and whether somebody has decided about it."""
+    return {
+        "kid": f"{row.kid:08x}",
+        "sequence": row.sequence,
+        "received_ms": row.received_ms,
+        "reviewed": any(review.sequence <= row.sequence for review in reader.reviews(row.kid)),
     }
 
 

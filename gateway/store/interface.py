@@ -175,6 +175,17 @@ class ConflictRow:
 
 
 @dataclass(slots=True)
+class ReviewRow:
+    """A person's decision about a fork from `sequence` on: what is sealed here up to `through` stands, and may settle."""
+
+    kid: int
+    sequence: int
+    through: int
+    reviewed_ms: int
+    reason: str
+
+
+@dataclass(slots=True)
 class Changes:
     """Everything that one transaction does."""
 
@@ -213,6 +224,7 @@ class Changes:
     evidence: list[EvidenceRow] = field(default_factory=list)
     evidence_dropped: list[int] = field(default_factory=list)
     conflicts: list[ConflictRow] = field(default_factory=list)
+    reviews: list[ReviewRow] = field(default_factory=list)
     counters: dict[str, int] = field(default_factory=dict)
     """What to add to each counter."""
     values: dict[str, int] = field(default_factory=dict)
@@ -273,7 +285,9 @@ class Reader(Protocol):
         """Documents of a kind, newest first; `kid` 0: of all terminals."""
 
     def outbox_due(self, now_ms: int, limit: int) -> list[OutboxRow]:
-        """Runs that may go into a request: due, terminal neither frozen below their end nor stopped; oldest first."""
+        """Runs that may go into a request: due, terminal not stopped nor frozen below their end, or that was reviewed;
+        oldest first.
+        """
 
     def outbox_of(self, request_id: int) -> list[OutboxRow]:
         """The runs of a request."""
@@ -301,6 +315,9 @@ class Reader(Protocol):
 
     def conflicts(self, kid: int | None) -> list[ConflictRow]:
         """Proved forks, newest first."""
+
+    def reviews(self, kid: int) -> list[ReviewRow]:
+        """What was decided about a terminal's forks, newest first."""
 
     def counters(self) -> dict[str, int]:
         """Counts since the database was made."""

@@ -17,6 +17,7 @@ from gateway.store.interface import (
     RecordRow,
     RecordState,
     RequestRow,
+    ReviewRow,
     TerminalRow,
     Totals,
 )
@@ -38,6 +39,7 @@ class MemoryStore:
         self._requests: dict[int, RequestRow] = {}
         self._evidence: dict[int, EvidenceRow] = {}
         self._conflicts: list[ConflictRow] = []
+        self._reviews: list[ReviewRow] = []
         self._counters: dict[str, int] = {}
         self._numbers: dict[str, int] = {}
 
@@ -70,6 +72,7 @@ class MemoryStore:
         for evidence in changes.evidence:
             self._evidence[evidence.evidence_id] = replace(evidence)
         self._conflicts += [replace(conflict) for conflict in changes.conflicts]
+        self._reviews += [replace(review) for review in changes.reviews]
         for name, more in changes.counters.items():
             self._counters[name] = self._counters.get(name, 0) + more
         self._numbers |= changes.values
@@ -195,14 +198,21 @@ class MemoryStore:
         return [document for document in reversed(found) if kid in (0, document.kid)]
 
     def outbox_due(self, now_ms: int, limit: int) -> list[OutboxRow]:
-        """Runs that may go into a request: due, terminal neither frozen below their end nor stopped; oldest first."""
+        """Runs that may go into a request: due, terminal not stopped nor frozen below their end, or that was reviewed;
+        oldest first.
+        """
         found = []
         for outbox_id in sorted(self._outbox):
             row = self._outbox[outbox_id]
             terminal = self._terminals.get(row.kid)
             if row.request_id or row.due_ms > now_ms or terminal is None or terminal.settlement_error:
                 continue
-            if not terminal.frozen_from or row.last < terminal.frozen_from:
+            stands = [each.through for each in self.reviews(row.kid) if each.sequence <= terminal.frozen_from]
+            if (
+                not terminal.frozen_from
+                or row.last < terminal.frozen_from
+                or row.last <= max(stands, default=0)
+            ):
                 found.append(replace(row))
         return found[:limit]
 
@@ -245,6 +255,10 @@ class MemoryStore:
     def conflicts(self, kid: int | None) -> list[ConflictRow]:
         """Proved forks, newest first."""
         return [replace(row) for row in reversed(self._conflicts) if kid is None or row.kid == kid]
+
+    def reviews(self, kid: int) -> list[ReviewRow]:
+        """What was decided about a terminal's forks, newest first."""
+        return [replace(row) for row in reversed(self._reviews) if row.kid == kid]
 
     def counters(self) -> dict[str, int]:
         """Counts since the store was made."""

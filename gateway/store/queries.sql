@@ -118,7 +118,9 @@ INSERT INTO outbox (outbox_id, kid, first, last, due_ms, request_id, before) VAL
 -- outbox_due: Runs that may go into a request.
 SELECT o.outbox_id, o.kid, o.first, o.last, o.due_ms, o.request_id, o.before
 FROM outbox o JOIN terminals t ON t.kid = o.kid
-WHERE o.request_id = 0 AND o.due_ms <= ? AND t.settlement_error = '' AND (t.frozen_from = 0 OR o.last < t.frozen_from)
+WHERE o.request_id = 0 AND o.due_ms <= ? AND t.settlement_error = ''
+    AND (t.frozen_from = 0 OR o.last < t.frozen_from
+        OR o.last <= (SELECT MAX(v.through) FROM reviews v WHERE v.kid = o.kid AND v.sequence <= t.frozen_from))
 ORDER BY o.outbox_id LIMIT ?;
 
 -- outbox_of: The runs of a request.
@@ -178,6 +180,12 @@ SELECT kid, sequence, received_ms, octets FROM conflicts ORDER BY conflict_id DE
 
 -- conflicts_of: Proved forks of one terminal, newest first.
 SELECT kid, sequence, received_ms, octets FROM conflicts WHERE kid = ? ORDER BY conflict_id DESC;
+
+-- add_review: What a person decided about a fork.
+INSERT INTO reviews (kid, sequence, through, reviewed_ms, reason) VALUES (?, ?, ?, ?, ?);
+
+-- reviews: What was decided about a terminal's forks, newest first.
+SELECT kid, sequence, through, reviewed_ms, reason FROM reviews WHERE kid = ? ORDER BY review_id DESC;
 
 -- count: Add to a counter.
 INSERT INTO counters (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value;

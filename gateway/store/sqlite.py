@@ -20,6 +20,7 @@ from gateway.store.interface import (
     RecordRow,
     RecordState,
     RequestRow,
+    ReviewRow,
     TerminalRow,
     Totals,
 )
@@ -136,7 +137,9 @@ class SqliteReader:
         return [_document(row) for row in rows]
 
     def outbox_due(self, now_ms: int, limit: int) -> list[OutboxRow]:
-        """Runs that may go into a request: due, terminal neither frozen below their end nor stopped; oldest first."""
+        """Runs that may go into a request: due, terminal not stopped nor frozen below their end, or that was reviewed;
+        oldest first.
+        """
         return [OutboxRow(*row) for row in self._all("outbox_due", now_ms, limit)]
 
     def outbox_of(self, request_id: int) -> list[OutboxRow]:
@@ -177,6 +180,10 @@ class SqliteReader:
         """Proved forks, newest first."""
         rows = self._all("conflicts") if kid is None else self._all("conflicts_of", kid)
         return [ConflictRow(*row) for row in rows]
+
+    def reviews(self, kid: int) -> list[ReviewRow]:
+        """What was decided about a terminal's forks, newest first."""
+        return [ReviewRow(*row) for row in self._all("reviews", kid)]
 
     def counters(self) -> dict[str, int]:
         """Counts since the database was made."""
@@ -316,6 +323,7 @@ def _written(changes: Changes) -> list[tuple[str, list[Any]]]:
         ("drop_evidence", [(evidence_id,) for evidence_id in c.evidence_dropped]),
         ("add_evidence", [_evidence_columns(row) for row in c.evidence]),
         ("add_conflict", [_columns(row) for row in c.conflicts]),
+        ("add_review", [_columns(row) for row in c.reviews]),
         ("count", list(c.counters.items())),
         ("set_number", list(c.values.items())),
     ]  # fmt: skip

@@ -19,6 +19,7 @@ from gateway.store.interface import (
     RecordRow,
     RecordState,
     RequestRow,
+    ReviewRow,
     TerminalRow,
 )
 from gateway.store.lock import WriterLock, has_wal_reset_bug
@@ -255,6 +256,31 @@ def test_evidence_and_conflicts(store):
     store.apply(Changes(evidence_dropped=[1]))
     assert store.evidence_ids(5) == [3]
     assert store.next_ids()[3] == 4
+
+
+def test_what_is_frozen_is_due_once_a_review_says_that_it_stands(store):
+    """A review covers the forks from its own sequence on, and what was sealed when it was made."""
+    store.apply(
+        Changes(
+            terminals=[TerminalRow(5, b"certificate", 1, 0)],
+            heads=[HeadRow(5, 20, b"", 10, "[]", 0, 0)],
+            outbox=[OutboxRow(1, 5, 1, 8, 0), OutboxRow(2, 5, 9, 12, 0), OutboxRow(3, 5, 13, 20, 0)],
+        )
+    )
+
+    def due():
+        return [row.outbox_id for row in store.outbox_due(1, 9)]
+
+    assert due() == [1], "a run that crosses the fork is held back whole"
+    store.apply(Changes(reviews=[ReviewRow(5, 11, 20, 1, "a later fork")]))
+    assert due() == [1]
+    store.apply(
+        Changes(reviews=[ReviewRow(5, 10, 12, 2, "this one"), ReviewRow(6, 1, 99, 2, "another terminal")])
+    )
+    assert due() == [1, 2]
+    store.apply(Changes(heads=[HeadRow(5, 20, b"", 7, "[]", 0, 0)]))
+    assert due() == [], "a fork that nobody has seen yet"
+    assert store.reviews(5) == [ReviewRow(5, 10, 12, 2, "this one"), ReviewRow(5, 11, 20, 1, "a later fork")]
 
 
 def test_counters_add_up_and_values_are_overwritten(store):
