@@ -10,6 +10,7 @@ from firmware.card.certificates import IssuerCache
 from firmware.card.errors import AuthenticationError, CardError
 from firmware.card.kernel import CardKernel
 from firmware.card.oda import Trust
+from firmware.carry.codes import Codes
 from firmware.carry.usb import CarryCommands
 from firmware.console.console import Console
 from firmware.console.lines import Lines
@@ -192,6 +193,7 @@ class App:
         self.terminal = Terminal(
             ledger, self.authorizer, self.reader, self.relay, self._board.clock, self.signer
         )
+        self.terminal.codes = Codes(ledger, self.relay.frames, self.keys.ready.is_set)
         self.flow = Flow(self.terminal, self.display, self.keypad, self.printer, self.signals)
 
     def _encrypt_un(self, block: bytes) -> bytes:

@@ -62,6 +62,7 @@ class Terminal:
         self._evidence_ms = []
         self._after = authorizer.after
         self._health = Health(ledger, relay, self._day, signer)
+        self.codes = None  # a firmware.carry.codes.Codes, where records may leave on paper
         self.busy = False
         self.reader_failed = False
         self.refusal_counts = {}
@@ -109,6 +110,10 @@ class Terminal:
     def link_state(self) -> LinkState:
         """What waits for the gateway, since when, by which way, and when the gateway was last heard."""
         return self._health.link_state()
+
+    async def carry_codes(self) -> tuple:
+        """(QR codes of the oldest records that wait for the gateway, records that no code has room for)."""
+        return await self.codes.make() if self.codes is not None else ([], 0)
 
     def send_now(self) -> None:
         """The operator stands where there may be a signal: try at once."""

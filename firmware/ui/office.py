@@ -4,6 +4,7 @@ from firmware.states import RECORDED
 from firmware.ui import format as fmt
 from firmware.ui import receipts, screens
 from firmware.ui.browse import BROWSE_TIMEOUT_MS, Browser, at
+from firmware.ui.carrying import Carrying
 from firmware.ui.strings import link_word, text
 
 # A list of what is pending looks no further back than this many records.
@@ -20,15 +21,22 @@ class Office:
         self._panel = panel
         self._paper = paper
         self._browser = Browser(terminal, panel, paper)
+        self._carrying = Carrying(terminal, panel, paper)
 
     async def records(self) -> None:
         """All transactions, newest first."""
         await self._browse(text("records"), self._terminal.receipts)
 
     async def pending(self) -> None:
-        """What has not reached the gateway; M tries to send it now, E shows the list of it."""
-        while await self._panel.watch(screens.pending, self._pending_values, BROWSE_TIMEOUT_MS, "EM") == "M":
-            self._terminal.send_now()
+        """What has not reached the gateway; M tries to send it now, # offers to carry it, E shows the list of it."""
+        while True:
+            key = await self._panel.watch(screens.pending, self._pending_values, BROWSE_TIMEOUT_MS, "EM#")
+            if key == "E":
+                break
+            if key == "M":
+                self._terminal.send_now()
+            else:
+                await self._carrying.choose()
         positions = self._pending_positions()
 
         def page(first: int, count: int) -> list:

@@ -13,6 +13,8 @@ from protocol.records import GOODS_RECEIVED, RETURN, TENDER_CASH, VOID
 COLUMNS = 32
 COLUMNS_DOUBLE = 16
 _FEED_AT_END = 3
+# Dots of a QR code's module: the largest of them is 57 modules, of the paper's 384 dots. Even, see the printer's driver.
+QR_DOTS = 6
 
 FAMILY = "paper_family"
 SHOP = "paper_shop"
@@ -257,4 +259,20 @@ def period_close(receipt, programme: str, utc_offset_minutes: int, is_copy: bool
     document += _state(receipt.state, False)
     document.append(("feed", 2))
     document.append(_pair(text("paper_signature"), "_" * 18))
+    return document + _closing()
+
+
+def carry_code(terminal_id: str, moment: tuple, place: int, count: int, code) -> list:
+    """A slip with one QR code of records that are under way nowhere: number `place` of `count`, from 1.
+
+    `code` has text, first and last (sequences); `moment` is (time_s, trusted, utc_offset_minutes).
+    """
+    document = [_line(text("paper_codes"), "c", True)]
+    document.append(_pair(text("paper_terminal"), terminal_id))
+    document.append(_pair(text("paper_printed"), fmt.moment(moment[0], moment[2])))
+    document.append(_pair(text("paper_records"), "%d-%d" % (code.first, code.last)))
+    document.append(("qr", code.text.encode(), QR_DOTS))
+    document.append(_line("%d / %d" % (place, count), "c", True, True))
+    if place == count:
+        document += _wrapped(text("paper_codes_what"), "c")
     return document + _closing()

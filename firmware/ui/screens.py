@@ -268,7 +268,7 @@ def pending(fb, count: int, amount_rupiah: int, oldest: str, link: str, way: str
         draw.centred(fb, _way(way), 30)
     draw.both(fb, text("heard"), heard or text("never_heard"), 46)
     draw.foot(
-        fb, _keys("E", "key_see", "M", "key_send", "X", "key_back") if count else _keys("X", "key_back")
+        fb, _keys("E", "key_see", "M", "key_send", "#", "key_other") if count else _keys("X", "key_back")
     )
 
 
@@ -287,6 +287,7 @@ def table(fb, title: str, unit: str, rows: tuple, keys: tuple) -> None:
 
 TOTALS_KEYS = _keys("M", "key_print", "#", "key_more", "X", "key_back")
 DEVICE_KEYS = _keys("E", "key_see", "X", "key_back")
+BACK_KEYS = _keys("X", "key_back")
 CLOSE_KEYS = _keys("E", "key_close", "X", "key_cancel")
 
 

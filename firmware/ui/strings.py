@@ -133,6 +133,12 @@ _LINES = {
     "key_more": "Lagi",
     "key_card": "Kartu",
     "key_close": "Tutup",
+    "key_other": "Lain",
+    "send_how": "Kirim lewat",
+    "send_codes": "Cetak kode QR",
+    "send_cable": "Kabel USB",
+    "send_cable_ask": "Sambungkan kabel",
+    "send_cable_who": "ke laptop petugas",
 }
 
 # Wrapped on the screen.
@@ -152,6 +158,9 @@ _PAPER = {
     "paper_refused": "TRANSAKSI TIDAK DILAYANI",
     "paper_totals": "TOTAL HARI INI",
     "paper_goods_received": "BUKTI BARANG DITERIMA",
+    "paper_codes": "CATATAN BELUM TERKIRIM",
+    "paper_records": "Catatan",
+    "paper_codes_what": "Foto semua kode dengan jelas dan kirim kepada pendamping.",
     "paper_copy": "SALINAN",
     "paper_family": "Lembar untuk keluarga",
     "paper_shop": "Lembar untuk toko",

@@ -180,6 +180,21 @@ def _extreme() -> list:
             screens.recorded,
             (strings.text("is_return"), MOST_SEQUENCE, 4, MOST_RUPIAH, "Sisa hak", MOST_RUPIAH),
         ),
+        (
+            "most-cable",
+            screens.table,
+            (
+                strings.text("send_cable"),
+                "",
+                (
+                    (strings.text("send_cable_ask"), ""),
+                    (strings.text("send_cable_who"), ""),
+                    ("", ""),
+                    (strings.text("pending"), "%d" % MOST_SEQUENCE),
+                ),
+                screens.BACK_KEYS,
+            ),
+        ),
         ("most-totals", screens.table, (strings.text("totals"), "Rp", _LINES_MOST, screens.TOTALS_KEYS)),
         (
             "most-device",

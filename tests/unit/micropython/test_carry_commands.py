@@ -7,7 +7,7 @@ from firmware import main
 
 main.load()
 
-from firmware.carry.codes import CODES_MAX, codes  # noqa: E402
+from firmware.carry.codes import CODES_MAX, Codes  # noqa: E402
 from firmware.carry.usb import CarryCommands  # noqa: E402
 from firmware.console.console import Console  # noqa: E402
 from firmware.console.lines import Lines  # noqa: E402
@@ -158,7 +158,7 @@ def test_codes_hold_all_that_is_not_sealed_and_the_last_one_is_sealed():
     bench = away(40)
 
     async def story(bench):
-        return await codes(bench.ledger, bench.relay.frames)
+        return await Codes(bench.ledger, bench.relay.frames, lambda: True).make()
 
     found, unfit = bench.run(story)
     frames = [carry.from_qr_text(code.text) for code in found]
@@ -174,8 +174,17 @@ def test_what_is_too_much_for_one_walk_ends_sealed_too():
     bench.ledger.context = None  # literally, a record to a code
 
     async def story(bench):
-        return await codes(bench.ledger, bench.relay.frames)
+        return await Codes(bench.ledger, bench.relay.frames, lambda: True).make()
 
     found, _ = bench.run(story)
     assert len(found) == CODES_MAX
     assert found[-1].last < 43
+
+
+def test_without_keys_there_are_no_codes():
+    bench = away(3)
+
+    async def story(bench):
+        return await Codes(bench.ledger, bench.relay.frames, lambda: False).make()
+
+    assert bench.run(story) == ([], 0)

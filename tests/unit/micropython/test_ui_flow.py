@@ -489,6 +489,51 @@ def test_pending_records_are_sent_at_once_when_the_operator_asks():
     assert [entry for entry in counter.log if entry == ("send_now",)] == [("send_now",)] * 2
 
 
+class Code:
+    """As firmware/carry/codes.py makes them, of three records each."""
+
+    def __init__(self, text, place):
+        self.text = text
+        self.first = 3 * place + 1
+        self.last = 3 * place + 3
+
+
+def codes_of(*texts):
+    return [Code(texts[place], place) for place in range(len(texts))]
+
+
+def test_pending_records_come_out_as_qr_codes():
+    counter = Counter("EM4711E" + "6#1X" + ALONE)
+    counter.terminal.stored = [receipt(1, state=states.RECORDED)]
+    counter.terminal.all_codes = codes_of("L1:AAA", "L1:BBB")
+    counter.play()
+    documents = counter.printer.documents
+    assert [element for document in documents for element in document if element[0] == "qr"] == [
+        ("qr", b"L1:AAA", 6),
+        ("qr", b"L1:BBB", 6),
+    ]
+    assert "Catatan                      4-6" in printed(documents[1])
+    told = strings.text("paper_codes_what")[:20]
+    assert not any(told in line for line in printed(documents[0]))
+    assert any(told in line for line in printed(documents[1]))
+
+
+def test_without_paper_the_rest_of_the_codes_is_given_up():
+    counter = Counter("EM4711E" + "6#1" + "X" + "X" + ALONE)
+    counter.terminal.stored = [receipt(1, state=states.RECORDED)]
+    counter.terminal.all_codes = codes_of("L1:AAA", "L1:BBB")
+    counter.printer.failures = -1
+    counter.play()
+    assert "print_failed" in counter.seen() and not counter.printer.documents
+
+
+def test_the_cable_is_asked_for_until_the_operator_goes_on():
+    counter = Counter("EM4711E" + "6#2" + "X" + ALONE)
+    counter.terminal.stored = [receipt(1, state=states.RECORDED)]
+    counter.play()
+    assert "table" in counter.seen() and counter.shown() == "idle"
+
+
 def test_lists_may_be_empty():
     counter = office("3E#*M" + "X" + "6EE#" + "X" + "4E", stored=[])
     assert (
