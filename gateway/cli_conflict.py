@@ -75,7 +75,7 @@ def conflict_show(config: Config, kid: int, is_json: bool) -> None:
     click.echo(
         f"terminal {kid:08x}: " + (f"frozen from record {first}" if first else "no fork is known of it")
     )
-    _show("sealed here, and stands", told["sealed_here"])
+    _show("sealed here", told["sealed_here"])
     for other in told["others"]:
         moment = tables.moment(other["received_ms"])
         _show(f"sealed too, received {moment}, kept as evidence", other["records"])

@@ -116,6 +116,8 @@ class Daemon:
             parts.append(self.forwarder)
         for part in parts:
             part.start()
+        for kid in self._registered_since():
+            self._rejudge(kid)
         self._notifier.send("READY=1")
         _LOG.info(
             "started",
@@ -182,8 +184,17 @@ class Daemon:
         if publication.redirected:
             self.downlinks.redirected(publication.redirected)
         if publication.registered:
-            again = rejudge(self._reader, self.writer, publication.registered)
-            _LOG.info("frames judged again", kid=f"{publication.registered:08x}", frames=again)
+            self._rejudge(publication.registered)
+
+    def _rejudge(self, kid: int) -> None:
+        again = rejudge(self._reader, self.writer, kid)
+        _LOG.info("frames judged again", kid=f"{kid:08x}", frames=again)
+
+    def _registered_since(self) -> list[int]:
+        """Terminals that were registered while no gateway ran, and whose frames had come before."""
+        strangers = (self._reader.evidence_one(evidence_id) for evidence_id in self._reader.stranger_ids())
+        kids = {row.kid for row in strangers if row is not None}
+        return sorted(kid for kid in kids if self._reader.terminal(kid) is not None)
 
     # Health.
 

@@ -67,20 +67,27 @@ def test_records_and_answers_are_carried_past_a_dead_network_and_a_killed_gatewa
     assert second.counter > first.counter, "the later answer is the one that counts"
 
 
+def sealed_through(gateway, kid):
+    """How far a terminal's records are proved."""
+    reader = gateway.reader()
+    row = reader.terminal(kid)
+    reader.close()
+    return row.sealed_through
+
+
 def test_frames_that_came_before_their_terminal_was_registered_are_judged_when_it_is(gateway):
-    terminal = Terminal(KID, gateway.authority, gateway.request)
-    for _ in range(5):
-        terminal.event()
-    path = file(gateway, "early", [terminal.frame(1, 5)])
-    assert "unknown terminal" in gateway.run("import", str(path), status=4)
-    certificate = gateway.folder / "late.cert"
-    certificate.write_bytes(terminal.certificate)
-    gateway.run("register", str(certificate))
-
-    def sealed_through():
-        reader = gateway.reader()
-        row = reader.terminal(KID)
-        reader.close()
-        return row.sealed_through
-
-    eventually(lambda: sealed_through() == 5, "the frame is judged again")
+    """Also where it is registered while no gateway runs."""
+    early = []
+    for kid in (KID, KID + 1):
+        terminal = Terminal(kid, gateway.authority, gateway.request)
+        for _ in range(5):
+            terminal.event()
+        (gateway.folder / f"{kid}.cert").write_bytes(terminal.certificate)
+        early.append(terminal.frame(1, 5))
+    assert "unknown terminal" in gateway.run("import", str(file(gateway, "early", early)), status=4)
+    gateway.run("register", str(gateway.folder / f"{KID}.cert"))
+    eventually(lambda: sealed_through(gateway, KID) == 5, "the frame is judged again")
+    gateway.stop()
+    gateway.run("register", str(gateway.folder / f"{KID + 1}.cert"))
+    gateway.start(connects=False)
+    eventually(lambda: sealed_through(gateway, KID + 1) == 5, "the frame is judged again")
