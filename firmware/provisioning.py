@@ -1,7 +1,8 @@
 """Making a terminal one of the programme's: keys are made here and never leave; everything given is verified first.
 
 Two steps, since the authority has to certify in between: `make_keys`, then `install`. Until `install` has gone through, both
-may be repeated, after a power cut too; from then on only a technician who has the old records safe may begin anew.
+may be repeated, after a power cut too; from then on only a technician who has the old records safe may begin anew. What
+changes in a terminal that is in use, `renew` replaces: all of it or nothing, whenever power fails.
 """
 
 import hashlib
@@ -30,6 +31,8 @@ REQUIRED = (
     document_area.CA_KEYS,
 )
 OPTIONAL = (document_area.OPERATORS, document_area.SETTINGS, document_area.BROKER_CA)
+# What may be replaced in a terminal that is in use, beside grants and roster.
+RENEWABLE = OPTIONAL + (document_area.POLICY, document_area.CA_KEYS)
 
 
 class AlreadyProvisioned(Exception):
@@ -103,6 +106,79 @@ def install(flash: dict, documents: Documents, given: dict, roster_signed: bytes
     documents.save(changes)
 
 
+def renew(flash: dict, ledger, given: dict, roster_signed: bytes = b"") -> None:
+    """Replace documents of a terminal in use: `given` maps sections (`RENEWABLE`, grants; an empty value removes an optional
+    one) to octets. A restart has to follow; until then the ledger commits nothing.
+
+    What is signed only goes forward: a policy or roster has no smaller number than the one in force, a grant a greater one
+    and no earlier period, a roster no fewer entries. A new roster or policy comes with new grants for every programme in
+    force, since these name both. Raises as `install` does; nothing is stored then.
+    """
+    documents = ledger.documents
+    for section in sorted(given):
+        if section < document_area.GRANT_FIRST and section not in RENEWABLE:
+            raise DocumentsIncomplete("section %d cannot be renewed" % section)
+        if not given[section] and section not in OPTIONAL:
+            raise DocumentsIncomplete("section %d is empty" % section)
+    authority = documents.get(document_area.AUTHORITY_KEY)
+    changes = dict(given)
+    roster_digest, octets = ledger.roster.digest, b""
+    if roster_signed:
+        octets, signature = certificates.split_signature(roster_signed, "roster")
+        roster_digest = roster.digest(octets)
+        _require(authority, roster.signed_message(roster_digest), signature, "roster signature")
+        decoded = roster.decode(octets)[0]
+        _require_later("roster number", decoded.number, ledger.roster.number)
+        _require_later("count", decoded.count, ledger.roster.count)
+        changes[document_area.ROSTER_SIGNATURE] = roster_digest + signature
+    policy_digest = ledger.policy.digest
+    if document_area.POLICY in given:
+        policy_digest = _policy(given[document_area.POLICY], authority)
+        body, _ = certificates.split_signature(given[document_area.POLICY], "policy")
+        _require_later("number", policy.decode(body).number, ledger.policy.number)
+    _require_grants(ledger, given, authority, roster_digest, policy_digest)
+    if document_area.CA_KEYS in given:
+        ca_key_list.decode(given[document_area.CA_KEYS])
+    _require_operators(given.get(document_area.OPERATORS, b""))
+    settings.parse(given.get(document_area.SETTINGS, b""))
+    if octets and roster_digest != ledger.roster.digest:
+        roster_area.write(_free_area(flash, documents), octets)
+    ledger.replace_documents(changes)
+
+
+def _require_grants(
+    ledger, given: dict, authority: bytes, roster_digest: bytes, policy_digest: bytes
+) -> None:
+    """Grants that fit roster and policy as they will be, each later than the one in force."""
+    is_bound_anew = (roster_digest, policy_digest) != (ledger.roster.digest, ledger.policy.digest)
+    for programme in sorted(ledger.grants):
+        if is_bound_anew and document_area.GRANT_FIRST + programme not in given:
+            raise DocumentsIncomplete("section %d is missing" % (document_area.GRANT_FIRST + programme))
+    for section in sorted(given):
+        if section < document_area.GRANT_FIRST:
+            continue
+        programme = _grant(given[section], authority, ledger.kid, roster_digest, policy_digest)
+        if section != document_area.GRANT_FIRST + programme:
+            raise OutOfRange("programme", 4, "another than its section's")
+        body, _ = certificates.split_signature(given[section], "grant")
+        decoded = grant.decode(body, ledger.kid, roster_digest, policy_digest)
+        held = ledger.grants.get(programme)
+        if held is not None:
+            _require_later("grant number", decoded.number, held.number + 1)
+            _require_later("period", decoded.period, held.period)
+
+
+def _require_later(field: str, value: int, least: int) -> None:
+    """Nothing that was signed comes back once it was replaced."""
+    if value < least:
+        raise OutOfRange(field, -1, "earlier than what is in force")
+
+
+def _require_operators(octets: bytes) -> None:
+    if len(octets) % OPERATOR_OCTETS:
+        raise OutOfRange("operators", 0, "not %d octets each" % OPERATOR_OCTETS)
+
+
 def _require_sections(given: dict) -> None:
     """All that a terminal needs, nothing that it makes itself, and the right lengths where nothing else checks them."""
     for section in REQUIRED:
@@ -112,8 +188,7 @@ def _require_sections(given: dict) -> None:
         if section < document_area.GRANT_FIRST and section not in REQUIRED and section not in OPTIONAL:
             raise DocumentsIncomplete("section %d is not for the authority to give" % section)
     fixed("roster key", given[document_area.ROSTER_KEY], ROSTER_KEY_OCTETS)
-    if len(given.get(document_area.OPERATORS, b"")) % OPERATOR_OCTETS:
-        raise OutOfRange("operators", 0, "not %d octets each" % OPERATOR_OCTETS)
+    _require_operators(given.get(document_area.OPERATORS, b""))
 
 
 def _require_point(key: bytes, field: str, offset: int) -> None:

@@ -34,27 +34,48 @@ def parse(octets: bytes) -> dict:
 
     Lines end with LF or CR LF; those that are empty or begin with `#` say nothing.
     """
-    try:
-        lines = octets.decode().split("\n")
-    except UnicodeError:
-        raise SettingsError(1, "not UTF-8")
-    values = dict(KNOWN)
-    given = set()
-    for place in range(len(lines)):
-        line = lines[place][:-1] if lines[place][-1:] == "\r" else lines[place]
-        if not line or line[0] == "#":
-            continue
-        name, mark, value = line.partition("=")
-        if not mark:
-            raise SettingsError(place + 1, "no '='")
-        if name not in KNOWN:
-            raise SettingsError(place + 1, "unknown name")
-        if name in given:
-            raise SettingsError(place + 1, name + " was given before")
-        _check(place + 1, name, value)
-        given.add(name)
-        values[name] = value
+    values, faults = read(octets)
+    if faults:
+        raise faults[0]
     return values
+
+
+def read(octets: bytes) -> tuple:
+    """(all known settings as strings, a `SettingsError` for each line that cannot be used): a terminal starts with what
+    is left, since no sale depends on any of it.
+    """
+    values = dict(KNOWN)
+    faults = []
+    given = set()
+    lines = octets.split(b"\n")
+    for place in range(len(lines)):
+        line = lines[place][:-1] if lines[place][-1:] == b"\r" else lines[place]
+        if not line or line[:1] == b"#":
+            continue
+        try:
+            name, value = _take(place + 1, line)
+            if name in given:
+                raise SettingsError(place + 1, name + " was given before")
+            given.add(name)
+            values[name] = value
+        except SettingsError as fault:
+            faults.append(fault)
+    return values, faults
+
+
+def _take(number: int, octets: bytes) -> tuple:
+    """(name, value) of a line."""
+    try:
+        line = octets.decode()
+    except UnicodeError:
+        raise SettingsError(number, "not UTF-8")
+    name, mark, value = line.partition("=")
+    if not mark:
+        raise SettingsError(number, "no '='")
+    if name not in KNOWN:
+        raise SettingsError(number, "unknown name")
+    _check(number, name, value)
+    return name, value
 
 
 def _check(line: int, name: str, value: str) -> None:

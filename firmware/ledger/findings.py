@@ -43,6 +43,11 @@ class Findings:
         """While idle: look at a little more; True if there was more."""
         return self.journal.step() or (self._roster is not None and self._roster.step())
 
+    @property
+    def is_done(self) -> bool:
+        """Whether all that was there at the start has been looked at."""
+        return self.journal.is_done and (self._roster is None or self._roster.is_done)
+
     def all(self) -> list:
         """Every `Finding` so far."""
         journal, holdings, name = self._journal, self._holdings, "journal"

@@ -363,6 +363,16 @@ class Ledger:
         self.entitlements.start_period(decoded.programme, decoded.period)
         self.adopt_missing()
 
+    def replace_documents(self, changes: dict) -> None:
+        """Save documents that were verified (`provisioning.renew`). They come into force with the next start, which adopts
+        them; until then nothing is committed. Raises `DocumentsTooLarge` or `FlashError` with the old ones in force.
+        """
+        if not self.quiet.is_set():
+            raise LedgerError("documents came between a burned number and its record")
+        self.documents.save(changes)
+        self.context = None
+        self.journal.damage = FlashError("identity", 0, "documents were replaced, a restart is due")
+
     def adopt_epoch(self, signed: bytes, epoch: int) -> None:
         """Keep a verified epoch certificate; what the new gateway keys' holder does not know is sent again."""
         self.documents.save({EPOCH_CERTIFICATE: signed})

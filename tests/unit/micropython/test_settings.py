@@ -1,6 +1,6 @@
 """Settings are read or refused by line; the error never shows a value."""
 
-from firmware.settings import KNOWN, SettingsError, parse
+from firmware.settings import KNOWN, SettingsError, parse, read
 from tests.support.mp import raises
 
 
@@ -56,3 +56,15 @@ def test_an_error_never_shows_the_value():
     secret = b"password=secret1\npassword=secret2"
     assert "secret" not in str(raises(SettingsError, parse, secret))
     assert "secret" not in str(raises(SettingsError, parse, b"broker_tls=secret"))
+
+
+def test_what_can_be_used_of_a_damaged_file_is_used_and_the_rest_is_told_by_line():
+    octets = b"broker_host=b.example\nbroker_port=x\n\xff\xfe=1\nmodem=1\nmodem=0\nnonsense\nwifi_ssid=Warung"
+    values, faults = read(octets)
+    assert (values["broker_host"], values["modem"], values["wifi_ssid"]) == ("b.example", "1", "Warung")
+    assert values["broker_port"] == KNOWN["broker_port"]
+    assert [fault.line for fault in faults] == [2, 3, 5, 6]
+    for count in range(256):
+        values, faults = read(bytes((count,)) * 40)
+        assert sorted(values) == sorted(KNOWN)
+    assert read(b"") == (KNOWN, [])
