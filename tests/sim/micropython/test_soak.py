@@ -1,4 +1,4 @@
-"""A short, repeatable slice of `make soak`: random lives, pairs of cuts in a tap, a few days with outages and cuts."""
+"""A short, repeatable slice of `make soak`: random lives, pairs of cuts in a tap and in a void, a few days with outages and cuts."""
 
 import gc
 import os
@@ -23,9 +23,9 @@ def test_random_lives_with_cuts_lose_nothing():
     assert cuts > 0
 
 
-def test_pairs_of_cuts_in_a_tap_lose_nothing():
+def test_pairs_of_cuts_in_a_tap_and_in_a_void_lose_nothing():
     tried = 0
-    for story in (0, 1):
+    for story in (0, 1, pairs.AFTER_SALE):
         for number, (first, second) in enumerate(pairs.pairs(mp.seed(), story)):
             if number % PAIR_STRIDE == 0:
                 pairs.run(mp.seed(), story, first, second)

@@ -1,4 +1,5 @@
-"""One random life of a terminal, drawn by a seed: sales, wrong PINs, logins, grants, acknowledgements, and power cuts.
+"""One random life of a terminal, drawn by a seed: sales and what follows them, wrong PINs, logins, grants,
+acknowledgements, and power cuts.
 
     life.py FIRST STEP COUNT SECONDS     lives FIRST, FIRST + STEP, ...; one marked line for each
 
@@ -16,7 +17,7 @@ from firmware import refusals  # noqa: E402
 from firmware.refusals import Refusal  # noqa: E402
 from hardware.nor_faults import Dice, drawn  # noqa: E402
 from hardware.nor_flash import PowerCut  # noqa: E402
-from protocol import aid_pin  # noqa: E402
+from protocol import aid_pin, records  # noqa: E402
 from tests.sim.soak.drivers.witness import AID_PIN, FAMILIES, SoakBench, Witness, idle  # noqa: E402
 from tests.support import mp  # noqa: E402
 from tests.support.mp_terminal import copy_of, family, later_grant, provisioned_flash  # noqa: E402
@@ -38,7 +39,13 @@ EXPECTED = (
     refusals.NO_ENTITLEMENT,
     refusals.CARD_REMOVED,
     refusals.AMOUNT_ABOVE_CAP,
+    refusals.ALREADY_VOIDED,
+    refusals.GOODS_WERE_RECEIVED,
+    refusals.LEASE_RETURNED,
+    refusals.NO_SUCH_RECORD,
 )
+# Whose lease may go back: nobody that the end of a life needs.
+RETURNING = ("three", "five", "programme_dynamic")
 
 _bases = {}
 
@@ -146,6 +153,35 @@ class Life:
             receipt.sequence,
         )
 
+    def _sale(self):
+        """(sequence, family) of one of the last redemptions; (0, "one") where there is none."""
+        held = self.bench.terminal.receipts(self.dice.below(4), 1, (records.REDEMPTION,))
+        for receipt in held:
+            for name in FAMILIES:
+                if family(name)["index"] + 1 == receipt.roster_number:
+                    return receipt.sequence, name
+        return 0, "one"
+
+    def void(self):
+        """Twice, as if nobody had seen the first one: the second is refused."""
+        sequence, name = self._sale()
+        voided = self.bench.void(name, sequence)
+        self.witness.note(self.bench)
+        self.witness.check_money(self.bench)
+        try:
+            self.bench.void(name, sequence)
+            raise AssertionError((self.told, "voided twice", sequence))
+        except Refusal as refusal:
+            told = (refusal.number, refusal.detail)
+            assert told == (refusals.ALREADY_VOIDED, voided.sequence), (self.told, told)
+
+    def receive(self):
+        sequence, name = self._sale()
+        self.bench.receive(name, sequence, self.dice.below(2) == 0)
+
+    def give_back(self):
+        self.bench.give_back(RETURNING[self.dice.below(len(RETURNING))])
+
     def log_in(self):
         for _ in range(1 + self.dice.below(12)):
             if self.bench.ledger.journal.free_sectors() <= 1:
@@ -183,7 +219,7 @@ class Life:
 STEP_OF = (
     ("sell",) * 8
     + ("sell_wrong_pin", "log_in", "log_in", "acknowledge", "acknowledge", "idle", "idle", "crash", "count")
-    + ("adopt", "switch_off")
+    + ("adopt", "switch_off", "void", "void", "receive", "receive", "give_back")
 )
 
 

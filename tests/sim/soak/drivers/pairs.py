@@ -1,9 +1,10 @@
-"""Every pair of cuts in the tap flow: power fails at one flash operation, and again at each of those that follow.
+"""Every pair of cuts in the tap flow and in what may follow a sale: power fails at one flash operation, and again at each of
+those that follow.
 
     pairs.py SEED PART PARTS SECONDS            round after round, each with other tears; one marked line for each story
     pairs.py SEED 0 1 0 STORY FIRST SECOND      one pair
 
-Runs on MicroPython. The flow, and what must hold after each start, are those of `tests/fault/micropython`.
+Runs on MicroPython. The flows, and what must hold after each start, are those of `tests/fault/micropython`.
 """
 
 import sys
@@ -14,23 +15,48 @@ if __name__ == "__main__":
     sys.path[0] = ROOT
 
 from hardware.nor_faults import TEARS, Dice, FaultPlan, cut  # noqa: E402
-from tests.fault.micropython.test_tap_power_cut import STORIES, live, used_flash  # noqa: E402
+from tests.fault.micropython import test_after_sale_power_cut as after_sale  # noqa: E402
+from tests.fault.micropython import test_tap_power_cut as tap  # noqa: E402
 from tests.support import mp  # noqa: E402
 from tests.support.mp_terminal import Bench, copy_of  # noqa: E402
 
 MARK = "\x1e"
 
-_made = {}
+
+class Story:
+    """`used()` gives the flash that it begins with, `live(told, flash, plan)` its operations."""
+
+    def __init__(self, used, live):
+        self._used = used
+        self._made = []
+        self._live = live
+
+    def base(self):
+        """The flash that it begins with, and the operations of its next start."""
+        if not self._made:
+            flash = self._used()
+            chip = copy_of(flash)
+            Bench(chip)
+            self._made = [flash, chip.operations()]
+        return self._made
+
+    def live(self, told, plan):
+        """Its flash operations behind the first start."""
+        flash, start = self.base()
+        return self._live(told, copy_of(flash), plan) - start
 
 
-def base():
-    """A terminal that has sold before, and the flash operations of its next start."""
-    if not _made:
-        _made["flash"] = used_flash()
-        chip = copy_of(_made["flash"])
-        Bench(chip)
-        _made["start"] = chip.operations()
-    return _made["flash"], _made["start"]
+def _of_tap(name, pins):
+    return Story(tap.used_flash, lambda told, flash, plan: tap.live(told, flash, plan, name, pins))
+
+
+def _of_flow(flow):
+    return Story(after_sale.sold_flash, lambda told, flash, plan: after_sale.live(told, flash, plan, flow))
+
+
+STORIES = [_of_tap(name, pins) for name, pins in tap.STORIES] + [_of_flow(flow) for flow in after_sale.FLOWS]
+# The first of those that follow a sale.
+AFTER_SALE = len(tap.STORIES)
 
 
 def plan_of(seed, story, first, second):
@@ -45,18 +71,13 @@ def plan_of(seed, story, first, second):
 
 def run(seed, story, first, second):
     """Live the story under a pair of cuts; returns its flash operations."""
-    name, pins = STORIES[story]
-    flash, start = base()
     plan = plan_of(seed, story, first, second)
-    told = "pair %d %d %s %r" % (story, first, second, plan)
-    return live(told, copy_of(flash), plan, name, pins) - start
+    return STORIES[story].live("pair %d %d %s %r" % (story, first, second, plan), plan)
 
 
 def pairs(seed, story):
     """Generate all (first, second) of a story; how many seconds there are, each first cut tells."""
-    name, pins = STORIES[story]
-    flash, start = base()
-    count = live("none", copy_of(flash), FaultPlan(seed, []), name, pins) - start
+    count = STORIES[story].live("none", FaultPlan(seed, []))
     for first in range(count):
         for second in range(first + 1, run(seed, story, first, None)):
             yield first, second

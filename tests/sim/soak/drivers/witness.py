@@ -14,6 +14,8 @@ LIVES_MAX = 40
 # chain's value at the head that was noted.
 LOOK_BACK = 400
 BATCH = 50
+# What a kind of record does to what a family has drawn.
+SIGNS = {records.REDEMPTION: 1, records.VOID: -1, records.RETURN: 1}
 # Families whose sales nothing but their own money ends: the programme's cards, and a bank's with the aid PIN.
 FAMILIES = ("programme", "bank", "one", "four", "programme_dynamic", "bound", "two", "five", "three", "large")
 AID_PIN = ("bank", "four", "bound", "five")
@@ -53,9 +55,10 @@ class Witness:
 
     def __init__(self, bench, told, before=None):
         self.told = told
-        # (programme, card key) -> rupiah over all records ever seen
-        self.redeemed = {} if before is None else {key: before.redeemed[key] for key in before.redeemed}
-        self.total = 0 if before is None else before.total
+        # (programme, card key) -> rupiah drawn or handed back over all records ever seen
+        self.drawn = {} if before is None else {key: before.drawn[key] for key in before.drawn}
+        # kind of record -> rupiah
+        self.totals = {kind: 0 if before is None else before.totals[kind] for kind in SIGNS}
         self.head = 0 if before is None else before.head
         self.chain = b"" if before is None else before.chain
         self.boots = 0 if before is None else before.boots
@@ -94,10 +97,10 @@ class Witness:
             assert [slot.sequence for slot in new] == expected, (self.told, "not contiguous", self.head, head)
             for slot in new:
                 record = records.decode(slot.payload)
-                if record.kind == records.REDEMPTION:
+                if record.kind in SIGNS:
                     key = (record.programme, record.card_key)
-                    self.redeemed[key] = self.redeemed.get(key, 0) + record.amount_rupiah
-                    self.total += record.amount_rupiah
+                    self.drawn[key] = self.drawn.get(key, 0) + SIGNS[record.kind] * record.amount_rupiah
+                    self.totals[record.kind] += record.amount_rupiah
         self.head = head
         self.chain = bytes(ledger.journal.chain)
 
@@ -126,19 +129,24 @@ class Witness:
         self.watch(bench)
 
     def check_money(self, bench):
-        """Per family and in sum: granted >= redeemed, and spent is the sum of the records."""
+        """Per family and in sum: granted >= spent, and spent is redeemed - voided + returned by the records."""
         ledger = bench.ledger
         told = self.told
         entitlements = ledger.entitlements
-        assert entitlements.redeemed_rupiah == self.total, (told, entitlements.redeemed_rupiah, self.total)
+        totals = self.totals
+        assert entitlements.redeemed_rupiah == totals[records.REDEMPTION], (told, totals)
+        assert entitlements.voided_rupiah == totals[records.VOID], (told, totals)
+        figures = ledger.period_figures(1, ledger.grants[1].period)
+        wanted = [totals[kind] for kind in (records.REDEMPTION, records.VOID, records.RETURN)]
+        assert [figures[place] for place in (1, 3, 5)] == wanted, (told, figures, totals)
         sum_rupiah = 0
         for name in FAMILIES:
-            noted = [self.redeemed.get((1, bytes.fromhex(key)), 0) for key in family(name)["card_keys"]]
+            noted = [self.drawn.get((1, bytes.fromhex(key)), 0) for key in family(name)["card_keys"]]
             spent = bench.spent(name)
             assert spent == sum(noted), (told, name, spent, noted)
             assert ledger.grants[1].amount_rupiah(family(name)["index"]) >= spent, (told, name)
             sum_rupiah += spent
-        assert sum_rupiah == self.total, (told, sum_rupiah, self.total)
+        assert sum_rupiah == sum([SIGNS[kind] * totals[kind] for kind in totals]), (told, sum_rupiah, totals)
 
     def restart(self, bench):
         """The next life; one that is cut off while it starts counts, too."""
