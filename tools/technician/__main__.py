@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from tools import pinmap
 from tools.authority.signing import KeyFileError, SigningKey
 from tools.technician import build as building
+from tools.technician import cable, erasing, flashing
+from tools.technician import image as images
 from tools.technician import runtime as runtimes
 from tools.technician.errors import TechnicianError
 
@@ -45,6 +50,35 @@ def _told(command: Callable[..., dict[str, Any]]) -> Callable[..., None]:
                 click.echo(line)
 
     return wrapped
+
+
+PORT = click.option(
+    "--port", default="", help="Serial port, or any address that pyserial knows; left out: the only USB one."
+)
+BAUD = click.option(
+    "--baud",
+    default=460_800,
+    show_default=True,
+    help="Speed after the first handshake; lower it for a bad cable.",
+)
+STUB = click.option(
+    "--no-stub", is_flag=True, help="Use the chip's own loader alone: slower, for chips that refuse the stub."
+)
+
+
+@contextlib.contextmanager
+def _bars(is_shown: bool) -> Iterator[cable.Progress]:
+    """Progress bars on the error stream; none where nobody looks."""
+    columns = (TextColumn("{task.description:<16}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), disable=not is_shown) as progress:
+        tasks: dict[str, TaskID] = {}
+
+        def show(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = progress.add_task(what, total=total)
+            progress.update(tasks[what], completed=done)
+
+        yield show
 
 
 @click.group()
@@ -115,6 +149,78 @@ def build(runtime: str, sha256: str, number: int, least: int, key: Path, to: Pat
             f"  update bundle                 {len(built.bundle):>9} octets",
             f"code on the heap: about {built.heap_octets // 1024} KB, {heap_share} % of its budget of {building.HEAP_BUDGET_OCTETS // 1024} KB (estimated)",
             f"written to {to}, signed; manifest.py is for a runtime with frozen code",
+        ],
+    }
+
+
+@main.command()
+@JSON
+@PORT
+@BAUD
+@STUB
+@click.option("--release-key", type=INPUT, required=True, help="The authority's public key (authority.pub).")
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@_told
+def flash(port: str, baud: int, no_stub: bool, release_key: Path, folder: Path) -> dict[str, Any]:
+    """Put a build onto a new terminal, or renew the one on a terminal; its records are never touched."""
+    image = images.load(folder, release_key.read_bytes())
+    with (
+        cable.connected(port or cable.find_port(), baud, is_stub_used=not no_stub) as chip,
+        _bars(sys.stderr.isatty()) as progress,
+    ):
+        outcome = flashing.flash(chip, image, pinmap.load(), progress)
+        chip.restart()
+    kind = "a new terminal" if outcome.is_new else "a terminal; its records and keys are as they were"
+    return {
+        "mac": outcome.mac,
+        "is_new": outcome.is_new,
+        "release": image.release,
+        "written_octets": outcome.written,
+        "image_octets": outcome.size,
+        "said": [
+            f"chip {outcome.mac}: release {image.release} is on it and verified, {outcome.written} of {outcome.size} octets had to be written",
+            f"this is {kind}",
+            "next: provision it" if outcome.is_new else "next: switch it on; its screen shows the last sale",
+        ],
+    }
+
+
+@main.command()
+@JSON
+@PORT
+@BAUD
+@STUB
+@click.option(
+    "--export",
+    "folder",
+    type=FOLDER,
+    required=True,
+    help="Folder for the dump and for all records that it holds.",
+)
+@click.option(
+    "--name",
+    default="",
+    help="The terminal's number as its label shows it, or the chip's MAC if it has none; asked for if left out.",
+)
+@_told
+def erase(port: str, baud: int, no_stub: bool, folder: Path, name: str) -> dict[str, Any]:
+    """Erase a terminal for good: first everything on it is read, its records exported, and its name typed."""
+    with (
+        cable.connected(port or cable.find_port(), baud, is_stub_used=not no_stub) as chip,
+        _bars(sys.stderr.isatty()) as progress,
+    ):
+        saved = erasing.save(chip, folder, progress)
+        typed = name or click.prompt(
+            f"{saved.records} records are in {folder}. Type {saved.name} to erase", err=True
+        )
+        erasing.erase(chip, saved, typed)
+    return {
+        "name": saved.name,
+        "records": saved.records,
+        "files": saved.files,
+        "said": [
+            f"{saved.name} is erased; its dump and {saved.records} records are in {folder}",
+            "next: `lumbung-gateway import` takes what was exported" if saved.records else "next: flash it",
         ],
     }
 
