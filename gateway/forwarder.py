@@ -18,15 +18,19 @@ import structlog
 
 from gateway import settlement
 from gateway.config import Settlement
+from gateway.documents import Kind
 from gateway.errors import GatewayError, SettlementRefusedError, SettlementUnavailableError
 from gateway.keys import KeyRing
 from gateway.settlement import Segment, SegmentAnswer, SettlementClient
 from gateway.store.interface import Changes, OutboxRow, Reader, RecordState, RequestRow
 from gateway.writer import Writer
+from protocol import policy
 
 _LOG = structlog.get_logger("forwarder")
 _COMMIT_TIMEOUT_S = 60.0
 _ROWS_LOOKED_AT = 5000
+_ROWS_PASSED_OVER = 100
+_EVER_MS = (1 << 63) - 1
 _DOUBLINGS_MAX = 16
 
 
@@ -95,7 +99,8 @@ class Forwarder:
                 return False
         else:
             request = open_requests[0]
-            if request.next_attempt_ms > now_ms:
+            # No pause is longer than the longest: a later moment was told by a clock that stood ahead.
+            if now_ms < request.next_attempt_ms <= now_ms + self._config.retry_ms_max:
                 return False
         self._attempt(request)
         return True
@@ -104,7 +109,8 @@ class Forwarder:
 
     def _compose(self, now_ms: int) -> RequestRow | None:
         """A new request from runs that are due, oldest first, without a hole in any terminal's chain."""
-        due, late = self._still_due(self._reader.outbox_due(now_ms, _ROWS_LOOKED_AT))
+        rows = self._reader.outbox_due(now_ms, _ROWS_LOOKED_AT) or self._misdated(now_ms)
+        due, late = self._still_due(rows)
         if late:
             self._commit(Changes(outbox_done=[row.outbox_id for row in late]))
         chosen = self._choose(due)
@@ -116,6 +122,17 @@ class Forwarder:
         self._commit(Changes(requests=[request], outbox_assigned=assigned))
         self._next_request += 1
         return request
+
+    def _misdated(self, now_ms: int) -> list[OutboxRow]:
+        """Runs that would be due later than any policy's delay makes them: they came while the clock stood ahead, and for
+        how long they have waited nobody knows. They go now.
+        """
+        rows = self._reader.outbox_due(_EVER_MS, _ROWS_PASSED_OVER)
+        if not rows:
+            return []
+        policies = [policy.decode(document.body) for document in self._reader.documents(Kind.POLICY)]
+        latest_ms = now_ms + 1000 * max((known.settlement_delay_s for known in policies), default=0)
+        return [row for row in rows if row.due_ms > latest_ms]
 
     def _still_due(self, rows: list[OutboxRow]) -> tuple[list[OutboxRow], list[OutboxRow]]:
         """(those to send, provisional ones that are sealed by now and go the ordinary way)."""

@@ -416,3 +416,35 @@ def test_behind_a_write_off_settlement_goes_on_with_the_evidence(scene, gapped, 
     while scene.forwarder.turn():
         pass
     assert scene.store.terminal(42).booked_through == 12
+
+
+YEARS_MS = 3 * 365 * 86_400_000
+
+
+def test_a_clock_that_stood_years_ahead_does_not_hold_records_back_for_years(service):
+    """What came in meanwhile is due in years, by a clock that was wrong; what was tried meanwhile, as well."""
+    scene = Scene(service)
+    terminal = scene.rig.terminal()
+    terminal.redeem()
+    scene.now_ms = NOW_MS - YEARS_MS  # the writer's clock, which does not move here, stood ahead
+    scene.seal(terminal, (1, 4))
+    service.faults += [503]
+    assert scene.forwarder.turn()
+    (request,) = scene.store.open_requests()
+    scene.now_ms = request.next_attempt_ms - YEARS_MS
+    assert scene.forwarder.turn(), "the pause between two tries is never so long"
+    assert [outcome for outcome in scene.states() if outcome == "PENDING"] == []
+    scene.writer.stop()
+
+
+def test_a_delay_that_a_policy_asks_for_is_kept(service):
+    scene = Scene(service)
+    scene.rig = Rig(scene.store, settlement_delay_s=600)
+    terminal = scene.rig.terminal()
+    terminal.redeem()
+    scene.seal(terminal, (1, 3), (4, 4))
+    scene.forwarder.turn()
+    for wait_ms, is_due in ((-1, False), (0, True)):
+        scene.now_ms = NOW_MS + 600_000 + wait_ms
+        assert (scene.forwarder.turn(), scene.states()[3] == "SETTLED") == (is_due, is_due)
+    scene.writer.stop()
