@@ -13,6 +13,8 @@ What is assumed, and why (sources: the programme's press and ministry pages as f
   `VARIANTS["free choice"]` has every second family choose.
 - Small things: 2 % need a second attempt at the card, 1 % give a reason after a flag, 1 % come by delegation,
   1 % show another TVR bit; two records are voided; one operator login opens the day.
+- 1 in 50 with a bank's card keys the aid PIN for the first time and is enrolled (`VARIANTS["first month"]` enrols all of
+  them); the next month's grant comes in the evening, and its adoption is the last record.
 - ATC: all 16 bits drawn evenly (`VARIANTS["young cards"]` draws 1 to 300 instead, as on cards used monthly). The
   cryptogram is 8 octets that nothing predicts. IAD static, or with 3 octets that change with every card.
 """
@@ -65,6 +67,7 @@ class Variant:
         goods_received: bool = False,
         second_tap: bool = False,
         young_cards: bool = False,
+        enrolled_percent: int = 2,
     ) -> None:
         self.ordered = ordered
         # Families in forty that choose their items.
@@ -74,6 +77,8 @@ class Variant:
         self.goods_received = goods_received
         self.second_tap = second_tap
         self.young_cards = young_cards
+        # Of families with a bank's card, in a hundred.
+        self.enrolled_percent = enrolled_percent
 
 
 VARIANTS = {
@@ -85,6 +90,7 @@ VARIANTS = {
     "goods received": Variant(goods_received=True),
     "goods received by second tap": Variant(goods_received=True, second_tap=True),
     "young cards": Variant(young_cards=True),
+    "first month": Variant(enrolled_percent=100),
 }
 # The order in which reports name them: dictionaries have none on MicroPython.
 VARIANT_NAMES = (
@@ -96,6 +102,7 @@ VARIANT_NAMES = (
     "goods received",
     "goods received by second tap",
     "young cards",
+    "first month",
 )
 
 
@@ -382,8 +389,9 @@ def build(variant: str = "reference") -> Day:
     login.detail = b""
     batch = [login]
     gaps = Draw("gaps")
+    enrolments = Draw("enrolments")
     time_s = OPENING_S
-    for index in _visitors(Draw("visitors"), drawn.ordered):
+    for place, index in enumerate(_visitors(Draw("visitors"), drawn.ordered)):
         time_s += _gap_s(gaps, drawn.memoryless_gaps)
         # One stream of draws per family, so that variants differ in nothing but what they are named for.
         sales = Draw(f"family {index}")
@@ -392,8 +400,12 @@ def build(variant: str = "reference") -> Day:
         number = SEQUENCE_FIRST + len(batch) - 1
         if drawn.goods_received and sale.tender == records.TENDER_GOODS:
             batch.append(_goods_received(sales, held, sale, number, drawn))
-        if len(batch) in (101, 251):
+        is_banks = _proof_of(sale).application_index == 1
+        if is_banks and enrolments.percent(drawn.enrolled_percent):
+            batch.append(_enrol(enrolments, sale))
+        if place in (99, 248):
             batch.append(_void(sales, held, sale, number, drawn))
+    batch.append(_adoption(Draw("adoption"), time_s + 1800))
     return Day(held, [records.encode(record) for record in batch])
 
 
@@ -401,6 +413,24 @@ def _proof_of(record: Record) -> CardProof:
     """The proof of a record that has one."""
     assert record.proof is not None
     return record.proof
+
+
+def _enrol(draw: Draw, of: Record) -> Record:
+    """The verifier is bound to the card that was just used."""
+    out = _stamped(records.ENROL, of.time_s)
+    out.card_key = of.card_key
+    out.application_index = _proof_of(of).application_index
+    out.verifier = draw.octets(16)
+    return out
+
+
+def _adoption(draw: Draw, time_s: int) -> Record:
+    """The next month's grant of food."""
+    out = _stamped(records.ADOPTION, time_s)
+    out.subject = records.SUBJECT_GRANT
+    out.number = 43
+    out.digest = draw.octets(32)
+    return out
 
 
 def _void(draw: Draw, held: context.Context, of: Record, sequence: int, variant: Variant) -> Record:
