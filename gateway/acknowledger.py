@@ -167,7 +167,8 @@ class Acknowledger:
         elif contact is None:
             told.grant_due_s = 0.0
         elif contact.report is not None:
-            told.grant_due_s = min(told.grant_due_s, self._monotonic())
+            if not self._down.manner(kid).grant_interval_s:  # else each report would cost a grant
+                told.grant_due_s = min(told.grant_due_s, self._monotonic())
             self._hear(told, (contact.report.echo_epoch, contact.report.echo_counter))
         elif contact.repeated_from:
             told.cursor = min(told.cursor, contact.repeated_from)

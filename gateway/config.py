@@ -122,7 +122,7 @@ class Sms:
         60, "How long an answer waits for what else comes from the terminal; varied by half.", least=0
     )
     interval_s: int = _key(600, "One answer per terminal in this time.", least=0)
-    sent_per_day_max: int = _key(12, "Messages to one terminal in 24 hours at most.", least=1)
+    sent_per_day_max: int = _key(12, "Messages to one terminal in a day (UTC) at most.", least=1)
     grant_interval_s: int = _key(
         21_600, "Time until a grant that is not adopted yet is sent by SMS again.", least=1
     )

@@ -23,7 +23,7 @@ from gateway.channels.channel import Received
 from gateway.channels.mqtt import MqttChannel
 from gateway.config import HEALTH_FILE, Config
 from gateway.down_counter import DownCounter
-from gateway.downlinks import Downlinks
+from gateway.downlinks import Downlinks, StoredDayCounts
 from gateway.errors import GatewayError
 from gateway.forwarder import Forwarder
 from gateway.openers import Openers
@@ -72,8 +72,11 @@ class Daemon:
         self.writer = Writer(self._store, self._ring, config.ingest, self._on_batch, openers=openers)
         self.channel = MqttChannel(config.mqtt, self.writer.deliver)
         self.sms = sms.make(config, self.writer.deliver)
-        terminal = self._new_reader().terminal
-        self.downlinks = Downlinks(terminal, self.channel, self.sms.channels, config.sms)
+        reader = self._new_reader()
+        day_counts = StoredDayCounts(reader.value, self.writer.submit)
+        self.downlinks = Downlinks(
+            reader.terminal, self.channel, self.sms.channels, config.sms, day_counts=day_counts
+        )
         counter = DownCounter(self._new_reader(), self.writer)
         self._carrier = Carrier(self._reader, self._ring, self.writer, counter)
         self.acknowledger = Acknowledger(

@@ -9,14 +9,16 @@ import random
 import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Protocol
 
 from gateway.channels.channel import FreeChannel, MessageChannel
 from gateway.config import Sms
-from gateway.store.interface import TerminalRow
+from gateway.store.interface import Changes, TerminalRow
 from protocol.sms_user_data import USER_DATA_OCTETS_MAX
 
-_DAY_S = 86_400.0
+_DAY_S = 86_400
+_COUNTS_MAX = 10_000
 _AWAY_S = 5.0
 """A terminal whose way is down is looked at again after this time, or up to twice of it."""
 _KNOWN_MAX = 50_000
@@ -37,7 +39,7 @@ class Manner:
 @dataclass(slots=True)
 class _Reached:
     """What is known about one terminal: `free_s` is when it was heard on the free channel, `next_s` when it may be sent a
-    message again, `sent_s` are the messages of the last day, `is_owed` while it waits for an answer.
+    message again, `sent` are the messages of `day` (since 1970, UTC), `is_owed` while it waits for an answer.
     """
 
     channel: str
@@ -45,7 +47,38 @@ class _Reached:
     free_s: float = _LONG_AGO
     next_s: float = _LONG_AGO
     is_owed: bool = False
-    sent_s: deque[float] = field(default_factory=deque)
+    day: int = 0
+    sent: int = 0
+
+
+class DayCounts(Protocol):
+    """How many messages each terminal was sent in a day; it outlives the process."""
+
+    def read(self, kid: int) -> tuple[int, int]:
+        """(day, messages) as last written, zeros before."""
+
+    def write(self, kid: int, day: int, messages: int) -> None:
+        """Keep it; returns at once."""
+
+
+class StoredDayCounts:
+    """Day counts as numbers in the store."""
+
+    def __init__(self, value: Callable[[str], int], submit: Callable[[Changes], object]) -> None:
+        self._value = value
+        self._submit = submit
+
+    def read(self, kid: int) -> tuple[int, int]:
+        """(day, messages) as last written, zeros before."""
+        return divmod(self._value(_name(kid)), _COUNTS_MAX)
+
+    def write(self, kid: int, day: int, messages: int) -> None:
+        """Keep it; a process that is killed right now forgets a message or two."""
+        self._submit(Changes(values={_name(kid): day * _COUNTS_MAX + messages}))
+
+
+def _name(kid: int) -> str:
+    return f"messages/{kid:08x}"
 
 
 class Downlinks:
@@ -59,13 +92,17 @@ class Downlinks:
         config: Sms | None = None,
         jitter: Callable[[], float] = random.random,
         monotonic: Callable[[], float] = time.monotonic,
+        clock_s: Callable[[], float] = time.time,
+        day_counts: DayCounts | None = None,
     ) -> None:
         self._terminal = terminal
         self._free = free
         self._messages = messages
         self._config = config or Sms()
+        self._day_counts = day_counts
         self._jitter = jitter
         self._monotonic = monotonic
+        self._clock_s = clock_s
         self._known: OrderedDict[int, _Reached] = OrderedDict()
         self._redirected: deque[int] = deque()
         self.counts: Counter[str] = Counter()
@@ -107,8 +144,7 @@ class Downlinks:
         reached = self._reached(kid)
         if not self._is_by_message(reached):
             return _FREELY if self._free.is_ready else Manner(self._later_s())
-        now_s = self._monotonic()
-        hold_s = max(0.0, reached.next_s - now_s, self._until_allowed_s(reached, now_s))
+        hold_s = max(0.0, reached.next_s - self._monotonic(), self._until_allowed_s(reached))
         if not hold_s and not any(channel.is_ready for channel in self._messages):
             hold_s = self._later_s()
         return Manner(hold_s, USER_DATA_OCTETS_MAX, self._config.grant_interval_s)
@@ -119,19 +155,20 @@ class Downlinks:
         if not self._is_by_message(reached):
             reached.is_owed = False
             return self._free.send(kid, octets)
-        now_s = self._monotonic()
         if len(octets) > USER_DATA_OCTETS_MAX:
             self.counts["too_long_for_sms"] += 1
             return False
-        if self._until_allowed_s(reached, now_s) > 0:
+        if self._until_allowed_s(reached) > 0:
             self.counts["over_daily_bound"] += 1
             return False
         # The link that the terminal used first: its operator routes to that terminal.
         for channel in sorted(self._messages, key=lambda channel: channel.name != reached.channel):
             if channel.is_ready and channel.send(reached.number, octets):
-                reached.sent_s.append(now_s)
-                reached.next_s = now_s + self._config.interval_s
+                reached.next_s = self._monotonic() + self._config.interval_s
                 reached.is_owed = False
+                reached.sent += 1
+                if self._day_counts is not None:
+                    self._day_counts.write(kid, reached.day, reached.sent)
                 self.counts[f"by_{channel.name}"] += 1
                 return True
         return False
@@ -143,12 +180,16 @@ class Downlinks:
         is_fresh = self._monotonic() - reached.free_s < self._config.mqtt_fresh_s
         return not (is_fresh and self._free.is_ready)
 
-    def _until_allowed_s(self, reached: _Reached, now_s: float) -> float:
+    def _until_allowed_s(self, reached: _Reached) -> float:
         """How long until one more message is within the bound of a day."""
-        sent_s = reached.sent_s
-        while sent_s and now_s - sent_s[0] >= _DAY_S:
-            sent_s.popleft()
-        return sent_s[0] + _DAY_S - now_s if len(sent_s) >= self._config.sent_per_day_max else 0.0
+        now_s = self._clock_s()
+        day = int(now_s) // _DAY_S
+        # A clock that is put back across midnight opens no second day.
+        if not 0 <= reached.day - day <= 1:
+            reached.day, reached.sent = day, 0
+        if reached.sent < self._config.sent_per_day_max:
+            return 0.0
+        return (reached.day + 1) * _DAY_S - now_s
 
     def _later_s(self) -> float:
         return _AWAY_S * (1 + self._jitter())
@@ -163,6 +204,8 @@ class Downlinks:
         if reached is None:
             row = self._terminal(kid)
             reached = self._known[kid] = _Reached(row.channel, row.telephone) if row else _Reached("", "")
+            if self._day_counts is not None:
+                reached.day, reached.sent = self._day_counts.read(kid)
             if len(self._known) > _KNOWN_MAX:
                 self._known.popitem(last=False)
         else:

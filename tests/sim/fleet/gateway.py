@@ -18,7 +18,7 @@ from gateway.acknowledger import Acknowledger
 from gateway.batch_changes import Contact
 from gateway.channels.channel import Receipt, Received
 from gateway.down_counter import DownCounter
-from gateway.downlinks import Downlinks
+from gateway.downlinks import Downlinks, StoredDayCounts
 from gateway.errors import GatewayError, StoreError
 from gateway.forwarder import Forwarder
 from gateway.publish import Order, Publisher
@@ -220,7 +220,14 @@ class Gateway:
         self.mqtt = MqttEnd(self, self.broker)
         self.sms = SmsEnd(self, self.network)
         self.downlinks = Downlinks(
-            self._readers[0].terminal, self.mqtt, [self.sms], SMS, self._dice.random, monotonic
+            self._readers[0].terminal,
+            self.mqtt,
+            [self.sms],
+            SMS,
+            self._dice.random,
+            monotonic,
+            lambda: self.clock_ms() / 1000,
+            StoredDayCounts(self._readers[0].value, self.writer.submit),
         )
         self.acknowledger = Acknowledger(
             self._readers[1],

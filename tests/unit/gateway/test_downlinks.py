@@ -5,10 +5,12 @@ import random
 import pytest
 
 from gateway.config import Sms
-from gateway.downlinks import Downlinks
+from gateway.downlinks import Downlinks, StoredDayCounts
 from gateway.store.interface import TerminalRow
+from gateway.store.memory import MemoryStore
 
 KID = 42
+NOON_S = 20_000 * 86_400 + 43_200
 NUMBER = "+628111"
 CONFIG = Sms(settle_s=60, interval_s=600, sent_per_day_max=4, grant_interval_s=7200, mqtt_fresh_s=900)
 
@@ -31,13 +33,16 @@ class Way:
 class Scene:
     """Three ways, one clock, and what the store says about terminals."""
 
-    def __init__(self, number=NUMBER, channel=""):
+    def __init__(self, number=NUMBER, channel="", store=None):
+        self.store = store or MemoryStore()
         self.rows = {KID: TerminalRow(KID, b"", 1, 0, telephone=number, channel=channel)}
         self.mqtt, self.sms, self.smpp = Way("mqtt"), Way("sms"), Way("smpp")
-        self.now_s = 1000.0
+        self.now_s = 0.0
+        day_counts = StoredDayCounts(self.store.value, self.store.apply)
         self.down = Downlinks(
-            self.rows.get, self.mqtt, (self.sms, self.smpp), CONFIG, lambda: 0.5, lambda: self.now_s
-        )
+            self.rows.get, self.mqtt, (self.sms, self.smpp), CONFIG,
+            lambda: 0.5, lambda: self.now_s, lambda: NOON_S + self.now_s, day_counts,
+        )  # fmt: skip
 
     def hold_s(self):
         """How long the terminal is to be left alone."""
@@ -136,20 +141,41 @@ def test_an_answer_waits_for_what_else_comes_and_then_keeps_its_distance(scene):
     assert scene.hold_s() == 0, "MQTT is quicker"
 
 
-def test_a_day_has_so_many_messages_and_no_more(scene):
+def spend(scene):
+    """Send all that a day has."""
     scene.down.heard(KID, {"sms"})
-    for _ in range(4):
+    for _ in range(CONFIG.sent_per_day_max):
         scene.now_s += 3600
         assert scene.hold_s() == 0
         assert scene.send()
     scene.now_s += 3600
-    assert scene.hold_s() == 86_400 - 4 * 3600
+
+
+def test_a_day_has_so_many_messages_and_no_more(scene):
+    spend(scene)
+    assert scene.hold_s() == 43_200 - 5 * 3600, "until midnight"
     assert not scene.send()
     assert scene.down.counts["over_daily_bound"] == 1
-    scene.now_s += 86_400 - 4 * 3600
+    scene.now_s = 43_200
     assert scene.hold_s() == 0
     assert scene.send()
     assert len(scene.sms.sent) == 5
+
+
+def test_a_restart_forgets_nothing_of_the_day(scene):
+    spend(scene)
+    again = Scene(channel="sms", store=scene.store)
+    again.now_s = scene.now_s
+    assert again.hold_s() == scene.hold_s() > 0
+    assert not again.send()
+
+
+def test_a_clock_that_is_put_back_opens_no_second_day_but_a_wrong_year_costs_none(scene):
+    spend(scene)
+    scene.now_s -= 86_400
+    assert not scene.send()
+    scene.now_s -= 365 * 86_400
+    assert scene.send()
 
 
 def test_a_frame_that_is_no_single_message_is_counted_and_not_sent(scene):
