@@ -115,6 +115,9 @@ class Stack:
                 "[settlement]",
                 f'url = "http://127.0.0.1:{self.settlement_port}"',
                 f'token_file = "{self.folder / "settlement.token"}"',
+                # A service that was away is found again within a second, not within a minute.
+                "retry_ms_max = 1000",
+                "poll_ms = 50",
                 "",
             )
         )
