@@ -1,0 +1,71 @@
+"""The console's commands that renew the application: a signed bundle comes over the cable, piece by piece.
+
+What the cable brings is worth what its signature is worth; nothing is written while a card is being served.
+"""
+
+from firmware import loader
+from firmware.console import errors
+from firmware.console.errors import CommandError
+from firmware.updater import UpdateRefused, release_of
+from protocol.errors import ProtocolError
+
+
+class ReleaseCommands:
+    """`updater`: firmware/updater; `is_busy()`: a card is being served; `restart()` is called once a release shall be tried.
+
+    `release`: what runs, and whether it is on trial. `release-begin` (DATA: the bundle's head), `release-piece OFFSET` (DATA),
+    `release-end`.
+    """
+
+    def __init__(self, updater, root: str, slot: str, is_busy, restart) -> None:
+        self._updater = updater
+        self._root = root
+        self._slot = slot
+        self._is_busy = is_busy
+        self._restart = restart
+        self.commands = {
+            "release": self.release,
+            "release-begin": self.begin,
+            "release-piece": self.piece,
+            "release-end": self.end,
+        }
+
+    async def release(self, _console, _words: list) -> list:
+        """OK with the running slot and its release, the other slot's release, and starts left of a trial (-1: none)."""
+        slot, left = loader.read_state(self._root)
+        return [
+            ("slot", self._slot),
+            ("release", release_of(self._root, self._slot)),
+            ("other", release_of(self._root, loader.other(self._slot))),
+            ("trial", left if slot == self._slot else -1),
+        ]
+
+    async def begin(self, console, _words: list) -> list:
+        """OK with the release, and where in the files' octets to go on."""
+        head = await console.receive()
+        self._do(self._updater.begin, head)
+        return [("release", self._updater.release), ("next", self._updater.next_offset)]
+
+    async def piece(self, console, words: list) -> list:
+        """OK with where the next piece begins."""
+        if len(words) != 1 or not words[0].isdigit():
+            raise CommandError(errors.BAD_WORDS, "takes the offset of the piece")
+        octets = await console.receive()
+        self._do(self._updater.write, int(words[0]), octets)
+        return [("next", self._updater.next_offset)]
+
+    async def end(self, _console, _words: list) -> list:
+        """OK when every file was found on flash; then the terminal starts anew and tries the release."""
+        self._do(self._updater.finish)
+        self._restart()
+        return [("release", self._updater.release)]
+
+    def _do(self, work, *values) -> None:
+        if self._is_busy():
+            raise CommandError(errors.NOT_READY, "a card is being served")
+        try:
+            work(*values)
+        except (UpdateRefused, ProtocolError) as error:
+            raise CommandError(errors.REFUSED, str(error))
+        except OSError as error:
+            raise CommandError(errors.REFUSED, "the file system does not take it: %d" % error.errno)

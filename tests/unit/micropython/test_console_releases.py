@@ -1,0 +1,115 @@
+"""A release comes over the console: begun, sent in pieces, tried; what is wrong is refused and nothing starts."""
+
+import asyncio
+from binascii import b2a_base64
+
+from firmware import loader
+from firmware.console import errors
+from firmware.console.console import Console
+from firmware.console.lines import Lines
+from firmware.console.releases import ReleaseCommands
+from firmware.crypto import p256
+from firmware.updater import Updater
+from tests.support.mp_release import PUBLIC, ROOT, bundle, mount, new_flash, put, unmount
+from tests.support.mp_virtual_time import VirtualTime
+
+FILES = {"firmware/main.mpy": b"M" * 300, "firmware/x.mpy": bytes(range(200))}
+HEAD, OCTETS = bundle(5, FILES)
+
+
+class Cable:
+    """The terminal's end of a cable whose other end is a list of lines."""
+
+    def __init__(self):
+        self.incoming = bytearray()
+        self.outgoing = bytearray()
+
+    def any(self):
+        return len(self.incoming)
+
+    def read(self, size):
+        octets = bytes(self.incoming[:size])
+        self.incoming = self.incoming[size:]
+        return octets
+
+    def write(self, octets):
+        self.outgoing += octets
+
+    def txdone(self):
+        return True
+
+
+class Bench:
+    """A console with the release commands on a file system with release 4 in slot a."""
+
+    def __init__(self):
+        mount(new_flash())
+        put("a/firmware/main.mpy", b"old")
+        self.cable = Cable()
+        self.busy = False
+        self.restarts = 0
+        updater = Updater(ROOT, "a", 4, PUBLIC, p256.verify)
+        self.work = ReleaseCommands(updater, ROOT, "a", lambda: self.busy, self.restart)
+
+    def restart(self):
+        self.restarts += 1
+
+    def ask(self, line, octets=None):
+        """The last line of the answer."""
+        time = VirtualTime(1_790_000_000)
+        text = line + "\n"
+        if octets is not None:
+            for at in range(0, len(octets), 90):
+                text += "DATA %s\n" % b2a_base64(octets[at : at + 90]).decode().strip()
+            text += "END\n"
+        self.cable.incoming += text.encode()
+        console = Console(Lines(self.cable, time), self.work.commands)
+
+        async def run():
+            task = asyncio.create_task(console.run(lambda: None))
+            while not self.answers() or self.answers()[-1].startswith("PROGRESS"):
+                await time.sleep_ms(10)
+            task.cancel()
+
+        time.run(run())
+        last = self.answers()[-1]
+        self.cable.outgoing = bytearray()
+        return last
+
+    def answers(self):
+        return bytes(self.cable.outgoing).decode().split("\r\n")[:-1]
+
+
+def test_a_release_over_the_cable():
+    bench = Bench()
+    assert bench.ask("release") == "OK slot=a release=0 other=0 trial=-1"
+    assert bench.ask("release-begin", HEAD) == "OK release=5 next=0"
+    place = 0
+    while place < len(OCTETS):
+        answer = bench.ask("release-piece %d" % place, OCTETS[place : place + 123])
+        place = int(answer.split("next=")[1])
+    assert bench.restarts == 0
+    assert bench.ask("release-end") == "OK release=5"
+    assert bench.restarts == 1
+    assert loader.choose(ROOT) == "b"
+    unmount()
+
+
+def test_refusals_say_why_and_nothing_starts():
+    bench = Bench()
+    spoiled = HEAD[:-1] + bytes((HEAD[-1] ^ 1,))
+    for line, octets, code, word in (
+        ("release-begin", b"?", errors.REFUSED, "octet"),
+        ("release-begin", spoiled, errors.REFUSED, "release key"),
+        ("release-piece 0", b"x", errors.REFUSED, "no release was begun"),
+        ("release-piece", None, errors.BAD_WORDS, "offset"),
+        ("release-piece -1", None, errors.BAD_WORDS, "offset"),
+        ("release-end", None, errors.REFUSED, "lacking"),
+    ):
+        answer = bench.ask(line, octets)
+        assert answer.startswith("ERROR %d " % code), (line, answer)
+        assert word in answer, (line, answer)
+    bench.busy = True
+    assert bench.ask("release-begin", HEAD).startswith("ERROR %d " % errors.NOT_READY)
+    assert (bench.restarts, loader.choose(ROOT)) == (0, "a")
+    unmount()
