@@ -156,7 +156,8 @@ class Story:
         for at_ms in self._times(dice, 2):
             tries = dice.randint(1, 200)
             self._clock.at(at_ms, lambda tries=tries: self._fill_disk(tries))
-        wrong_s = dice.choice((-20 * YEAR_S, -3 * YEAR_S, -86_400))
+        # Ahead is signed into acknowledgements, and terminals believe it: their leases have expired from then on.
+        wrong_s = dice.choice((-20 * YEAR_S, -3 * YEAR_S, -86_400, 3 * YEAR_S))
         at_ms = self._moment(dice)
         self._clock.at(at_ms, lambda: self._set_gateway_clock(wrong_s))
         self._clock.at(at_ms + dice.randint(5 * MINUTE_MS, 3 * HOUR_MS), lambda: self._set_gateway_clock(0))
