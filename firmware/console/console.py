@@ -58,8 +58,8 @@ class Console:
         except CommandError as error:
             self.failures += 1
             return 'ERROR %d "%s"' % (error.code, error.text)
-        except NobodyThere:
-            raise
+        except (NobodyThere, MemoryError):
+            raise  # an exhausted heap is the supervisor's
         except Exception as error:  # lumbung: catch-all - kept, counted and told by its kind
             self.failures += 1
             self.last_error = error

@@ -103,6 +103,8 @@ class MqttWay:
             started_ms = self._clock.ticks_ms()
             try:
                 await self._session()
+            except MemoryError:
+                raise  # the supervisor's: it starts the terminal anew
             # The terminal works without its relay, whatever ended the session.
             except Exception as error:  # lumbung: catch-all - kept and counted here
                 self.last_error = error

@@ -120,6 +120,8 @@ class SmsWay:
                 if self.choice == choice.SMS:
                     await self._send_next(check_in)
                     continue
+            except MemoryError:
+                raise  # the supervisor's: it starts the terminal anew
             # The terminal works without its messages, whatever ailed one.
             except Exception as error:  # lumbung: catch-all - kept and counted here
                 self.last_error = error

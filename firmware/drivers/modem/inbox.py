@@ -237,6 +237,8 @@ class Inbox:
                 self._tell(incoming)
             else:
                 await self._received(incoming)
+        except MemoryError:
+            raise  # the supervisor's: it starts the terminal anew, and the message stays where it is
         except Exception as error:  # lumbung: catch-all - counted and kept; the message stays where it is
             self._counters.add("hand_over_failures")
             self.last_error = error

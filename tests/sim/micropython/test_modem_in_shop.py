@@ -131,7 +131,7 @@ def test_a_modem_that_is_dead_or_has_no_sim_or_no_network_ends_nothing():
         async def story(shop, state=state):
             await shop.begin()
             await shop.until(lambda: driver_of(shop).state == state, state)
-            for _ in range(10):
+            for _ in range(2):
                 await asyncio.sleep_ms(60_000)
                 assert not shop.board.watchdogs[0].expired()
             await one_sale(shop)
@@ -162,29 +162,93 @@ def test_a_task_of_the_modem_that_ends_or_falls_silent_is_a_crash():
     async def hanging(_check_in):
         await asyncio.Event().wait()
 
-    name, number, limit_ms = app_module.TASK_MODEM
-    for work, code in ((ending, supervisor.TASK_ENDED + number), (hanging, supervisor.TASK_SILENT + number)):
-        shop = modem_shop()
+    for task in (app_module.TASK_MODEM, app_module.TASK_SMS):
+        for work, base in ((ending, supervisor.TASK_ENDED), (hanging, supervisor.TASK_SILENT)):
+            is_a_crash(task, work, base + task[1])
 
-        def prepare(shop, work=work):
-            assemble = shop.app.assemble
 
-            def assemble_and_replace():
-                assemble()
+def is_a_crash(task, work, code):
+    """Whatever becomes of that task: record, code, restart."""
+    name, _, limit_ms = task
+    shop = modem_shop()
+
+    def prepare(shop):
+        assemble = shop.app.assemble
+
+        def assemble_and_replace():
+            assemble()
+            if name == "modem":
                 driver_of(shop).run = work
+            else:
+                shop.app._run_sms = work
 
-            shop.app.assemble = assemble_and_replace
+        shop.app.assemble = assemble_and_replace
 
-        shop.prepare = prepare
+    shop.prepare = prepare
 
-        async def story(shop, code=code):
-            await shop.until(lambda: shop.app.terminal is not None, "start")
-            await asyncio.sleep_ms(limit_ms)
-            await shop.see_stopped(code)
-            await shop.until(lambda: shop.restarts == [code], "restart %d" % code)
+    async def story(shop):
+        await shop.until(lambda: shop.app.terminal is not None, "start")
+        await asyncio.sleep_ms(limit_ms)
+        await shop.see_stopped(code)
+        await shop.until(lambda: shop.restarts == [code], "restart %d" % code)
 
-        shop.open(story)
-        assert supervisor.decode_crash(shop.app.ledger.last_crash)[0] == code, name
+    shop.open(story)
+    assert supervisor.decode_crash(shop.app.ledger.last_crash)[0] == code, name
+
+
+def test_a_line_of_the_modem_that_is_stuck_ends_nothing_and_heals():
+    shop = modem_shop()
+
+    async def story(shop):
+        await shop.begin()
+        await ready(shop)
+        uart = shop.board.modem_uart
+        uart.txdone = lambda: False
+        await shop.until(lambda: driver_of(shop).state == driver.FAILED, "failure")
+        await one_sale(shop)
+        await shop.until(lambda: driver_of(shop).counters.resets > 0, "a reset")
+        assert not shop.board.watchdogs[0].expired()
+        del uart.txdone
+        await ready(shop, 300_000)
+
+    shop.open(story)
+    assert shop.restarts == []
+
+
+def test_a_line_that_breaks_the_driver_is_a_crash():
+    shop = modem_shop()
+
+    def fail(*_):
+        raise OSError(5)
+
+    async def story(shop):
+        await shop.begin()
+        await ready(shop)
+        shop.board.modem_uart.read = fail
+        await shop.see_stopped(106)
+        await shop.until(lambda: shop.restarts == [106], "restart")
+
+    shop.open(story)
+    code, _, detail = supervisor.decode_crash(shop.app.ledger.last_crash)
+    assert code == 106 and detail.startswith(b"OSError "), (code, detail)
+
+
+def test_a_heap_that_is_exhausted_by_a_message_is_a_crash_and_the_message_comes_again():
+    shop = modem_shop()
+
+    async def exhausted(_octets):
+        raise MemoryError
+
+    async def story(shop):
+        await shop.begin()
+        await ready(shop)
+        shop.app.relay.received = exhausted
+        shop.network.inject(NUMBER, GATEWAY, b"\x02\xc1\x00")
+        await shop.see_stopped(106)
+        await shop.until(lambda: shop.restarts == [106], "restart")
+        assert driver_of(shop).counters.deleted == 0
+
+    shop.open(story)
 
 
 def test_a_frame_in_a_message_reaches_the_books_and_what_is_none_is_only_counted():

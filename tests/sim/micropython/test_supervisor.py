@@ -7,10 +7,13 @@ from firmware import main
 main.load()
 
 from firmware import app as app_module  # noqa: E402
-from firmware import supervisor  # noqa: E402
+from firmware import provisioning, supervisor  # noqa: E402
 from firmware.hal.flash_area import FlashError  # noqa: E402
+from firmware.ledger import document_area  # noqa: E402
 from hardware.pn532_faults import NoFaults  # noqa: E402
 from tests.support.mp_shop import Shop  # noqa: E402
+from tests.support.mp_terminal import copy_of, provisioned_flash  # noqa: E402
+from tools.virtual_board import VirtualBoard  # noqa: E402
 
 HEAP = "8m"
 TIMEOUT_S = 240
@@ -20,7 +23,8 @@ TASKS = (
     app_module.TASK_KEYPAD,
     app_module.TASK_SIGNALS,
     app_module.TASK_FLOW,
-)
+    app_module.TASK_CONSOLE,
+)  # the modem's tasks: test_modem_in_shop.py
 UNFREE = 1 << 30  # clock pulses after which a chip lets go of the bus: never
 
 
@@ -36,13 +40,13 @@ def replace(shop, name, work):
         app._run_relay = work
     elif name == "flow":
         app._run_flow = work
-    elif name == "upkeep":
+    elif name in ("upkeep", "console"):
         assemble = app.assemble
 
         def assemble_and_replace():
             assemble()
             app.keys.ready.set()
-            app.upkeep.run = work
+            getattr(app, name).run = work
 
         app.assemble = assemble_and_replace
     else:
@@ -180,6 +184,61 @@ def test_a_bus_that_stays_held_ends_with_code_and_restart_and_a_free_one_starts_
         await shop.begin()
 
     shop.open(again)
+
+
+def test_a_display_whose_bus_is_stuck_ends_with_record_and_restart_though_nobody_can_read_the_code():
+    shop = Shop()
+
+    async def story(shop):
+        await shop.begin()
+        await asyncio.sleep_ms(20_000)
+        shop.board.spi.fail_next(1 << 30)
+        shop.board.keypad.press("M")
+        await shop.until(lambda: shop.restarts == [105], "restart")
+        assert shop.app.stopped_code == 105
+        assert not shop.board.watchdogs[0].expired()
+
+    shop.open(story)
+    code, uptime_s, detail = crash_of(shop)
+    assert code == 105 and uptime_s >= 20 and detail.startswith(b"DisplayError "), (code, uptime_s, detail)
+
+    async def again(shop):
+        await shop.begin()
+
+    shop.open(again)
+
+
+def test_a_heap_that_is_exhausted_in_work_that_forgives_everything_else_is_a_crash_too():
+    shop = Shop(with_settings(b"broker_host=broker.example\n"))
+
+    def exhausted():
+        raise MemoryError
+
+    def prepare(shop):
+        assemble = shop.app.assemble
+
+        def assemble_and_break():
+            assemble()
+            shop.app.links._tcp_link = exhausted
+
+        shop.app.assemble = assemble_and_break
+
+    shop.prepare = prepare
+
+    async def story(shop):
+        await shop.see_stopped(101)
+        await shop.until(lambda: shop.restarts == [101], "restart")
+
+    shop.open(story)
+    assert crash_of(shop)[2].startswith(b"MemoryError ")
+
+
+def with_settings(octets):
+    """The world's flash with other settings."""
+    flash = copy_of(provisioned_flash())
+    areas = VirtualBoard(flash=flash).board.flash
+    provisioning.open_documents(areas).save({document_area.SETTINGS: octets})
+    return flash
 
 
 def test_a_crash_that_flash_cannot_keep_is_shown_and_restarted_from_all_the_same():
