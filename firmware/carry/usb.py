@@ -5,7 +5,7 @@ from firmware.console import errors
 from firmware.console.errors import CommandError
 from firmware.hal.flash_area import FlashError
 from firmware.ledger.journal import JournalFull
-from firmware.relay.downlink import APPLIED, STALE
+from firmware.relay.downlink import APPLIED, PART, STALE
 from protocol import carry
 
 
@@ -56,6 +56,8 @@ class CarryCommands:
             outcome, done = await self._relay.apply(octets)
             if not done:
                 outcome = "later"
+            elif outcome == PART:
+                outcome = APPLIED
             outcomes[outcome if outcome in outcomes else "refused"] += 1
             await console.progress(place + 1, len(entries))
         return [(name, outcomes[name]) for name in (APPLIED, STALE, "refused", "later", "damaged")]

@@ -14,12 +14,14 @@ from firmware.ledger.document_area import (
 )
 from firmware.ledger.journal import JournalFull
 from firmware.ledger.ledger import SealFault, TerminalLocked
-from protocol import acknowledgement, certificates, chain, frame, grant, notice
+from protocol import acknowledgement, certificates, chain, frame, grant, notice, parts
 from protocol.errors import AuthenticationFailed, OutOfRange, ProtocolError, UnknownVersion
 
 # How a frame may end, beside the name of the error that it was refused with.
 APPLIED = "applied"
 STALE = "stale"
+# A numbered part was taken in, and others are awaited.
+PART = "part"
 # The books could not take it now: the frame was good and must come again.
 _NOT_NOW = (JournalFull, FlashError, DocumentsTooLarge, SealFault)
 
@@ -40,6 +42,7 @@ class Downlink:
         self.last_error = None
         self.unmatched_grant = 0
         self._gaps = None
+        self._parts = parts.Assembly()
         self._turn = asyncio.Lock()
 
     def take_gaps(self):
@@ -51,7 +54,7 @@ class Downlink:
     async def apply(self, octets: bytes) -> tuple:
         """Apply one frame; returns (outcome, whether the frame is done with).
 
-        The outcome is APPLIED, STALE or the name of the error; it is counted. What was applied is durable, what was
+        The outcome is APPLIED, STALE, PART or the name of the error; it is counted. What was applied is durable, what was
         refused will never be wanted; only what the books could not take now must come again. Never raises for anything
         in the frame: a broken message must not stop the ones behind it. Frames come by several ways: one after the other.
         """
@@ -85,11 +88,17 @@ class Downlink:
             raise UnknownVersion("class", 0, "not for terminals")
         await self._use_epoch()
         header, body = frame.open_counter(octets, self._cipher)
-        if header.codec == frame.DOWN_ACKNOWLEDGEMENT:
+        kind = header.codec
+        if kind == frame.DOWN_PART:
+            whole = self._parts.take(parts.decode(body))
+            if whole is None:
+                return PART
+            kind, body = whole
+        if kind == frame.DOWN_ACKNOWLEDGEMENT:
             return await self._acknowledgement(header, body)
-        if header.codec == frame.DOWN_GRANT:
+        if kind == frame.DOWN_GRANT:
             return await self._grant(body)
-        if header.codec == frame.DOWN_NOTICE:
+        if kind == frame.DOWN_NOTICE:
             return await self._notice(body)
         raise UnknownVersion("codec", 0, "unknown downlink")
 

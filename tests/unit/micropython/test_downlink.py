@@ -7,8 +7,8 @@ from firmware import main
 main.load()
 
 from firmware.hal.flash_area import FlashError  # noqa: E402
-from firmware.relay.downlink import APPLIED, STALE, Downlink  # noqa: E402
-from protocol import acknowledgement, certificates, frame  # noqa: E402
+from firmware.relay.downlink import APPLIED, PART, STALE, Downlink  # noqa: E402
+from protocol import acknowledgement, certificates, frame, grant, parts  # noqa: E402
 from tests.support.mp import seed  # noqa: E402
 from tests.support.mp_books import (  # noqa: E402
     KID,
@@ -254,6 +254,44 @@ def test_a_grant_waits_for_the_sale_under_way():
 
     asyncio.run(story())
     assert ledger.grants[1].number == 2
+
+
+def grant_in_parts(ledger, number, private=AUTHORITY):
+    """(grant, frames of its numbered parts): twenty exceptions with amounts of their own."""
+    document = grant.decode(make_grant(number), KID, bytes(32), bytes(32))
+    document.exceptions = tuple([(i, 1000 * (8192 + 61 * i % 8000)) for i in range(60) if i % 3 == 0])
+    octets = grant.encode(document)
+    message = grant.signed_message(KID, ledger.roster.digest, ledger.policy.digest, octets)
+    cut = parts.split(frame.DOWN_GRANT, octets + sign(private, message))
+    frames = [down(frame.DOWN_PART, 10 + i, parts.encode(cut[i])) for i in range(len(cut))]
+    return document, frames
+
+
+def test_a_grant_in_parts_comes_into_force_with_the_last_of_them():
+    """PRT-03: whatever order they come in, all or nothing."""
+    downlink, ledger, flash = terminal(0)
+    document, frames = grant_in_parts(ledger, 2)
+    assert len(frames) > 1
+    for octets in frames[1:] + frames[1:]:
+        assert apply(downlink, octets) == (PART, True)
+        assert ledger.grants[1].number == 1
+    assert apply(downlink, frames[0]) == (APPLIED, True)
+    for books in (ledger, open_ledger(flash)):
+        assert books.grants[1].number == 2
+        assert books.grants[1].exceptions == document.exceptions
+    for octets in frames[:-1]:
+        assert apply(downlink, octets) == (PART, True)
+    assert apply(downlink, frames[-1]) == (STALE, True)
+
+
+def test_parts_of_a_grant_that_the_authority_did_not_sign_come_to_nothing():
+    """PRT-03: what they are is judged when they are whole."""
+    downlink, ledger, _ = terminal(0)
+    _, frames = grant_in_parts(ledger, 2, private=GATEWAY)
+    for octets in frames[:-1]:
+        assert apply(downlink, octets) == (PART, True)
+    refused(downlink, frames[-1], "AuthenticationFailed")
+    assert ledger.grants[1].number == 1
 
 
 def test_new_gateway_keys_are_taken_from_the_authority_alone():
