@@ -26,7 +26,7 @@ def chip_flash():
 class ChipFitting:
     """`fittings` of every life: `memory` is what the part keeps without power, `part` that of the present life.
 
-    `faults` and `detached`: what is wrong with it in the lives to come.
+    `faults`: what is wrong with it in the lives to come; `entropy`: what its generator gives, going on from life to life.
     """
 
     def __init__(self):
@@ -35,10 +35,11 @@ class ChipFitting:
         for slot in (0, 1):
             self.memory.keys[slot] = int.from_bytes(bytes.fromhex(draws[slot]), "big") % (N - 1) + 1
         self.faults = None
+        self.entropy = Stream(seed())
         self.part = None
 
     def __call__(self, models):
-        self.part = Atecc608(models, self.memory, Stream(seed()), self.faults, SPEED_PERCENT)
+        self.part = Atecc608(models, self.memory, self.entropy, self.faults, SPEED_PERCENT)
         return {"secure_element": self.part}
 
     @property

@@ -183,14 +183,15 @@ class Bench:
         """The board and an application that was not started."""
         self.lives += 1
         self.time = ModelTime(epoch_s=self.now_s)
+        options = {"entropy": Draws()}
+        options.update(self.fittings(self.time.models))
         self.board = VirtualBoard(
             flash=self.flash,
             clock=self.time,
             model_clock=self.time.models,
             pn532_model=Pn532(self.time.models, self.faults),
             rtc_epoch_s=self.rtc_epoch_s and self.now_s,
-            entropy=Draws(),
-            **self.fittings(self.time.models),
+            **options,
         )
         self.app = App(self.board.board, self.restarts.append)
 
