@@ -11,16 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
+import serial
+from rich.console import Console as Screen
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from tools import pinmap
 from tools.authority.signing import KeyFileError, SigningKey
+from tools.carry import BAUDRATE, LINE_TIMEOUT_S, Console
 from tools.technician import build as building
-from tools.technician import cable, erasing, flashing
+from tools.technician import cable, erasing, flashing, updating
 from tools.technician import image as images
 from tools.technician import runtime as runtimes
-from tools.technician.errors import TechnicianError
+from tools.technician.errors import CableError, TechnicianError
 
 INPUT = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -70,7 +72,7 @@ STUB = click.option(
 def _bars(is_shown: bool) -> Iterator[cable.Progress]:
     """Progress bars on the error stream; none where nobody looks."""
     columns = (TextColumn("{task.description:<16}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=not is_shown) as progress:
+    with Progress(*columns, console=Screen(stderr=True), disable=not is_shown) as progress:
         tasks: dict[str, TaskID] = {}
 
         def show(what: str, done: int, total: int) -> None:
@@ -223,6 +225,60 @@ def erase(port: str, baud: int, no_stub: bool, folder: Path, name: str) -> dict[
             "next: `lumbung-gateway import` takes what was exported" if saved.records else "next: flash it",
         ],
     }
+
+
+@contextlib.contextmanager
+def _console(port: str) -> Iterator[Console]:
+    """The console of a terminal that runs."""
+    name = port or cable.find_port()
+    try:
+        with serial.serial_for_url(name, BAUDRATE, timeout=LINE_TIMEOUT_S) as line:
+            yield Console(line)
+    except (serial.SerialException, OSError) as error:
+        raise CableError(
+            f"{name} cannot be used ({error})", "look at the cable and the port's name"
+        ) from error
+
+
+@main.command()
+@JSON
+@PORT
+@click.argument("bundle", type=INPUT)
+@_told
+def update(port: str, bundle: Path) -> dict[str, Any]:
+    """Renew the application of a terminal that runs; it falls back by itself if the new one does not start well."""
+    with _console(port) as console, _bars(sys.stderr.isatty()) as progress:
+        before = updating.running(console)
+        number = updating.update(console, bundle.read_bytes(), progress)
+    return {
+        "before": before.release,
+        "release": number,
+        "said": [
+            f"release {number} is on the terminal, which starts anew and tries it; it ran {before.release}",
+            "next: `lumbung release` in two minutes tells whether it has proved itself",
+        ],
+    }
+
+
+@main.command("release")
+@JSON
+@PORT
+@_told
+def show_release(port: str) -> dict[str, Any]:
+    """Tell which release a terminal runs, and whether it is on trial."""
+    with _console(port) as console:
+        updating.settle(console)
+        now = updating.running(console)
+    state = "has proved itself" if now.trial < 0 else f"is on trial, {now.trial} starts are left"
+    other = (
+        f"slot {'b' if now.slot == 'a' else 'a'} holds release {now.other}"
+        if now.other
+        else "the other slot is empty"
+    )
+    return {
+        "slot": now.slot, "release": now.release, "other": now.other, "trial": now.trial,
+        "said": [f"release {now.release} runs from slot {now.slot} and {state}; {other}"],
+    }  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -1,0 +1,104 @@
+"""An update over the console: the laptop's client against the terminal's real console, on MicroPython, over pipes."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+
+import pytest
+
+from protocol import release
+from tools.authority.signing import SigningKey
+from tools.carry import Console
+from tools.setup import checkout
+from tools.technician import build, updating
+from tools.technician.errors import BundleError, CableError
+
+DRIVER = checkout.ROOT / "tests/unit/tools/drivers/release_console.py"
+FILES = {"firmware/main.mpy": b"M" * 3000, "firmware/app.mpy": bytes(range(256)) * 30, "protocol/x.mpy": b"x"}
+
+
+class Pipes:
+    """A terminal's cable: what is written goes to its console, what it says is read."""
+
+    def __init__(self, process):
+        self._process = process
+        self.lines_left = -1
+
+    def write(self, octets):
+        """Octets to the terminal."""
+        self._process.stdin.write(octets)
+        self._process.stdin.flush()
+        return len(octets)
+
+    def readline(self):
+        """Nothing more comes once the cable is pulled."""
+        if self.lines_left == 0:
+            return b""
+        self.lines_left -= 1
+        return self._process.stdout.readline()
+
+
+@pytest.fixture
+def cable():
+    environment = {"MICROPYPATH": f"{checkout.ROOT}:.frozen"}
+    command = [str(checkout.BIN / "micropython64"), "-X", "heapsize=16m", str(DRIVER)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=checkout.ROOT, env=environment
+    ) as process:
+        yield Pipes(process)
+        process.kill()
+
+
+@pytest.fixture(scope="module")
+def bundle():
+    return b"".join(build.sign_bundle(FILES, 5, 2, SigningKey.generate()))
+
+
+def chosen(cable):
+    return Console(cable).fetch("chosen")[1]
+
+
+def test_a_release_is_sent_and_tried(cable, bundle):
+    heard = []
+    assert updating.running(Console(cable)) == updating.Running("a", 0, 0, -1)
+    assert updating.update(Console(cable), bundle, lambda *told: heard.append(told)) == 5
+    assert heard[-1] == ("sending", sum(map(len, FILES.values())), sum(map(len, FILES.values())))
+    assert chosen(cable) == {"slot": "b", "release": "5", "restarts": "1"}
+
+
+def test_after_a_pulled_cable_the_same_command_goes_on(cable, bundle):
+    cable.lines_left = 175
+    with pytest.raises(CableError, match="does not answer"):
+        updating.update(Console(cable), bundle)
+    cable.lines_left = -1
+    heard = []
+    assert updating.update(Console(cable), bundle, lambda *told: heard.append(told)) == 5
+    assert heard[0][1] > updating.PIECE_OCTETS, "not from the beginning"
+    assert chosen(cable)["slot"] == "b"
+
+
+def test_what_the_terminal_refuses_is_said_in_its_words(cable):
+    older = b"".join(build.sign_bundle(FILES, 4, 0, SigningKey.generate()))
+    with pytest.raises(updating.RefusedError, match="not newer than 4"):
+        updating.update(Console(cable), older)
+    assert chosen(cable) == {"slot": "a", "release": "0", "restarts": "0"}
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [lambda octets: octets[:-1], lambda octets: octets + b"x", lambda _: b"PK\x03\x04", lambda _: b""],
+)
+def test_what_is_no_bundle_is_not_sent(bundle, spoil):
+    with pytest.raises(BundleError):
+        updating.update(Console(None), spoil(bundle))
+
+
+def test_a_spoiled_file_is_named_and_never_tried(cable, bundle):
+    _, _, _, offset = release.decode(bundle)
+    spoiled = bytearray(bundle)
+    spoiled[offset + 10] ^= 1
+    assert hashlib.sha256(spoiled).digest() != hashlib.sha256(bundle).digest()
+    with pytest.raises(updating.RefusedError, match=r"firmware/app\.mpy"):
+        updating.update(Console(cable), bytes(spoiled))
+    assert chosen(cable)["slot"] == "a"
