@@ -14,7 +14,7 @@ from tests.support.worker import MicroPythonWorker
 
 KEYS = "0123456789ECXM*#-"
 MOST_RUPIAH = 99_999_999
-REFUSAL_MAX = 34
+REFUSAL_MAX = 40
 
 # Single keys alone would hardly ever get as far as a redemption: most parts of a script are things people really do.
 parts = st.one_of(
@@ -36,6 +36,10 @@ parts = st.one_of(
             "C",
             "250*E",
             "-",
+            "M81",
+            "M82E1E",
+            "M831E",
+            "M841EE",
         ]
     ),
     st.text(KEYS, min_size=1, max_size=6),
@@ -60,6 +64,8 @@ plays = st.fixed_dictionaries(
         "card_waits": st.sampled_from([0, 0, 0, 3, -1]),
         "printer_failures": st.sampled_from([0, 0, 1, -1]),
         "stored": st.integers(0, 20),
+        "asks_reason": st.booleans(),
+        "goods_tap": st.booleans(),
         "hasty": st.one_of(st.just(""), st.text(KEYS.replace("-", ""), max_size=12)),
     }
 )
@@ -74,6 +80,8 @@ ORDINARY: dict[str, Any] = {
     "card_waits": 0,
     "printer_failures": 0,
     "stored": 3,
+    "asks_reason": False,
+    "goods_tap": False,
     "hasty": "",
 }
 
@@ -96,15 +104,20 @@ def play(flow: MicroPythonWorker, wanted: dict[str, Any]) -> dict[str, Any]:
 @example(wanted=ORDINARY | {"outcomes": [[6, 2], "grant"], "script": "EE4711E12EE000000EE123456E"})
 @example(wanted=ORDINARY | {"outcomes": [[12, 0], "grant"], "script": "EE4711E12EE123456EEE"})
 @example(wanted=ORDINARY | {"pin_kind": 0, "hasty": "EEEE", "script": "EE4711E12E"})
+@example(wanted=ORDINARY | {"asks_reason": True, "script": "EE4711E12EE1123456EE"})
+@example(wanted=ORDINARY | {"goods_tap": True, "script": "EE4711E11E10EME123456EEEE"})
+@example(wanted=ORDINARY | {"outcomes": [[12, 0], "grant"], "script": "EM4711E82E1EEEM82E1EE"})
+@example(wanted=ORDINARY | {"script": "EM4711E841EEEM841X"})
 @example(wanted=ORDINARY | {"pin_kind": 0, "script": "EE4711E12EEE"})
 def test_any_keys_end_on_the_idle_screen_and_spend_only_as_confirmed(
     flow: MicroPythonWorker, wanted: dict[str, Any]
 ) -> None:
-    """PIN where it is demanded, one confirmation for each call, the PIN wiped, every commit said exactly once."""
+    """PIN where it is demanded, one confirmation for each call, the PIN wiped, every commit said exactly once, none twice."""
     done = play(flow, wanted)
     assert done["wrong"] == []
     assert done["shown"] == "idle"
-    assert done["granted"] == done["committed"] <= len(done["amounts"])
+    assert done["granted"] == done["committed"] <= len(done["amounts"]) + done["after_sale"]
+    assert len(set(map(tuple, done["done"]))) == len(done["done"])
     for amount_rupiah, sums in zip(done["amounts"], done["item_sums"], strict=True):
         assert 0 < amount_rupiah <= min(MOST_RUPIAH, wanted["remaining_rupiah"])
         if sums:
@@ -114,3 +127,5 @@ def test_any_keys_end_on_the_idle_screen_and_spend_only_as_confirmed(
 def test_the_ordinary_script_redeems(flow: MicroPythonWorker) -> None:
     """So that the property above is about something."""
     assert play(flow, ORDINARY)["committed"] == 1
+    voided = play(flow, ORDINARY | {"script": "EM4711E82E1EE"})
+    assert voided["done"] == [["void", 3]]

@@ -114,6 +114,7 @@ class Terminal:
         self.stored = stored if stored is not None else [receipt(sequence=126)]
         self.link = Values(word="up", way="MQTT", waiting=0, age_s=0, heard_s=NOON_S - 120)
         self.goods_tap = False
+        self.done = []  # what was recorded after sales: (what, of which redemption or programme)
         self.closes = {}
         self.returns = {}
         self.all_notices = []
@@ -194,6 +195,7 @@ class Terminal:
         sale = self.receipt_at(sequence)
         made = await self._made(sale.amount_rupiah, kind=VOID, reference=sequence)
         sale.voided_by, sale.state = made.sequence, VOIDED
+        self.done.append(("void", sequence))
         return made
 
     async def goods_received(self, sequence, with_card):
@@ -201,12 +203,14 @@ class Terminal:
         sale = self.receipt_at(sequence)
         made = await self._made(sale.amount_rupiah, kind=GOODS_RECEIVED, reference=sequence)
         sale.received_by = made.sequence
+        self.done.append(("goods_received", sequence))
         return made
 
     async def give_back(self, programme):
         self.log.append(("give_back", programme, self.card_is_known))
         made = await self._made(170_000, kind=RETURN, programme=programme, remaining_rupiah=0)
         self.returns[programme] = made
+        self.done.append(("return", made.sequence))
         return made
 
     async def returned(self, programme):
@@ -224,6 +228,7 @@ class Terminal:
         more = {"programme": programme, "roster_number": 0, "figures": counted}
         made = await self._made(counted.net_rupiah, kind=PERIOD_CLOSE, **more)
         self.closes[programme] = made
+        self.done.append(("close", programme))
         return made
 
     def _next_sequence(self):
