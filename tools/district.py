@@ -20,6 +20,8 @@ SLOTS_PER_DAY = 8
 BANK_CARD_EVERY = 3
 PROGRAMME_SEMBAKO = 1
 PROGRAMME_PKH = 2
+# What may be settled of one terminal before a gap in its records has closed: a good morning of a shop.
+PROVISIONAL_CAP_RUPIAH = 5_000_000
 BIN_PROGRAMME = "636999"
 BIN_BANK = "601399"
 CARD_EXPIRY = "301231"
@@ -172,6 +174,8 @@ def make_policy(number: int = 1, settlement_delay_s: int = 0) -> policy.Policy:
     )
     document.commodities = COMMODITIES
     document.baskets = BASKETS
+    document.channels = policy.Channels()
+    document.channels.provisional_cap_rupiah = PROVISIONAL_CAP_RUPIAH
     return document
 
 

@@ -109,6 +109,7 @@ def test_cards_answer_what_the_policy_says_is_usual(index, tender):
 def test_the_policy_is_readable_and_what_it_names_exists():
     held = policy.decode(policy.encode(district.make_policy(number=3, settlement_delay_s=60)))
     assert (held.number, held.settlement_delay_s) == (3, 60)
+    assert held.channels.provisional_cap_rupiah == district.PROVISIONAL_CAP_RUPIAH
     assert dict(held.programmes).keys() == {district.PROGRAMME_SEMBAKO, district.PROGRAMME_PKH}
     assert [application.kind for application in held.applications] == [
         policy.KIND_PROGRAMME,
