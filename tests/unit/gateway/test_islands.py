@@ -182,7 +182,11 @@ class Judge:
         self.views = {KID: rig.view(KID)}
         self.verifier = SealVerifier(1)
         self.judge = BatchJudge(
-            rig.store, self.views.get, self.verifier, Quarantine(rig.store, small(), 1), (1, 1)
+            rig.store,
+            self.views.get,
+            self.verifier,
+            Quarantine(rig.store, small(), 1),
+            rig.store.next_ids()[:2],
         )
 
     def take(self, *frames: bytes) -> None:
@@ -235,13 +239,6 @@ def test_a_bridge_and_what_it_proves_survive_a_restart(rig: Rig, terminal: Termi
     judge.take(terminal.frame(1, 3), terminal.bridge(7))
     judge = Judge(rig)
     assert [held.values for held in judge.views[KID].islands.bridges] == [((7, terminal.chains[7]),)]
-    judge.judge = BatchJudge(
-        rig.store,
-        judge.views.get,
-        judge.verifier,
-        Quarantine(rig.store, small(), 1),
-        rig.store.next_ids()[:2],
-    )
     judge.take(terminal.frame(8, 12))
     assert len(rig.store.provisional(KID, 1, 1 << 23)) == 5
     judge.take(terminal.frame(4, 7))
