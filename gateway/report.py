@@ -13,6 +13,7 @@ from gateway.decode import record_values
 from gateway.store.interface import ConflictRow, EvidenceRow, Reader, RecordRow, RecordState, TerminalRow
 from gateway.store.lock import WriterLock
 from gateway.store.sqlite import LOCK_NAME
+from gateway.writer import RESTORED
 from protocol import records, status
 from protocol.errors import ProtocolError
 
@@ -23,6 +24,7 @@ def overview(reader: Reader, data: Path) -> dict[str, Any]:
     """Everything about the gateway at a glance."""
     return {
         "health": health(data),
+        "restored": bool(reader.value(RESTORED)),
         "totals": asdict(reader.totals(None)),
         "outbox_runs": reader.outbox_count(),
         "requests": [asdict(request) for request in reader.open_requests()],

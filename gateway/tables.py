@@ -68,7 +68,7 @@ def status(told: dict[str, Any]) -> None:
     out.print(
         f"settlement last success {moment(settlement.get('last_success_ms', 0))}  {settlement.get('error', '')}"
     )
-    if acknowledgements.get("stopped_because_restored"):
+    if told["restored"]:
         out.print(
             "acknowledging is STOPPED: this database is older than what terminals heard; publish a new epoch"
         )

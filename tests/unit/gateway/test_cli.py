@@ -10,6 +10,7 @@ from gateway.publish import Order
 from gateway.store.interface import Changes, EvidenceRow
 from gateway.store.sqlite import SqliteReader, SqliteStore
 from gateway.verdicts import Fault
+from gateway.writer import RESTORED
 from protocol import frame
 from tests.support.frames import Authority, Terminal
 from tests.support.gateway_desk import Desk
@@ -132,6 +133,16 @@ def test_status_tells_money_marks_and_counters(furnished):
 def test_status_shows_revoked_frozen_and_stopped(furnished):
     furnished.run("revoke", "0000002a")
     assert furnished.json("status")["terminals"][0]["state"] == "revoked"
+
+
+def test_status_alarms_where_the_database_is_older_than_what_terminals_heard(furnished):
+    """Also while no gateway runs."""
+    assert furnished.json("status")["restored"] is False
+    store = SqliteStore.create(furnished.data)
+    store.apply(Changes(values={RESTORED: 1}))
+    store.close()
+    assert furnished.json("status")["restored"] is True
+    assert "acknowledging is STOPPED" in furnished.run("status")
 
 
 def test_resume_clears_a_stop(furnished):
