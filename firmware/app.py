@@ -12,6 +12,7 @@ from firmware.card.kernel import CardKernel
 from firmware.card.oda import Trust
 from firmware.carry.codes import Codes
 from firmware.carry.usb import CarryCommands
+from firmware.console.books import BookCommands
 from firmware.console.console import Console
 from firmware.console.lines import Lines
 from firmware.crypto import self_test
@@ -31,7 +32,7 @@ from firmware.hal.i2c_device import BusError, I2cDevice
 from firmware.key_chip import KeyChip
 from firmware.ledger import ca_key_list, document_area
 from firmware.ledger.document_area import Documents, DocumentsMissing
-from firmware.ledger.ledger import Ledger, LedgerError
+from firmware.ledger.ledger import Ledger
 from firmware.links import FrameNotTaken, Links
 from firmware.relay.downlink import Downlink
 from firmware.relay.mqtt_way import Settings
@@ -52,10 +53,8 @@ CANNOT_START = 300
 START_FAILURES = (
     (301, self_test.SelfTestFailed),
     (302, DocumentsMissing),  # never provisioned, or both document areas are damaged
-    (303, LedgerError),  # documents that do not fit each other
     (304, ProtocolError),  # a document that does not decode
     (304, InvalidPrivateKey),
-    (305, settings.SettingsError),
     (306, FlashError),
     (307, AuthenticationError),  # the card CAs
     (308, BusError),  # keypad
@@ -67,6 +66,8 @@ START_FAILURES = (
 STOPPED_MS = 10_000
 STOPPED_AGAIN_MS = 600_000
 SOON_S = 300
+# How long the answer to whoever brought new documents may take to leave.
+RENEWED_MS = 1000
 
 # Essential tasks: name, number in crash codes, longest silence. Number 0 is any task without a name.
 TASK_RELAY = ("relay", 1, 60000)
@@ -113,6 +114,7 @@ class App:
         self._crash_before = b""
         self._crash_code = 0
         self._has_crashed = asyncio.Event()
+        self._renewal = None
 
     def _device(self, address: int, chip: str) -> I2cDevice:
         return I2cDevice(self._board.i2c, address, chip, self._board.recover_i2c)
@@ -126,7 +128,8 @@ class App:
         if not documents.get(document_area.CHAIN_START):
             raise DocumentsMissing  # keys were made, but the authority's documents never came
         self.documents = documents
-        self.settings = settings.parse(documents.get(document_area.SETTINGS))
+        # No sale depends on them: a terminal starts with what can be used, and a notice says so.
+        self.settings, _ = settings.read(documents.get(document_area.SETTINGS))
         board.network.configure(self.settings["wifi_ssid"], self.settings["wifi_password"])
         kid = int.from_bytes(documents.get(document_area.KID), "big")
         chain_start = documents.get(document_area.CHAIN_START)
@@ -189,7 +192,9 @@ class App:
         )
         self.printer.draws_qr = self.settings["printer_qr"] == "1"
         carry = CarryCommands(ledger, self.relay, self.keys.ready.is_set)
-        self.console = Console(Lines(self._board.technician_uart, self._board.clock), carry.commands)
+        commands = dict(carry.commands)
+        commands.update(BookCommands(ledger, self._board.flash, self._begin_anew).commands)
+        self.console = Console(Lines(self._board.technician_uart, self._board.clock), commands)
         self.terminal = Terminal(
             ledger, self.authorizer, self.reader, self.relay, self._board.clock, self.signer
         )
@@ -201,6 +206,15 @@ class App:
         if self._un_cipher is None:
             self._un_cipher = cryptolib.aes(self.keys.un_key(), AES_ECB)
         return self._un_cipher.encrypt(block)
+
+    def _begin_anew(self) -> None:
+        """New documents are stored: start with them, once the answer has left."""
+
+        async def restart() -> None:
+            await self._board.clock.sleep_ms(RENEWED_MS)
+            self._restart(0)
+
+        self._renewal = asyncio.create_task(restart())
 
     def _is_busy(self) -> bool:
         return self.terminal.busy

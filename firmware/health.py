@@ -1,6 +1,7 @@
 """How the terminal is: what waits for the gateway and by which way, and what operator or technician should know."""
 
-from firmware import states
+from firmware import settings, states
+from firmware.ledger.document_area import SETTINGS
 from protocol import acknowledgement, records
 
 JOURNAL_NEARLY_FULL_SECTORS = 32
@@ -32,6 +33,7 @@ class Health:
         self._signer = signer
         self._settled_counter = (0, 0)
         self._settled_notices = []
+        self._settings_faults = settings.read(ledger.documents.get(SETTINGS))[1]
 
     def link_state(self) -> LinkState:
         """What waits for the gateway, and by which way it goes."""
@@ -57,7 +59,9 @@ class Health:
             (states.NOTICE_ACKNOWLEDGEMENT, ledger.entitlements.ahead > ledger.journal.sequence),
             (states.NOTICE_READER, reader_failed),
             (states.NOTICE_NO_LINK, self.link_state().age_s > NO_LINK_NOTICE_S),
-            (states.NOTICE_FLASH, ledger.journal.damage is not None or self._day.unreadable > 0),
+            (states.NOTICE_FLASH, not ledger.findings.is_sound or self._day.unreadable > 0),
+            (states.NOTICE_SECTORS, bool(ledger.journal.retired)),
+            (states.NOTICE_SETTINGS, bool(self._settings_faults)),
             (states.NOTICE_SEAL, ledger.seal_fault),
             (states.NOTICE_ENTROPY, not self._signer.entropy_ok),
         )

@@ -26,6 +26,7 @@ LOAD_ORDER = (
     "firmware.ui.service",
     "firmware.authorize",
     "firmware.terminal",
+    "firmware.provisioning",
 )
 
 

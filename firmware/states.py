@@ -45,4 +45,6 @@ NOTICE_NO_LINK = 12  # records wait longer than policy expects
 NOTICE_FLASH = 13  # journal or roster flash failed, or does not give back what it held
 NOTICE_SEAL = 14  # a seal of this terminal does not verify: no sale until it is repaired
 NOTICE_ENTROPY = 15  # the source of randomness is in doubt; seals are made without it
-NOTICE_LAST = NOTICE_ENTROPY
+NOTICE_SECTORS = 16  # journal sectors were retired; the ring goes round without them
+NOTICE_SETTINGS = 17  # lines of the settings cannot be used; the others are
+NOTICE_LAST = NOTICE_SETTINGS

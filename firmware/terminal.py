@@ -124,6 +124,10 @@ class Terminal:
         """What operator or technician should know, by number (firmware.states)."""
         return self._health.notices(self.reader_failed)
 
+    def findings(self) -> list:
+        """What of the flash does not give back what it held, for technicians (`ledger.findings.Finding`)."""
+        return self._ledger.findings.all()
+
     # Serving.
 
     async def make_ready(self) -> None:

@@ -48,6 +48,18 @@ class Findings:
         """Whether all that was there at the start has been looked at."""
         return self.journal.is_done and (self._roster is None or self._roster.is_done)
 
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing was found so far but retired sectors, which cost room alone."""
+        return (
+            self._journal.damage is None
+            and not self.journal.missing
+            and not self.journal.headers
+            and self._roster is not None
+            and not self._roster.damaged
+            and not self._holdings.unread
+        )
+
     def all(self) -> list:
         """Every `Finding` so far."""
         journal, holdings, name = self._journal, self._holdings, "journal"

@@ -72,12 +72,15 @@ class Office:
                 page = 1 - page
 
     async def device(self) -> None:
-        """Clock, link and notices; E reads the notices one by one."""
+        """Clock, link and notices; E reads the notices one by one, then what a technician should know of the flash."""
         while True:
             await self._panel.watch(screens.table, self._device_values, BROWSE_TIMEOUT_MS, "E")
             notices = self._terminal.notices()
             for i in range(len(notices)):
                 await self._panel.ask("E", screens.notice, notices[i], i, len(notices))
+            found = self._terminal.findings()
+            for i in range(len(found)):
+                await self._panel.ask("E", screens.finding, found[i], i, len(found))
 
     async def _print_totals(self) -> None:
         """The day's totals on paper."""

@@ -10,6 +10,7 @@ from firmware.ui import draw
 from firmware.ui import format as fmt
 from firmware.ui.glyphs import SIGN_OF_STATE
 from firmware.ui.strings import STATE_MEANINGS, STATE_WORDS, refusal, text
+from firmware.ui.strings import finding as finding_sentence
 from firmware.ui.strings import notice as notice_sentence
 
 ROWS = 4
@@ -312,6 +313,14 @@ def notice(fb, number: int, index: int, count: int) -> None:
     draw.head(fb, text("notice"), "%d/%d" % (index + 1, count))
     draw.largest(fb, "N%02d" % number, 10, 16)
     draw.paragraph(fb, notice_sentence(number), 28, 3)
+    draw.foot(fb, _keys("E", "key_next", "X", "key_back"))
+
+
+def finding(fb, found, index: int, count: int) -> None:
+    """What flash does not give back (`ledger.findings.Finding`), and where it stood."""
+    draw.head(fb, text("memory"), "%d/%d" % (index + 1, count))
+    draw.paragraph(fb, finding_sentence(found.what, found.first, found.last), 12, 3)
+    draw.text(fb, "%s 0x%06x" % (found.area, found.address), 0, 44)
     draw.foot(fb, _keys("E", "key_next", "X", "key_back"))
 
 

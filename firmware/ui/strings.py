@@ -104,6 +104,7 @@ _LINES = {
     "clock_is": "Jam",
     "link": "Jaringan",
     "notice": "Perhatian",
+    "memory": "Memori",
     "no_notices": "Tidak ada",
     "stopped": "ALAT BERHENTI",
     "stopped_code": "Kode {}",
@@ -280,7 +281,22 @@ _NOTICES = {
     13: "Memori alat rusak. Hubungi teknisi.",
     14: "Tanda tangan alat rusak. Hubungi teknisi.",
     15: "Sumber acak alat diragukan. Hubungi teknisi.",
+    16: "Sebagian memori tidak dipakai lagi. Beri tahu teknisi.",
+    17: "Sebagian setelan tidak terbaca. Hubungi teknisi.",
 }
+
+# By what a technician finds of the flash (`firmware/ledger/findings.py`): two lines of the screen, first and last number.
+_FINDINGS = {
+    1: "Sektor {} tidak dipakai lagi",
+    2: "Kepala sektor {} rusak",
+    3: "Catatan {} sampai {} hilang",
+    4: "Data keluarga no. {} rusak",
+    5: "Daftar keluarga rusak",
+    6: "Dokumen terbaru rusak, yang lama dipakai",
+    7: "Data hak program {} rusak",
+    8: "Jurnal tidak menerima catatan",
+}
+_FAMILY = 4
 
 
 def text(key: str, *values) -> str:
@@ -302,6 +318,12 @@ def refusal(number: int, detail: str) -> tuple:
 def notice(number: int) -> str:
     """The sentence of a notice."""
     return _NOTICES.get(number, text("ask_technician"))
+
+
+def finding(what: int, first: int, last: int) -> str:
+    """The sentence of something that flash does not give back."""
+    # A family is known by its number on the roster, which counts from 1.
+    return _FINDINGS[what].format(first + 1 if what == _FAMILY else first, last)
 
 
 def link_word(link: str) -> str:

@@ -118,6 +118,7 @@ class Terminal:
         self.closes = {}
         self.returns = {}
         self.all_notices = []
+        self.all_findings = []
         self.trusted = True
         self.logins = []
         self.terminal_id = TERMINAL_ID
@@ -255,6 +256,9 @@ class Terminal:
 
     def notices(self):
         return self.all_notices
+
+    def findings(self):
+        return self.all_findings
 
 
 def _next(prepared):

@@ -15,7 +15,15 @@ from firmware.ui import screens  # noqa: E402
 from hardware.pn532_faults import NoFaults  # noqa: E402
 from protocol import records  # noqa: E402
 from tests.support.mp_shop import Shop, empty_flash  # noqa: E402
-from tests.support.mp_terminal import KID, Draws, copy_of, documents_of_the_world, family, provisioned_flash  # noqa: E402
+from tests.support.mp_terminal import (  # noqa: E402
+    KID,
+    Bench,
+    Draws,
+    copy_of,
+    documents_of_the_world,
+    family,
+    provisioned_flash,
+)
 from tools.virtual_board import VirtualBoard  # noqa: E402
 
 HEAP = "24m"
@@ -164,15 +172,84 @@ def test_documents_damaged_in_both_areas_say_302_and_in_one_area_do_no_harm():
 
 def test_each_document_that_does_not_fit_has_its_own_code():
     for changes, code in (
-        ({document_area.ROSTER_SIGNATURE: bytes(96)}, 303),
         ({document_area.POLICY: bytes(100)}, 304),
         ({document_area.SEAL_PRIVATE: bytes(32)}, 304),
-        ({document_area.SETTINGS: b"broker=x"}, 305),
         ({document_area.CA_KEYS: spoiled_ca_keys()}, 307),
     ):
         flash = copy_of(provisioned_flash())
         provisioning.open_documents(areas_of(flash)).save(changes)
         cannot_start(Shop(flash), code)
+
+
+def test_settings_that_cannot_be_read_cost_no_sale_and_are_told():
+    flash = copy_of(provisioned_flash())
+    changed = b"broker_host=\nbroker=x\nbroker_port=?\n"
+    provisioning.open_documents(areas_of(flash)).save({document_area.SETTINGS: changed})
+    shop = Shop(flash)
+
+    async def story(shop):
+        await shop.begin()
+        assert shop.app.terminal.notices() == [states.NOTICE_SETTINGS]
+        await shop.cash("programme", "50*")
+        await shop.hand_over()
+
+    shop.open(story)
+    assert shop.app.settings["broker_port"] == "1883"
+    assert [r.amount_rupiah for r in shop.app.terminal.receipts(0, 9)] == [50_000]
+
+
+def test_a_terminal_whose_roster_is_gone_says_so_sells_nothing_and_goes_on():
+    flash = copy_of(provisioned_flash())
+    sold = Bench(flash)
+    sold.sell("one", 10_000)
+    for name, offset, _ in pins.PARTITIONS:
+        if name in ("roster_a", "roster_b"):
+            flash.page_program(offset, bytes(256))
+    shop = Shop(flash)
+
+    async def story(shop):
+        await shop.begin()
+        assert states.NOTICE_FLASH in shop.app.terminal.notices()
+        assert [one.area for one in shop.app.terminal.findings()] == ["roster_a"]
+        await shop.cash("programme", "50*")
+        assert shop.shown == "refused"
+        await shop.see("refused")
+
+    shop.open(story)
+    assert shop.restarts == []
+    # What was sold before is there to be shown, printed and sent.
+    assert [r.amount_rupiah for r in shop.app.terminal.receipts(0, 9)] == [10_000]
+    assert shop.app.ledger.context is None
+
+
+def test_new_documents_by_cable_come_into_force_with_a_restart():
+    shop = Shop()
+    changed = b"broker_host=\nmodem_broker_port=1884\n"
+
+    async def story(shop):
+        await shop.begin()
+        commands = shop.app.console._commands
+        octets = bytes((document_area.SETTINGS,)) + len(changed).to_bytes(2, "big") + changed
+
+        class Cable:
+            async def receive(self):
+                return octets
+
+        assert await commands["renew"](Cable(), []) == [("sections", 1)]
+        assert shop.restarts == [], "the answer leaves first"
+        await asyncio.sleep_ms(3000)
+        assert shop.restarts == [0]
+
+    shop.open(story)
+    again = Shop(shop.flash)
+
+    async def later(shop):
+        await shop.begin()
+        await shop.cash("programme", "50*")
+        await shop.hand_over()
+
+    again.open(later)
+    assert again.app.settings["modem_broker_port"] == "1884"
 
 
 def spoiled_ca_keys():
