@@ -42,7 +42,6 @@ SETTINGS = 13
 BROKER_CA = 14
 FIRST_EPOCH_CERTIFICATE = 15
 KEY_CHIP = 16  # instead of both private keys
-KEY_CHIP = 16  # instead of both private keys
 GRANT_FIRST = 32
 
 
