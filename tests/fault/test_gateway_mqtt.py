@@ -1,21 +1,17 @@
 """The MQTT channel over a real Mosquitto: what a receipt may never do, and what must come again."""
 
-import datetime as dt
 import threading
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.x509.oid import NameOID
 
 from gateway.channels.mqtt import MqttChannel
 from gateway.config import Mqtt
 from gateway.store.memory import MemoryStore
 from gateway.writer import Writer
-from tests.support.frames import key_of
+from tests.support import tls
 from tests.support.gateway_rig import Rig, eventually, small
 from tests.support.mqtt_raw import publish_all
-from tools.brokers import AmqttBroker, MosquittoBroker
+from tools.brokers import AmqttBroker, MosquittoBroker, free_port
 
 TOPIC = "lumbung/1/up/0000002a"
 
@@ -201,45 +197,15 @@ def test_a_consumer_that_fails_costs_a_connection_not_the_channel(mosquitto, cha
     assert channel.generation >= 2
 
 
-def certificates(folder):
-    """A CA and a server certificate for 127.0.0.1."""
-    import ipaddress
-
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    key = key_of("tls")
-    start = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(start)
-        .not_valid_after(start.replace(year=2100))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
-        )
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    (folder / "ca.pem").write_bytes(made.public_bytes(pem))
-    (folder / "key.pem").write_bytes(
-        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-
-
 def test_tls_carries_a_backlog_and_a_wrong_ca_is_refused(mosquitto, channels, tmp_path):
-    certificates(tmp_path)
-    plain = mosquitto()
-    listener = f"listener {plain.port + 1 if plain.port < 65000 else plain.port - 1} 127.0.0.1"
+    tls.certify(tmp_path)
+    tls_port = free_port()
     broker = mosquitto(
         "max_queued_messages 0",
-        listener,
+        f"listener {tls_port} 127.0.0.1",
         f"certfile {tmp_path / 'ca.pem'}",
         f"keyfile {tmp_path / 'key.pem'}",
     )
-    tls_port = int(listener.split()[1])
     settings = {"port": tls_port, "tls": True, "tls_ca_file": str(tmp_path / "ca.pem")}
     channels(Ears().deliver, broker, **settings).stop()
     publish_all(broker.host, broker.port, [(TOPIC, b"%d" % number * 50) for number in range(1000)])

@@ -59,10 +59,11 @@ class Scene:
             self.writer.deliver(received(raw, self.channel, self.sent))
 
     def settle(self):
-        """Wait until everything delivered has its receipt."""
+        """Wait until everything delivered has its receipt, and the writer is done with it."""
         assert self.channel.wait_for(self.sent), (
             f"{self.channel.receipts} of {self.sent}; {self.writer.last_error}"
         )
+        self.writer.submit(Changes()).result(20)  # receipts go out before contacts and the log
 
     def outcomes(self):
         """How many frames ended how."""
