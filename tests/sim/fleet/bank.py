@@ -39,7 +39,6 @@ class Bank(httpx2.BaseTransport):
         mood = self.mood
         if mood == FINE and self._dice.random() < self.fault_chance:
             mood = self._dice.choice(FAULTS)
-        if mood != FINE:
             self._clock.count(f"settlement: {mood}")
         if mood == DOWN:
             raise httpx2.ConnectError("the bank is away")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import random
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -54,8 +55,10 @@ class District:
         self.ring = KeyRing({KEY_ID: self.gateway_key})
         self.places = [self._place(number) for number in range(terminals)]
         self.epoch = self.authority.epoch(self.gateway_key.request, 1, NOW_S)
-        self.policy_document = district.make_policy()
+        dice = random.Random(f"{seed}/policy")
+        self.policy_document = district.make_policy(settlement_delay_s=dice.choice((0, 1800)))
         self.policy_document.channels = _channels()
+        self.policy_document.channels.provisional_cap_rupiah = dice.choice((0, 50_000))
         self.policy = self.authority.policy(self.policy_document)
         self.rosters: list[bytes] = []
         self._grants = 0

@@ -14,7 +14,9 @@ STEP_TIMEOUT_S = 60.0
 
 
 class Seat:
-    """`sold`: (sequence, family, rupiah) of what families were told; `marks`: sealed through, reclaim through, head."""
+    """`sold`: (sequence, family, rupiah) of what families were told, `followed`: (sequence, kind, sequence of the sale) of
+    voids and receipts of goods; `marks`: sealed through, reclaim through, head.
+    """
 
     def __init__(self, place: Place) -> None:
         self.place = place
@@ -29,6 +31,7 @@ class Seat:
         self.lives = 0
         self.marks = [0, 0, 0]
         self.sold: list[tuple[int, str, int]] = []
+        self.followed: list[tuple[int, int, int]] = []
         self.books: dict[str, Any] | None = None
         self._orders: list[list[Any]] = []
         self._worker = MicroPythonWorker(DRIVER, heap=HEAP, timeout_s=STEP_TIMEOUT_S)

@@ -15,6 +15,19 @@ from tests.sim.fleet.seat import Seat
 from tests.sim.fleet.world import DAY_MS, HOUR_MS, MINUTE_MS, World
 
 YEAR_S = 365 * 86400
+# What is counted and is no fault.
+WORK = (
+    "sales",
+    "voids",
+    "receipts of goods",
+    "refused with",
+    "messages up",
+    "messages down",
+    "commits refused",
+    "armed:",
+)
+# How wrong a terminal's clock may be; None: its battery is dead. One that is years ahead ends all sales once a record says so.
+CLOCKS_AHEAD_S = (None, None, None, -2 * YEAR_S, -2 * YEAR_S, -YEAR_S // 2, -86_400, 3600, 2 * YEAR_S)
 # How a terminal is reached in one opening of its shop, and how often.
 ONLINE, FLAKY, HILL, BLANK = "online", "flaky", "sms", "nothing"
 WAYS = (ONLINE, ONLINE, FLAKY, FLAKY, HILL, HILL, BLANK)
@@ -82,6 +95,10 @@ class Story:
                 clock.at(at_ms, lambda is_there=is_there: world.set_net(seat, is_there))
         for _ in range(dice.randint(1, 2 * self._measure.sales - 1)):
             self._plan_sale(seat, dice, dice.randint(begin_ms + 1000, end_ms - 20_000))
+        for order in ("void", "receive"):
+            if dice.random() < 0.4:
+                at_ms = dice.randint(begin_ms + 1000, end_ms - 20_000)
+                clock.at(at_ms, lambda order=order: self._follow(seat, order, dice))
         if dice.random() < 0.35:
             cut = ("cut", dice.randrange(40), dice.randrange(257), dice.choice(TEARS))
             clock.at(dice.randint(begin_ms, end_ms), lambda: self._tell(seat, *cut))
@@ -124,9 +141,15 @@ class Story:
             amount_rupiah = GRANTED_RUPIAH + 1000
         self._clock.at(at_ms, lambda: self._tell(seat, "sell", name, amount_rupiah, pin))
 
+    def _follow(self, seat: Seat, order: str, dice: random.Random) -> None:
+        """A void, or goods received, of one of the last sales that a family was told of."""
+        if seat.sold:
+            sequence, name, _ = dice.choice(seat.sold[-4:])
+            self._tell(seat, order, name, sequence)
+
     def _plan_wrong_clock(self, seat: Seat, dice: random.Random, at_ms: int) -> None:
         """The clock's battery is dead, or somebody set the clock years off; a technician mends it days later."""
-        ahead_s = dice.choice((None, -2 * YEAR_S, -YEAR_S // 2, -86_400, 3600))
+        ahead_s = dice.choice(CLOCKS_AHEAD_S)
 
         def happen() -> None:
             if not seat.is_on:
@@ -134,6 +157,7 @@ class Story:
                 self._world.visit(seat, "clock", ahead_s)
 
         self._clock.at(at_ms, happen)
+        self._clock.at(at_ms + dice.randint(HOUR_MS, DAY_MS), lambda: self._world.visit(seat, "clock", 0))
 
     # Everything else.
 
@@ -157,14 +181,14 @@ class Story:
             tries = dice.randint(1, 200)
             self._clock.at(at_ms, lambda tries=tries: self._fill_disk(tries))
         # Ahead is signed into acknowledgements, and terminals believe it: their leases have expired from then on.
-        wrong_s = dice.choice((-20 * YEAR_S, -3 * YEAR_S, -86_400, 3 * YEAR_S))
+        wrong_s = dice.choice((-20 * YEAR_S, -3 * YEAR_S, -YEAR_S, -86_400, -3600, 3 * YEAR_S))
         at_ms = self._moment(dice)
         self._clock.at(at_ms, lambda: self._set_gateway_clock(wrong_s))
         self._clock.at(at_ms + dice.randint(5 * MINUTE_MS, 3 * HOUR_MS), lambda: self._set_gateway_clock(0))
 
     def _doom(self, point: str, passes: int) -> None:
         self._world.gateway.doom.point, self._world.gateway.doom.passes = point, passes
-        self._clock.count(f"gateway to be killed {point}")
+        self._clock.count(f"armed: kill {point}")
 
     def _fill_disk(self, tries: int) -> None:
         self._clock.count("disk full")
@@ -182,6 +206,8 @@ class Story:
         def mood(word: str) -> None:
             self._clock.note("bank", word)
             bank.mood = word
+            if word == DOWN:
+                self._clock.count("settlement: down for minutes or hours")
 
         for at_ms in self._times(dice, 1):
             self._clock.at(at_ms, lambda: mood(DOWN))
@@ -265,11 +291,7 @@ class Outcome:
     @property
     def faults(self) -> int:
         """How many things went wrong."""
-        return sum(
-            count
-            for what, count in self.counts.items()
-            if not what.startswith(("sales", "messages up", "messages down"))
-        )
+        return sum(count for what, count in self.counts.items() if not what.startswith(WORK))
 
 
 def tell(world: World, measure: Measure) -> Outcome:

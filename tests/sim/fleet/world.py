@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from gateway.publish import Order
 from gateway.store.sqlite import SqliteReader
+from protocol import records
 from tests.sim.fleet import invariants
 from tests.sim.fleet.bank import FINE, Bank
 from tests.sim.fleet.clockwork import Clockwork
@@ -125,9 +126,19 @@ class World:
         self.clock.count("sales")
         seat.sold.append((sequence, name, amount_rupiah))
 
+    def _on_voided(self, seat: Seat, sequence: int, name: str, sale: int) -> None:
+        self.clock.note("voided", f"{seat.kid:08x}", sequence, name, sale)
+        self.clock.count("voids")
+        seat.followed.append((sequence, records.VOID, sale))
+
+    def _on_received(self, seat: Seat, sequence: int, name: str, sale: int) -> None:
+        self.clock.note("received", f"{seat.kid:08x}", sequence, name, sale)
+        self.clock.count("receipts of goods")
+        seat.followed.append((sequence, records.GOODS_RECEIVED, sale))
+
     def _on_refused(self, seat: Seat, number: int, name: str) -> None:
         self.clock.note("refused", f"{seat.kid:08x}", number, name)
-        self.clock.count(f"sales refused with {number}")
+        self.clock.count(f"refused with {number}")
 
     def _on_busy(self, seat: Seat, name: str) -> None:
         self.clock.note("busy", f"{seat.kid:08x}", name)

@@ -19,7 +19,7 @@ from firmware import main
 main.load()
 
 from firmware import app as firmware_app  # noqa: E402
-from firmware import provisioning  # noqa: E402
+from firmware import provisioning, states  # noqa: E402
 from firmware.crypto.signer import SoftwareSigner  # noqa: E402
 from firmware.drivers.ds3231 import Ds3231, RtcError  # noqa: E402
 from firmware.hal import pins  # noqa: E402
@@ -314,12 +314,43 @@ class Terminal:
         self.app.relay.hurry()
 
     def do_sell(self, name, amount_rupiah, pin):
-        """A family wants cash; where one is being served, it goes home."""
+        """A family wants cash, or goods where the thousands are odd."""
+        self._serve(name, self._sell(name, amount_rupiah, pin))
+
+    def do_void(self, name, sequence):
+        """A family wants a sale taken back."""
+        self._serve(name, self._void(name, sequence))
+
+    def do_receive(self, name, sequence):
+        """A family confirms by its card that it has its goods."""
+        self._serve(name, self._receive_goods(name, sequence))
+
+    def _serve(self, name, work):
+        """One family after the other; where one is being served, the next goes home."""
         if self.selling:
             self.say("busy", name)
             return
         self.selling = True
-        self.tasks.append(asyncio.create_task(self._sell(name, amount_rupiah, pin)))
+        self.tasks.append(asyncio.create_task(self._served(name, work)))
+
+    async def _served(self, name, work):
+        terminal = self.app.terminal
+        try:
+            while not self.app.keys.ready.is_set():
+                await asyncio.sleep_ms(20)
+            self.board.place_card(self._card(name))
+            while not await terminal.wait_for_card(CARD_TIMEOUT_MS):
+                pass
+            await terminal.identify(SEMBAKO)
+            # What a family is told must be true after whatever happens next.
+            self.say(*await work)
+            if terminal._closing is not None and not terminal._closing.done():
+                await terminal._closing
+        except Refusal as refusal:
+            self.say("refused", refusal.number, name)
+        await terminal.abandon()
+        self.board.remove_card()
+        self.selling = False
 
     def _card(self, name):
         """A family's card, the same one each time, so that its chip remembers."""
@@ -329,25 +360,18 @@ class Terminal:
         return self.cards[name]
 
     async def _sell(self, name, amount_rupiah, pin):
-        terminal = self.app.terminal
-        try:
-            while not self.app.keys.ready.is_set():
-                await asyncio.sleep_ms(20)
-            self.board.place_card(self._card(name))
-            while not await terminal.wait_for_card(CARD_TIMEOUT_MS):
-                pass
-            await terminal.identify(SEMBAKO)
-            digits = bytearray((pin or self.families[name]["pin"]).encode())
-            receipt = await terminal.redeem(SEMBAKO, records.TENDER_CASH, amount_rupiah, [], digits)
-            # What a family was told must be true after whatever happens next.
-            self.say("sold", receipt.sequence, name, amount_rupiah)
-            if terminal._closing is not None and not terminal._closing.done():
-                await terminal._closing
-        except Refusal as refusal:
-            self.say("refused", refusal.number, name)
-        await terminal.abandon()
-        self.board.remove_card()
-        self.selling = False
+        digits = bytearray((pin or self.families[name]["pin"]).encode())
+        tender = (records.TENDER_CASH, records.TENDER_GOODS)[amount_rupiah // 1000 % 2]
+        receipt = await self.app.terminal.redeem(SEMBAKO, tender, amount_rupiah, [], digits)
+        return "sold", receipt.sequence, name, amount_rupiah
+
+    async def _void(self, name, sequence):
+        receipt = await self.app.terminal.void(sequence, states.VOID_FAMILY_ASKED)
+        return "voided", receipt.sequence, name, sequence
+
+    async def _receive_goods(self, name, sequence):
+        receipt = await self.app.terminal.goods_received(sequence, True)
+        return "received", receipt.sequence, name, sequence
 
     def do_books(self):
         """All that the journal holds."""
@@ -361,6 +385,7 @@ class Terminal:
                 "records": [[slot.sequence, slot.payload.hex()] for slot in slots],
                 "chain": ledger.journal.chain.hex(),
                 "redeemed_rupiah": ledger.entitlements.redeemed_rupiah,
+                "voided_rupiah": ledger.entitlements.voided_rupiah,
                 "spent_rupiah": {
                     name: ledger.entitlements.spent_rupiah(SEMBAKO, self.families[name]["index"])
                     for name in sorted(self.families)
