@@ -1,0 +1,57 @@
+"""The fault table has a line for every number that the firmware can show, and for none that it cannot."""
+
+import ast
+import re
+from pathlib import Path
+
+from firmware import refusals, states
+from firmware.console import errors
+
+ROOT = Path(__file__).resolve().parents[3]
+TABLE = (ROOT / "hardware" / "FAULTS.md").read_text(encoding="utf-8")
+
+
+def section(title):
+    """Numbers in the first column of the table under a heading."""
+    text = TABLE.split(f"## {title}", 1)[1].split("\n## ", 1)[0]
+    rows = re.findall(r"^\| ([0-9, ]+) \|", text, re.MULTILINE)
+    return [int(number) for row in rows for number in row.split(",")]
+
+
+def of_app(prefix):
+    """Values that firmware/app.py assigns to names with a prefix; read, not run: it needs MicroPython."""
+    tree = ast.parse((ROOT / "firmware" / "app.py").read_text(encoding="utf-8"))
+    return [
+        node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and node.targets[0].id.startswith(prefix)
+    ]
+
+
+def test_every_code_of_a_stopped_terminal_has_its_line():
+    tasks = [ast.literal_eval(value)[1] for value in of_app("TASK_")]
+    starts = [element.elts[0].value for element in of_app("START_FAILURES")[0].elts]
+    cannot_start = of_app("CANNOT_START")[0].value
+    expected = {100, 200, cannot_start, *starts}
+    expected |= {base + number for base in (100, 200) for number in tasks}
+    told = section("The terminal has stopped itself")
+    assert sorted(told) == sorted(set(told)), "no code twice"
+    assert set(told) == expected
+
+
+def test_every_notice_has_its_line():
+    notices = [
+        value for name, value in vars(states).items() if name.startswith("NOTICE_") and name != "NOTICE_LAST"
+    ]
+    assert section("Notices") == sorted(notices)
+
+
+def test_every_error_of_the_console_has_its_line():
+    codes = [value for name, value in vars(errors).items() if name.isupper()]
+    assert section("The console says ERROR") == sorted(codes)
+
+
+def test_refusals_of_the_table_exist():
+    told = section("Refusals")
+    assert told
+    assert all(1 <= number <= refusals.LAST for number in told)
