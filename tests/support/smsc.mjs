@@ -1,11 +1,12 @@
-// An SMS centre for tests, by the npm package `smpp`: `smsc` prints what happens as JSON lines and takes orders on its
+// An SMS centre for tests, by the npm package `smpp`: `smsc [port [certificate key]]` prints what happens as JSON lines and takes orders on its
 // standard input, one JSON object a line. It keeps what was not answered, and delivers it again after the next bind.
 //
-// Happens: listening {port}, bound, bind_refused, submitted {to, source, ton, npi, coding, esm, hex, status, id}, answered
+// Happens: listening {port}, obeyed (an order), bound, bind_refused, submitted {to, source, ton, npi, coding, esm, hex, status, id}, answered
 // {id, status}, enquired, nacked, closed, unbound. Orders: deliver {id, from, ton, coding, esm, hex, tlvs}, receipt {message,
 // stat, in_text}, throttle {count}, refuse {count, status}, silent {on}, hold {on}, drop, unbind, raw {hex}, enquire,
 // bind {ok}.
 
+import fs from "node:fs";
 import path from "node:path";
 import readline from "node:readline";
 import { createRequire } from "node:module";
@@ -80,7 +81,10 @@ function submitted(session, pdu) {
     else answer();
 }
 
-const server = smpp.createServer({}, (session) => {
+const [, , port, certificate, key] = process.argv;
+const secrets = certificate ? { cert: fs.readFileSync(certificate), key: fs.readFileSync(key) } : {};
+
+const server = smpp.createServer(secrets, (session) => {
     session.on("bind_transceiver", (pdu) => {
         if (!state.ok || pdu.password !== PASSWORD) {
             session.send(pdu.response({ command_status: smpp.ESME_RBINDFAIL }));
@@ -154,8 +158,9 @@ const orders = {
 readline.createInterface({ input: process.stdin }).on("line", (line) => {
     const order = JSON.parse(line);
     orders[order.do](order);
+    say("obeyed");
 }).on("close", () => process.exit(0));
 
-server.listen(Number(process.argv[2] ?? 0), "127.0.0.1", () =>
+server.listen(Number(port ?? 0), "127.0.0.1", () =>
     say("listening", { port: server.address().port }),
 );

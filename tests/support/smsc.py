@@ -6,6 +6,7 @@ import json
 import subprocess
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Self
 
 import pytest
@@ -19,23 +20,24 @@ LIMIT_S = 30.0
 class Smsc:
     """A running centre on `port`; `happened` is everything it has told, oldest first."""
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, *pem: Path) -> None:
         self.happened: list[dict[str, Any]] = []
         self.changed = threading.Condition()
+        self._orders = 0
         self._process = subprocess.Popen(
-            [checkout.BIN / "smsc", str(port)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [checkout.BIN / "smsc", str(port), *pem], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         self._thread = threading.Thread(target=self._listen, name="smsc", daemon=True)
         self._thread.start()
         self.port: int = self.wait_for("listening")["port"]
 
     @classmethod
-    def start(cls, port: int = 0) -> Self:
-        """One that runs, or the test is left out where this machine has none."""
+    def start(cls, port: int = 0, *pem: Path) -> Self:
+        """One that runs, over TLS with the files of a certificate and its key; left out where this machine has none."""
         reason = checkout.missing().get("smsc")
         if reason:
             pytest.skip(f"no smsc: {reason}")
-        return cls(port)
+        return cls(port, *pem)
 
     def stop(self) -> None:
         """End it, and all its connections."""
@@ -47,10 +49,12 @@ class Smsc:
         self._process.stdout.close()
 
     def order(self, do: str, **fields: object) -> None:
-        """Have something done."""
+        """Have something done; returns when it is."""
         assert self._process.stdin is not None
+        self._orders += 1
         self._process.stdin.write(json.dumps({"do": do, **fields}) + "\n")
         self._process.stdin.flush()
+        self.wait_for("obeyed", self._orders)
 
     def deliver(self, name: str, octets: bytes, sender: str = "628999", **fields: object) -> None:
         """A message for the gateway; it is delivered until it is answered."""

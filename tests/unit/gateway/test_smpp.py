@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from gateway.channels.smpp import SmppChannel
 from gateway.channels.sms_bounds import SenderBounds
 from gateway.config import Smpp
 from gateway.errors import ConfigError
+from tests.support import tls
 from tests.support.gateway_rig import eventually
 from tests.support.smsc import PASSWORD, Smsc
 
@@ -35,12 +37,12 @@ PART = bytes.fromhex("050003070201")
 class Bench:
     """A centre, the channel, and a writer that commits when it is told to."""
 
-    def __init__(self, per_hour: int = 100, **settings: object) -> None:
-        self.smsc = Smsc.start()
+    def __init__(self, per_hour: int = 100, pem: tuple[Path, ...] = (), **settings: object) -> None:
+        self.smsc = Smsc.start(0, *pem)
         self.received: list[Received] = []
         self.news = threading.Condition()
         config = replace(USUAL, port=self.smsc.port, **settings)
-        self.channel = SmppChannel(config, SenderBounds(per_hour), self.deliver)
+        self.channel = SmppChannel(config, SenderBounds(per_hour), self.deliver, lambda: 0.05)
 
     def start(self) -> None:
         """Connect."""
@@ -310,6 +312,29 @@ def test_the_centre_may_ask_too_and_may_unbind(bench):
     bench.smsc.order("unbind")
     bench.smsc.wait_for("bound", 2)
     eventually(lambda: bench.channel.is_ready, "bound again")
+
+
+def test_tls_carries_messages_both_ways_and_a_wrong_ca_is_refused(tmp_path):
+    tls.certify(tmp_path)
+    pem = (tmp_path / "ca.pem", tmp_path / "key.pem")
+    made = Bench(pem=pem, tls=True, tls_ca_file=str(pem[0]))
+    stranger = SmppChannel(replace(USUAL, port=made.smsc.port, tls=True), SenderBounds(1), lambda *_: None)
+    try:
+        made.start()
+        for number in range(50):
+            made.smsc.deliver(f"{number}", bytes([number]) * 140)
+            assert made.channel.send(NUMBER, bytes([number]) * 140)
+        made.wait_for(50)
+        made.commit()
+        made.smsc.wait_for("answered", 50)
+        made.count("sent", 50)
+        assert sorted(made.contents()) == sorted(made.submitted())
+        stranger.start()
+        eventually(lambda: "CERTIFICATE_VERIFY_FAILED" in stranger.last_error, "not bound")
+        assert not stranger.is_ready
+    finally:
+        stranger.stop()
+        made.close()
 
 
 @pytest.mark.parametrize("settings", [{"system_id": "x" * 16}, {"password": "x" * 9}])
