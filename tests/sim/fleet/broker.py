@@ -99,6 +99,11 @@ class Broker:
             connection.up_ms = max(self._clock.now_ms + self._latency_ms(), connection.up_ms)
             self._clock.at(connection.up_ms, lambda: self._drop(connection))
 
+    def has(self, seat: Seat) -> bool:
+        """Whether a connection with a terminal is up, or about to be."""
+        connection = self._connections.get(seat.kid)
+        return connection is not None and not connection.is_lost and connection.is_open
+
     def lose(self, seat: Seat) -> None:
         """The signal is gone: what is under way is lost, and nobody is told."""
         connection = self._connections.get(seat.kid)

@@ -33,6 +33,7 @@ from tests.sim.fleet.district import NOW_S, District
 from tests.sim.fleet.sms import Network
 
 TICK_MS = 1000
+AWAY_MS = 15_000
 IDLE_MS = 60_000
 REQUESTS_A_TURN = 20
 INGEST = config.Ingest(verify_threads=1, open_processes=0)
@@ -376,8 +377,9 @@ class Gateway:
         elif self.store.outbox_count():
             self.wake(TICK_MS if self.store.outbox_due(now_ms, 1) else IDLE_MS)
         if self.acknowledger._due:
-            wait_s = self.acknowledger._due[0][0] - self._monotonic()
-            self.wake(max(TICK_MS, int(1000 * wait_s)))
+            wait_ms = int(1000 * (self.acknowledger._due[0][0] - self._monotonic()))
+            # Who is still in line after his time has no way open to him now.
+            self.wake(max(TICK_MS, wait_ms) if wait_ms > 0 else AWAY_MS)
 
     # Orders.
 

@@ -20,8 +20,9 @@ from tests.sim.fleet.seat import Seat
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
-# So far a terminal may run ahead of the others; less than what any answer to it takes.
-STEP_MS = 1_000
+# So far a terminal may run ahead of the others: what would have come meanwhile comes at its end. By SMS nothing is that quick.
+STEP_MS = 1_500
+STEP_UNCONNECTED_MS = 10_000
 DRAIN_MS = 12 * HOUR_MS
 LATE_MESSAGES_MS = 3 * DAY_MS
 FRAMES_KEPT = 40
@@ -89,7 +90,8 @@ class World:
             behind = [seat for seat in self.seats if seat.is_on and seat.now_ms < horizon_ms]
             if behind:
                 seat = min(behind, key=lambda seat: (seat.now_ms, seat.kid))
-                said = seat.step(min(horizon_ms, seat.now_ms + STEP_MS))
+                step_ms = STEP_MS if self.gateway.broker.has(seat) else STEP_UNCONNECTED_MS
+                said = seat.step(min(horizon_ms, seat.now_ms + step_ms))
                 clock.now_ms = max(clock.now_ms, min(seat.now_ms, horizon_ms))
                 self._hear(seat, said)
             elif event_ms is not None and event_ms <= end_ms:
