@@ -41,8 +41,9 @@ mpy: $(STAMP) ## compile protocol and firmware for the ESP32 into build/mpy
 bench: $(STAMP) ## measure the budgets and write build/bench.json
 	@$(PYTHON) -m tests.bench
 
-soak: $(STAMP) ## an hour of random lives, pairs of power cuts, and two months of 30 days
+soak: $(STAMP) ## an hour of random lives, pairs of power cuts, two months of 30 days; then a fleet with everything that breaks
 	@$(PYTHON) -m tests.sim.soak
+	@$(PYTHON) -m tests.sim.fleet
 
 demo: $(STAMP) ## one terminal, five families, broker down and up again, settled
 	@$(PYTHON) -m tools.demo
