@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firmware import refusals
+from protocol.records import GOODS_RECEIVED, RETURN, VOID
 from tests.support import tap_world
 from tests.support.worker import MicroPythonWorker
 
@@ -39,7 +40,12 @@ class Model:
         self.wrong: dict[str, int] = {}
         self.served: list[tuple[str, int, int, int, int]] = []  # family, programme, amount, time, sequence
         self.sales: list[list[Any]] = []
+        self.after_sales: list[list[Any]] = []
         self.shown_next = 0
+        self.sold: dict[int, tuple[str, int, int]] = {}  # sequence: family, programme, amount
+        self.voided: dict[int, int] = {}  # redemption: void
+        self.received: dict[int, int] = {}
+        self.returned: dict[tuple[str, int], int] = {}
 
     def granted(self, name: str, programme: int) -> int:
         """What the grant gives."""
@@ -93,6 +99,51 @@ class Model:
         name, programme, amount = sale["family"], sale["programme"], sale["amount"]
         self.spent[name, programme] = self.spent.get((name, programme), 0) + amount
         self.served.append((name, programme, amount, now_s, sequence))
+        self.sold[sequence] = (name, programme, amount)
+
+    # What follows a sale.
+
+    def refuses_after_sale(self, operation: dict[str, Any], of: int) -> tuple[int, int]:
+        """(number, detail) with which it is refused, (0, 0) where it is done."""
+        name, programme, _ = self.sold.get(of, ("", 0, 0))
+        if operation["do"] == "return":
+            programme = operation["programme"]
+            left = self.granted(operation["family"], programme) - self.spent.get(
+                (operation["family"], programme), 0
+            )
+            return (refusals.NO_ENTITLEMENT, 0) if left <= 0 else (0, 0)
+        if not name:
+            return refusals.NO_SUCH_RECORD, 0
+        for held, number in (
+            (self.voided, refusals.ALREADY_VOIDED),
+            (self.received, refusals.GOODS_WERE_RECEIVED),
+        ):
+            if of in held:
+                return number, held[of]
+        if operation["do"] == "void" and (name, programme) in self.returned:
+            return refusals.LEASE_RETURNED, self.returned[name, programme]
+        if name != operation["family"] and (operation["do"] == "void" or operation["with_card"]):
+            return refusals.NOT_THE_CARD, of
+        return 0, 0
+
+    def take_after_sale(self, operation: dict[str, Any], outcome: dict[str, Any]) -> None:
+        """The one new record, if there is one, and what it does to the money."""
+        new = outcome["after"][len(self.after_sales) :]
+        assert len(new) <= 1
+        assert len(new) == 1 or "receipt" not in outcome
+        for sequence, kind, of, _ in new:
+            assert self.refuses_after_sale(operation, of) == (0, 0)
+            name, programme, amount = self.sold.get(of, (operation["family"], operation["programme"], 0))
+            if kind == VOID:
+                self.voided[of] = sequence
+                self.spent[name, programme] -= amount
+                self.served = [one for one in self.served if one[4] != of]
+            elif kind == GOODS_RECEIVED:
+                self.received[of] = sequence
+            else:
+                assert kind == RETURN
+                self.returned[name, programme] = sequence
+                self.spent[name, programme] = self.granted(name, programme)
 
     def adopt(self, sale: dict[str, Any], outcome: dict[str, Any]) -> None:
         """After an accident: the sale was made, or it was not; both are right, anything else is not."""
@@ -129,6 +180,17 @@ ACCIDENTS = st.one_of(
         {"cut_at": st.integers(0, 5), "torn": st.integers(0, 256), "tear": st.sampled_from(TEARS)}
     ),
 )
+AFTER_SALE = st.fixed_dictionaries(
+    {
+        "do": st.sampled_from(("void", "void", "receive", "return")),
+        "back": st.integers(0, 2),
+        "with_card": st.booleans(),
+        "programme": st.sampled_from((1, 2)),
+        "cut_at": st.sampled_from((-1, -1, -1, 0, 1, 2)),
+        "torn": st.integers(0, 256),
+        "tear": st.sampled_from(TEARS),
+    }
+)
 OTHERS = st.one_of(
     st.fixed_dictionaries({"do": st.just("wait"), "seconds": st.sampled_from((5, 60, 601, 40_000))}),
     st.just({"do": "power"}),
@@ -142,10 +204,14 @@ def lives(draw: st.DrawFn) -> list[dict[str, Any]]:
     amounts = draw(st.lists(st.sampled_from(AMOUNTS), min_size=1, max_size=3, unique=True))
     wrong_of_ten = draw(st.sampled_from((0, 2, 8)))
     accidents_of_ten = draw(st.sampled_from((0, 0, 3)))
+    follows_of_ten = draw(st.sampled_from((0, 4)))
     operations: list[dict[str, Any]] = []
     for _ in range(draw(st.integers(1, 14))):
         if draw(st.integers(0, 9)) == 0:
             operations.append(draw(OTHERS))
+            continue
+        if draw(st.integers(0, 9)) < follows_of_ten:
+            operations.append({"family": draw(st.sampled_from(families))} | draw(AFTER_SALE))
             continue
         sale = {
             "do": "sell",
@@ -187,10 +253,23 @@ def test_the_books_are_those_of_the_model(
                 assert got == number, (operation, outcome)
                 model.after(operation, number, outcome)
             assert outcome["spent"] == [model.spent.get((name, programme), 0) for programme in GRANTED]
+        if operation["do"] in {"void", "receive", "return"}:
+            follow(model, operation, outcome)
         if operation["do"] == "power":
             model.shown_next = 0
-        if "receipt" in outcome:
+        if operation["do"] == "sell" and "receipt" in outcome:
             assert outcome["sales"][-1][0] == outcome["receipt"]
         if outcome.get("cut"):
             model.shown_next = 0
         model.sales = outcome["sales"]
+        model.after_sales = outcome["after"]
+
+
+def follow(model: Model, operation: dict[str, Any], outcome: dict[str, Any]) -> None:
+    """One of the things that follow a sale, as the model has it."""
+    if "cut" not in outcome:
+        number = model.refuses_after_sale(operation, outcome["of"])
+        assert tuple(outcome.get("refused", (0, 0))) == number, (operation, outcome)
+    model.take_after_sale(operation, outcome)
+    name = operation["family"]
+    assert outcome["spent"] == [model.spent.get((name, programme), 0) for programme in GRANTED]

@@ -1,4 +1,4 @@
-"""Driver: one terminal's life of sales, pulled cards, power cuts and waits on real MicroPython; JSON in and out.
+"""Driver: one terminal's life of sales, what follows them, pulled cards, power cuts and waits on MicroPython; JSON in and out.
 
 The request is a list of operations, the answer what each of them led to, as it can be seen from outside.
 """
@@ -65,6 +65,39 @@ def sell(bench, operation):
     return outcome
 
 
+def after_sale(bench, operation):
+    """Void, goods received or return; the outcome is the record's sequence, a refusal's number or a power cut."""
+    name = operation["family"]
+    held = bench.terminal.receipts(operation["back"], 1, (records.REDEMPTION,))
+    sequence = held[0].sequence if held else 0
+    outcome = {"of": sequence}
+    if operation["cut_at"] >= 0:
+        at = operation["cut_at"]
+        bench.flash.arm(FaultPlan(at, [cut(at, operation["torn"], operation["tear"])]))
+    try:
+        if operation["do"] == "void":
+            receipt = bench.void(name, sequence)
+        elif operation["do"] == "receive":
+            receipt = bench.receive(name, sequence, operation["with_card"])
+        else:
+            receipt = bench.give_back(name, operation["programme"])
+        outcome["receipt"] = receipt.sequence
+    except Refusal as refusal:
+        bench.run(bench.settling())
+        outcome["refused"] = [refusal.number, refusal.detail]
+    except PowerCut:
+        outcome["cut"] = True
+        while True:
+            try:
+                bench.power_cycle()
+                break
+            except PowerCut:
+                pass
+    bench.flash.arm(None)
+    bench.mend()
+    return outcome
+
+
 def do(bench, operation):
     """One operation; afterwards the books must agree with themselves."""
     outcome = {}
@@ -75,10 +108,17 @@ def do(bench, operation):
         bench.wait_s(operation["seconds"])
     elif operation["do"] == "power":
         bench.power_cycle()
+    else:
+        outcome = after_sale(bench, operation)
     bench.check_conservation()
     name = operation.get("family", "bank")
     outcome["spent"] = [bench.spent(name, 1), bench.spent(name, 2)]
     outcome["tries"] = bench.tries(name)
+    outcome["after"] = [
+        [sequence, record.kind, getattr(record, "reference_sequence", 0), record.card_key.hex()]
+        for sequence, record in bench.records()
+        if record.kind in (records.VOID, records.GOODS_RECEIVED, records.RETURN)
+    ]
     outcome["sales"] = [
         [sequence, record.card_key.hex(), record.programme, record.amount_rupiah]
         for sequence, record in bench.records(records.REDEMPTION)
