@@ -116,7 +116,7 @@ def stored_acknowledgement(payload: bytes) -> acknowledgement.Acknowledgement:
 
 def store_sms(sms: tuple) -> bytes:
     """The payload of a short message's mark: day since 1970 (2 octets), messages on it (2), last sequence carried (3)."""
-    # lumbung: fits - days until 2149, and a policy's cap and the chain's sequences are narrower
+    # It fits: days until 2149, and a policy's cap and the chain's sequences are narrower
     return sms[0].to_bytes(2, "big") + sms[1].to_bytes(2, "big") + sms[2].to_bytes(3, "big")
 
 
@@ -131,7 +131,7 @@ def stored_sms(payload: bytes) -> tuple:
 
 def store_places(places: list) -> bytes:
     """The payload of a mark of retired sectors: two octets each; those that do not fit are found again when needed."""
-    # lumbung: fits - a flash chip has fewer sectors
+    # It fits: a flash chip has fewer sectors
     return b"".join([place.to_bytes(2, "big") for place in places[:PLACES_MAX]])
 
 
