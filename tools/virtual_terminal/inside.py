@@ -32,6 +32,17 @@ class TerminalOffError(Exception):
     """This needs a terminal that was switched on."""
 
 
+class Laptop:
+    """The other end of the USB cable: `heard` is what the terminal wrote."""
+
+    def __init__(self) -> None:
+        self.heard = bytearray()
+
+    def receive(self, value: int, _now_us: int) -> None:
+        """One octet from the terminal."""
+        self.heard.append(value)
+
+
 class Virtual:
     """The terminal on the bench: its board, its application while powered, and the cards lying about.
 
@@ -46,6 +57,8 @@ class Virtual:
             modem = virtual_modem.build(clock, fittings["modem"]["family"], fittings["modem"]["number"])
         part = virtual_chip.build(clock, fittings["atecc608"]) if "atecc608" in fittings else None
         self.board = VirtualBoard(flash_path, model_clock=clock, modem=modem, secure_element=part)
+        self._laptop = Laptop()
+        self.board.technician_uart.connect(self._laptop)
         self._messages_seen = 0
         self._app = None
         self._task = None
@@ -145,6 +158,14 @@ class Virtual:
         data = bytes.fromhex(request["data"])
         modem.network.inject(modem.number, request["sender"].encode(), bytes((len(data),)) + data)
         return {}
+
+    async def do_cable(self, request: dict) -> dict:
+        """Type on a laptop at the USB cable; what the terminal wrote since the last call, both as text."""
+        self.board.technician_uart.deliver(request["typed"].encode())
+        self.board.technician_uart.settle()
+        heard = bytes(self._laptop.heard).decode()
+        self._laptop.heard = bytearray()
+        return {"heard": heard}
 
     def _modem(self) -> Modem:
         if self.board.modem is None:
