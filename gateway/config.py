@@ -159,6 +159,8 @@ class Smpp:
     password_file: str = _key("", "File with the password.")
     system_type: str = _key("", "System type, where the operator wants one.")
     source: str = _key("", "Our number or short code as the sender; empty: the operator puts it in.")
+    source_ton: int = _key(-1, "Type of that number; -1: by its form.", least=-1)
+    source_npi: int = _key(-1, "Its numbering plan; -1: by its form.", least=-1)
     window: int = _key(10, "Messages sent and not answered yet at most.", least=1)
     queue_max: int = _key(1000, "Messages that wait for the link at most.", least=1)
     sends_per_second: int = _key(10, "Messages sent in a second at most.", least=1)

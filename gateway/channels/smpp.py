@@ -25,6 +25,7 @@ from protocol.sms_user_data import USER_DATA_OCTETS_MAX
 _LOG = structlog.get_logger("smpp")
 _TURN_S = 0.2
 _READ_OCTETS = 65_536
+_READS_PER_TURN = 16
 _BACKOFF_MS_FIRST = 200
 # A connection that lasted this long was a good one: after it, pauses start small again.
 _SETTLED_S = 10.0
@@ -187,7 +188,7 @@ class SmppChannel:
             self._outgoing.extendleft(reversed(session.abandon()))
 
     def _serve(self, sock: socket.socket, session: SmppSession) -> None:
-        was_bound = False
+        was_bound = has_more = False
         with selectors.DefaultSelector() as selector:
             selector.register(self._wake_read, selectors.EVENT_READ)
             selector.register(sock, selectors.EVENT_READ)
@@ -195,10 +196,10 @@ class SmppChannel:
                 self._write(sock, session)
                 wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._unsent else 0)
                 selector.modify(sock, wanted)
-                ready = selector.select(self._wait_s(session))
+                ready = selector.select(0 if has_more else self._wait_s(session))
                 if any(key.fileobj is self._wake_read for key, _ in ready):
                     self._wake_read.recv(_READ_OCTETS)
-                self._read(sock, session)
+                has_more = self._read(sock, session)
                 if session.is_bound and not was_bound:
                     was_bound = True
                     self.last_error = ""
@@ -220,13 +221,13 @@ class SmppChannel:
             else _TURN_S
         )
 
-    def _read(self, sock: socket.socket, session: SmppSession) -> None:
-        """Take what has come, and hand its frames on in one go."""
-        while True:
+    def _read(self, sock: socket.socket, session: SmppSession) -> bool:
+        """Take what has come, and hand frames on by the handful; tells whether there may be more."""
+        for _ in range(_READS_PER_TURN):
             try:
                 octets = sock.recv(_READ_OCTETS)
             except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-                return
+                return False
             if not octets:
                 raise LinkFailedError("the centre has hung up")
             arrived = session.feed(octets, self._monotonic())
@@ -238,6 +239,7 @@ class SmppChannel:
                         for found in arrived
                     ]
                 )
+        return True
 
     def _hand_over(self, session: SmppSession) -> None:
         """What other threads left: answers of this generation, and messages as fast as they may go."""

@@ -187,6 +187,10 @@ def frame_of(message: Message) -> tuple[Frame | None, str]:
     return Frame(octets, message.sender), ""
 
 
+Address = tuple[int, int, str]
+"""Type of number, numbering plan, digits."""
+
+
 class Maker:
     """Makes what we send; each request takes the next sequence number, which starts over with a connection."""
 
@@ -203,10 +207,10 @@ class Maker:
             interface_version=_INTERFACE_VERSION,
         )[1]
 
-    def submit(self, source: str, number: str, octets: bytes) -> tuple[int, bytes]:
+    def submit(self, source: Address, number: str, octets: bytes) -> tuple[int, bytes]:
         """(sequence, submit_sm) of a message to a number, with a receipt asked for."""
-        ton, npi, address = _address(source)
-        to_ton, to_npi, to_address = _address(number)
+        ton, npi, address = source
+        to_ton, to_npi, to_address = address_of(number)
         return self._make(
             "submit_sm",
             source_addr_ton=ton,
@@ -246,8 +250,8 @@ def nack(sequence: int, status: int) -> bytes:
     return struct.pack(">LLLL", HEADER_OCTETS, GENERIC_NACK, status, sequence)
 
 
-def _address(number: str) -> tuple[int, int, str]:
-    """(type of number, numbering plan, digits): + is international, digits are what the operator knows, else a name."""
+def address_of(number: str) -> Address:
+    """A number as SMPP has it: + is international, digits are what the operator knows, else it is a name."""
     if number.startswith("+"):
         return _TON_INTERNATIONAL, _NPI_ISDN, number[1:]
     if number.isdigit() or not number:

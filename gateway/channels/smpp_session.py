@@ -81,6 +81,12 @@ class SmppSession:
         self._receipts = receipts
         self._counts = counts
         self._jitter = jitter
+        ton, npi, digits = smpp_pdu.address_of(config.source)
+        self._source = (
+            ton if config.source_ton < 0 else config.source_ton,
+            npi if config.source_npi < 0 else config.source_npi,
+            digits,
+        )
         self._maker = smpp_pdu.Maker()
         self._cutter = smpp_pdu.Cutter()
         self._output = bytearray()
@@ -121,7 +127,7 @@ class SmppSession:
     def submit(self, outgoing: Outgoing, now_s: float) -> None:
         """Send a message."""
         outgoing.tries += 1
-        sequence, octets = self._maker.submit(self._config.source, outgoing.number, outgoing.octets)
+        sequence, octets = self._maker.submit(self._source, outgoing.number, outgoing.octets)
         self._output += octets
         self._submitted[sequence] = (outgoing, now_s)
         self._free_s = max(self._free_s, now_s + 1 / self._config.sends_per_second)

@@ -1,10 +1,12 @@
-// An SMS centre for tests, by the npm package `smpp`: `smsc [port [certificate key]]` prints what happens as JSON lines and takes orders on its
-// standard input, one JSON object a line. It keeps what was not answered, and delivers it again after the next bind.
+// An SMS centre for tests, by the npm package `smpp`: `smsc [port [certificate key]]` prints what happens as JSON lines and
+// takes orders on its standard input, one JSON object a line. It keeps what was not answered, and delivers it again after
+// the next bind.
 //
-// Happens: listening {port}, obeyed (an order), bound, bind_refused, submitted {to, source, ton, npi, coding, esm, hex, status, id}, answered
-// {id, status}, enquired, nacked, closed, unbound. Orders: deliver {id, from, ton, coding, esm, hex, tlvs}, receipt {message,
-// stat, in_text}, throttle {count}, refuse {count, status}, silent {on}, hold {on}, drop, unbind, raw {hex}, enquire,
-// bind {ok}.
+// Happens: listening {port}, obeyed (an order), bound {system_id, type, version}, bind_refused, submitted {to, ton, npi,
+// source, source_ton, source_npi, coding, esm, receipt, validity, hex, status, id}, answered {id, status}, enquired,
+// nacked {status}, closed, unbound.
+// Orders: deliver {id, from, ton, coding, esm, hex, tlvs}, receipt {message, stat, in_text}, throttle {count},
+// refuse {count, status}, silent {on}, hold {on}, drop, unbind, raw {hex}, enquire, bind {ok}.
 
 import fs from "node:fs";
 import path from "node:path";
@@ -72,6 +74,7 @@ function submitted(session, pdu) {
     const content = pdu.short_message?.message ?? pdu.short_message ?? "";
     say("submitted", {
         to: pdu.destination_addr, source: pdu.source_addr, ton: pdu.dest_addr_ton, npi: pdu.dest_addr_npi,
+        source_ton: pdu.source_addr_ton, source_npi: pdu.source_addr_npi,
         coding: pdu.data_coding, esm: pdu.esm_class, receipt: pdu.registered_delivery, validity: pdu.validity_period,
         hex: Buffer.from(content).toString("hex"), status, id,
     });

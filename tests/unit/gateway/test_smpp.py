@@ -141,6 +141,27 @@ def test_a_frame_goes_out_as_one_binary_message_to_the_number(bench):
     assert not bench.channel.send(NUMBER, bytes(141)), "never in two parts"
 
 
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"source": "62800"}, ("62800", 0, 1)),
+        ({"source": "+62800"}, ("62800", 1, 1)),
+        ({"source": "LUMBUNG"}, ("LUMBUNG", 5, 0)),
+        ({"source": ""}, ("", 0, 0)),
+        ({"source": "62800", "source_ton": 3, "source_npi": 0}, ("62800", 3, 0)),
+    ],
+)
+def test_the_sender_is_written_as_the_operator_wants_it(settings, told):
+    made = Bench(**settings)
+    try:
+        made.start()
+        assert made.channel.send(NUMBER, b"frame")
+        heard = made.smsc.wait_for("submitted")
+        assert (heard["source"], heard["source_ton"], heard["source_npi"]) == told
+    finally:
+        made.close()
+
+
 @pytest.mark.parametrize("in_text", [False, True])
 def test_receipts_are_counted_by_what_they_say(bench, in_text):
     for octets in (b"one", b"two", b"three"):
