@@ -23,7 +23,8 @@ DAY_MS = 24 * HOUR_MS
 # So far a terminal may run ahead of the others: what would have come meanwhile comes at its end. By SMS nothing is that quick.
 STEP_MS = 1_500
 STEP_UNCONNECTED_MS = 10_000
-DRAIN_MS = 12 * HOUR_MS
+DRAIN_MS = 24 * HOUR_MS
+HURRY_MS = 30 * MINUTE_MS
 LATE_MESSAGES_MS = 3 * DAY_MS
 FRAMES_KEPT = 40
 
@@ -237,16 +238,27 @@ class World:
         gateway.ahead_s = 0
         gateway.revive()
         for seat in self.seats:
+            # Some never see anything but short messages; their operator asks to send now and then.
+            has_net = self._dice.random() < 0.6
+            clock.note("drains", f"{seat.kid:08x}", "by MQTT" if has_net else "by SMS")
+            clock.count("drained by MQTT" if has_net else "drained by SMS")
             self.visit(seat, "mend")
-            self.set_net(seat, True)
+            self.set_net(seat, has_net)
             self.set_signal(seat, True)
             self.switch_on(seat)
+            if not has_net:
+                self._hurry(seat, seat.lives)
         self._until(self._is_drained, "every terminal drained")
         for seat in self.seats:
             seat.books = seat.ask_books()
             self.switch_off(seat)
         # What is still under way by SMS comes when all is over: it must change nothing.
         self.run_until(clock.now_ms + LATE_MESSAGES_MS)
+
+    def _hurry(self, seat: Seat, life: int) -> None:
+        if seat.is_on and seat.lives == life:
+            seat.order("hurry")
+            self.clock.after(HURRY_MS, lambda: self._hurry(seat, life))
 
     def _until(self, holds: Callable[[], bool], what: str) -> None:
         end_ms = self.clock.now_ms + DRAIN_MS
