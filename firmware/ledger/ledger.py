@@ -290,9 +290,18 @@ class Ledger:
     def burn_sms(self, through: int) -> None:
         """Count a short message before it leaves; `through`: the last sequence that is under way with it. So a restart
         neither forgets the day's cap nor sends everything again.
+
+        What flash cannot keep counts until the power goes: a full journal is emptied by what the answers to its records let go,
+        so these must not wait for room in it.
         """
         count = min(self.sms_sent_today + 1, 0xFFFF)
-        self._burn(slots.LOCAL_SMS, store_sms((self._today(), count, through)))
+        payload = store_sms((self._today(), count, through))
+        self._state.apply(slots.LOCAL_SMS, 0, slots.NO_INDEX, payload)
+        try:
+            self.journal.append_local(slots.LOCAL_SMS, payload)
+        except (JournalFull, FlashError):
+            self.unkept_marks += 1
+        self._forget_reclaimed()
 
     def _today(self) -> int:
         """The local day, counted since 1970."""
@@ -417,6 +426,18 @@ class Ledger:
     def records_from(self, first: int, count: int) -> list:
         """Chain slots for the relay and the screens; those that were reclaimed are left out."""
         return self.journal.read(first, count)
+
+    def readable(self, first: int, last: int) -> tuple:
+        """(first, last) of the first run of records within a range that can be read; (0, 0) where there is none. Flash that
+        was found sound is not asked.
+        """
+        if self.findings.journal.is_done and not self.findings.journal.missing:
+            return first, last
+        found = [slot.sequence for slot in self.journal.read(first, last + 1 - first, False)]
+        count = 0
+        while count < len(found) and found[count] == found[0] + count:
+            count += 1
+        return (found[0], found[0] + count - 1) if found else (0, 0)
 
     def pending_steps(self):
         """A generator that returns the redeemed rupiah in records that the gateway has not sealed yet."""

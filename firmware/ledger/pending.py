@@ -35,7 +35,8 @@ class Pending:
 
     def _sum(self, first: int, count: int) -> int:
         total = 0
-        for slot in self._journal.read(first, count):
+        # What is missing is told elsewhere; the sum is over what is left.
+        for slot in self._journal.read(first, count, False):
             if slot.kind == records.REDEMPTION:
                 total += int.from_bytes(slot.payload[_AMOUNT_AT : _AMOUNT_AT + 4], "big")
         return total

@@ -33,6 +33,7 @@ class Ring:
         self._chain_start = chain_start
         self.sequence = 0
         self.chain = chain_start
+        self.damage = None
 
     @property
     def oldest(self) -> int:
@@ -49,9 +50,9 @@ class Ring:
         """The oldest record that is still held."""
         return self._before(self.oldest) + 1 if self._head else 1
 
-    def read(self, first: int, count: int) -> list:
+    def read(self, first: int, count: int, is_strict: bool = True) -> list:
         """Up to `count` chain slots from sequence `first`, in order; what was reclaimed or is not there yet is left
-        out. Raises `JournalDamaged` for a record that should be there.
+        out. Raises `JournalDamaged` for a record that should be there, or leaves it out where not `is_strict`.
         """
         end = min(first + count, self.sequence + 1)
         wanted = max(first, self.first_sequence)
@@ -64,16 +65,23 @@ class Ring:
                 if start == 0 and self._header_in(number, self._page) is None and self._is_passed(number):
                     break
                 for at in slots.whole_slots(self._page, slots.SECTOR_HEADER_OCTETS if start == 0 else 0):
-                    if self._page[at] == slots.CLASS_CHAIN and slots.sequence_at(self._page, at) == wanted:
+                    sequence = slots.sequence_at(self._page, at)
+                    if self._page[at] != slots.CLASS_CHAIN or sequence < wanted:
+                        continue
+                    if sequence != wanted and is_strict:
+                        continue
+                    if sequence < end:
                         found.append(slots.chain_slot(self._page, at))
-                        wanted += 1
-                        if wanted == end:
-                            return found
+                    wanted = sequence + 1
+                    if wanted >= end:
+                        return found
+        if not is_strict:
+            return found
         raise JournalDamaged(0, "record %d is missing" % wanted)
 
     def chain_at(self, sequence: int) -> bytes:
         """The chain value after record `sequence` (0: before the first), from its sector's header on."""
-        if sequence == self.sequence:
+        if sequence == self.sequence and self.damage is None:
             return self.chain
         number = self._sector_of(sequence + 1)
         header = self._header(number)

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from firmware.hal.flash_area import FlashError
 from firmware.relay.outbox import Batch, Outbox
 from protocol import bridge, codec, frame, status
 
@@ -25,7 +26,20 @@ class Frames:
         return min(self._ledger.journal.sequence, self._verified_through())
 
     def next_batch(self, outbox: Outbox) -> "Batch | None":
-        """What an outbox has to send now."""
+        """What an outbox has to send now; what flash does not give back is passed over, the rest goes out."""
+        while True:
+            batch = self._due(outbox)
+            if batch is None:
+                return None
+            first, last = self._ledger.readable(batch.first, batch.last)
+            if first == batch.first:
+                batch.is_end = batch.is_end and last == batch.last
+                batch.last = last
+                return batch
+            outbox.sent(batch, first - batch.first if first else batch.count)
+
+    def _due(self, outbox: Outbox) -> "Batch | None":
+        """The batch that is next by marks and sequences alone."""
         ledger = self._ledger
         # While something in force is not adopted, no context is what the gateway would derive: all travels literally.
         border = ledger.entitlements.last_adoption if ledger.context is not None else ledger.journal.sequence
@@ -40,7 +54,7 @@ class Frames:
         """All records of a batch in one frame, sealed; unsealed where the stored seal does not verify, which is never
         sent: a later seal proves them.
         """
-        is_good = await self._verify(batch.last)
+        is_good = await self._is_good(batch.last)
         # No heavy work between a burned Unpredictable Number and its record.
         await self._ledger.quiet.wait()
         return self._encode(batch, self._read(batch), is_good)
@@ -57,7 +71,7 @@ class Frames:
         count, is_sealed = cut(_codec(batch), octets, batch.context, batch.first, batch.is_end, seal_now)
         if count == 0:
             return b"", 0
-        is_good = is_sealed and await self._verify(batch.first + count - 1)
+        is_good = is_sealed and await self._is_good(batch.first + count - 1)
         await self._ledger.quiet.wait()
         return self._encode(batch, slots[:count], is_good), count
 
@@ -91,6 +105,14 @@ class Frames:
             frame.CLASS_UP, frame.UP_STATUS, ledger.kid, counter, status.encode(told), self._cipher_of()
         )
 
+    def knows_chain_at(self, sequence: int) -> bool:
+        """Whether flash gives back what the chain value at a sequence follows from."""
+        try:
+            self._ledger.journal.chain_at(sequence)
+            return True
+        except FlashError:
+            return False
+
     async def bridge(self, sequences: list) -> bytes:
         """A frame with the chain values at up to three sequences: what proves records behind gaps before these are filled.
 
@@ -108,6 +130,13 @@ class Frames:
             bridge.encode(told),
             self._cipher_of(),
         )
+
+    async def _is_good(self, sequence: int) -> bool:
+        """Whether a stored seal may be sent. Behind a missing record the chain is not known: records go without."""
+        try:
+            return bool(await self._verify(sequence))
+        except FlashError:
+            return False
 
     def _read(self, batch: Batch) -> list:
         return self._ledger.records_from(batch.first, batch.count)

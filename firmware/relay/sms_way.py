@@ -75,9 +75,14 @@ class SmsWay:
         return self._ledger.marks.sealed_through < self._outbox.carried_through
 
     def hurry(self) -> None:
-        """The operator wants to send now: no more waiting, and the gateway is told how things stand here."""
+        """The operator wants to send now: no more waiting, and the gateway is told how things stand here; where it has been
+        silent for a while, the last frame goes again.
+        """
         self._is_ordered = True
         self._pause_ms = 0
+        silent_s = self._ledger.now_s() - self._sent_s
+        if self.is_awaiting and not self._has_begun and 1000 * silent_s >= REPORT_AGAIN_MS:
+            self._rewind()
         self._wake.set()
 
     def wake(self) -> None:
@@ -103,7 +108,8 @@ class SmsWay:
         """The last missing sequences of the gaps behind which something lies here."""
         journal = self._ledger.journal
         ends = sorted([gap[0] + gap[1] - 1 for gap in gaps])
-        return [end for end in ends if journal.first_sequence <= end < journal.sequence][: bridge.VALUES_MAX]
+        held = [end for end in ends if journal.first_sequence <= end < journal.sequence]
+        return [end for end in held if self._frames.knows_chain_at(end)][: bridge.VALUES_MAX]
 
     def restart(self) -> None:
         """New gateway keys were certified: what the gateway may have lost goes again."""
@@ -159,7 +165,7 @@ class SmsWay:
                 self._end_run()
             elif situation.sms_left <= 0:
                 # What is left begins again tomorrow, with a random wait: not with everybody else at midnight.
-                self._has_begun = False
+                self._end_run()
 
     def _situation(self, now) -> choice.Situation:
         ledger = self._ledger
@@ -184,20 +190,27 @@ class SmsWay:
     def _oldest_age_s(self) -> int:
         ledger = self._ledger
         oldest = max(self._outbox.carried_through + 1, ledger.journal.first_sequence)
-        octets = ledger.records_from(oldest, 1)[0].payload
+        first, _ = ledger.readable(oldest, ledger.journal.sequence)
+        if not first:
+            return 0
+        octets = ledger.records_from(first, 1)[0].payload
         return max(0, ledger.now_s() - int.from_bytes(octets[_TIME_AT : _TIME_AT + 4], "big"))
 
     def _probe_if_overdue(self, rules, situation: choice.Situation) -> None:
-        """No answer in time: the last frame goes again, alone. Where more is missing, the gateway then names it."""
+        """No answer in time."""
         wait_s = rules.sms_resend_s << min(self._tries, DOUBLINGS_MAX)
         if self._silent_ms < 1000 * wait_s or not situation.can_send or situation.sms_left <= 0:
             return
         self._silent_ms = 0
         self._tries += 1
-        first = max(self._tail_first, self._ledger.marks.sealed_through + 1)
-        self._outbox.restart(first - 1)
+        self._rewind()
         self._is_probing = True
         situation.is_asked = True
+
+    def _rewind(self) -> None:
+        """The last frame goes again. Where more than that is missing, the gateway then names it."""
+        first = max(self._tail_first, self._ledger.marks.sealed_through + 1)
+        self._outbox.restart(first - 1)
 
     # -- sending
 

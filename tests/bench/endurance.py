@@ -1,7 +1,7 @@
 """Thirty days of one terminal at 300 taps a day: does the heap grow, does the start slow down, how even is the wear.
 
-The days are lived by `tests/sim/soak/drivers/month.py` on the 64-bit unix port: real firmware and chip models on model
-time, with outages of days, bursts of acknowledgements, and power cuts.
+The days are lived by `tests/sim/soak/drivers/month.py` on both unix ports: real firmware and chip models on model time, with
+outages of days, bursts of acknowledgements, and power cuts.
 """
 
 from __future__ import annotations
@@ -24,7 +24,12 @@ TIMEOUT_S = 7200
 # Sectors of the journal: all of it, which hardly goes round in a month, and so few that it goes round many times.
 WHOLE = 0
 SHORT = 128
-WEAR_RATIO = "most / least erases of a journal sector, short ring"
+VARIANTS = ("unix64", "unix32")
+# What must hold, by the beginning of a figure's name: erases within twice of each other, and no more heap after a month
+# than a start and the cards of a day differ by.
+BOUNDS = (("most / least erases of a journal sector", 2), ("heap after gc, grown", 2))
+# The first and the last days whose least heaps are compared.
+HEAP_DAYS = 10
 
 
 @dataclass(frozen=True)
@@ -39,12 +44,12 @@ class Figures:
         return [day[place] for day in self.days if day[place]]
 
 
-def live(days: int, taps: int, sectors: int, seed: int = SEED) -> Figures:
+def live(days: int, taps: int, sectors: int, seed: int = SEED, variant: str = "unix64") -> Figures:
     """Live the days; RuntimeError with what the driver said where something did not hold."""
-    image = checkout.BUILD / f"endurance-{days}-{sectors}-{seed}.bin"
+    image = checkout.BUILD / f"endurance-{variant}-{days}-{sectors}-{seed}.bin"
     image.parent.mkdir(parents=True, exist_ok=True)
     arguments = (seed, days, taps, sectors, image)
-    argv = process.argv("unix64", HEAP, DRIVER, *(str(argument) for argument in arguments))
+    argv = process.argv(variant, HEAP, DRIVER, *(str(argument) for argument in arguments))
     try:
         done = subprocess.run(
             argv, capture_output=True, text=True, check=False, timeout=TIMEOUT_S, cwd=process.ROOT
@@ -68,20 +73,33 @@ def slope(values: list[int]) -> float:
 
 def run() -> list[dict[str, Any]]:
     """All figures."""
-    require("micropython64")
-    whole = live(DAYS, TAPS, WHOLE)
-    short = live(DAYS, TAPS, SHORT)
-    return rows_of(whole, "whole journal") + rows_of(short, "short ring")
+    require("micropython64", "micropython32")
+    rows = []
+    for variant in VARIANTS:
+        for sectors, name in ((WHOLE, "whole journal"), (SHORT, "short ring")):
+            figures = live(DAYS, TAPS, sectors, SEED, variant)
+            rows += rows_of(figures, f"{name}, {variant[4:]} bit", variant)
+    return rows
 
 
-def rows_of(figures: Figures, name: str) -> list[dict[str, Any]]:
+def broken(rows: list[dict[str, Any]]) -> list[str]:
+    """Names of the figures that are out of bounds."""
+    return [
+        row["name"]
+        for row in rows
+        for name, most in BOUNDS
+        if row["name"].startswith(name) and row["value"] > most
+    ]
+
+
+def rows_of(figures: Figures, name: str, variant: str = "unix64") -> list[dict[str, Any]]:
     """The figures of one journal."""
     heaps = figures.column(1)[1:]
     boots = figures.column(3)
     least, most, total, cuts, records, outage_days, refused = figures.wear
     how = (
         f"{len(figures.days)} days, {sum(figures.column(5)):,} sales, {cuts} power cuts, {outage_days} days without a link; "
-        "64-bit unix port, chip models, model time"
+        f"{variant[4:]}-bit unix port, chip models, model time, seed {SEED}"
     )
     rows = [
         (
@@ -89,6 +107,12 @@ def rows_of(figures: Figures, name: str) -> list[dict[str, Any]]:
             round(slope(heaps) / 1024, 3),
             "KB a day",
             "least squares over the days, first left out; ",
+        ),
+        (
+            "heap after gc, grown",
+            round((min(heaps[-HEAP_DAYS:]) - min(heaps[:HEAP_DAYS])) / 1024, 1),
+            "KB",
+            f"least of the last {HEAP_DAYS} days less least of the first; ",
         ),
         (
             "heap after gc, most less least",
