@@ -1,7 +1,7 @@
 """A terminal whose flash was put back: it locks on its own seal, its forks are found and frozen, a new generation goes on."""
 
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +12,7 @@ from tools.setup import checkout
 from tools.stack import OPERATOR_CODE, Stack
 from tools.virtual_terminal.control import TerminalError, VirtualTerminal
 
+LOCKED_KID = 0x60
 KID = 0x61
 NEXT_KID = 0x62
 
@@ -22,10 +23,10 @@ pytestmark = [
 ]
 
 
-@pytest.fixture
-def stack(tmp_path: Path) -> Iterator[Stack]:
-    """A district whose broker and gateway run."""
-    made = Stack(tmp_path)
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A district whose broker and gateway run; each test has a terminal and families of its own there."""
+    made = Stack(tmp_path_factory.mktemp("stack"))
     try:
         made.issue_documents()
         made.broker.start()
@@ -55,6 +56,16 @@ def notices_of(stack: Stack) -> int:
     return int(stack.gateway_status()["health"]["acknowledgements"]["rollback_notices"])
 
 
+def row_of(stack: Stack, kid: int) -> dict[str, Any]:
+    """What the gateway says of one terminal."""
+    return next(row for row in stack.gateway_status()["terminals"] if row["kid"] == f"{kid:08x}")
+
+
+def settled_rupiah(stack: Stack, kid: int) -> int:
+    """What settlement has paid of a terminal's records, as the gateway knows it."""
+    return int(row_of(stack, kid)["totals"]["settled_rupiah"])
+
+
 def wait_until_sealed(terminal: VirtualTerminal, what: str) -> int:
     """Until the gateway has sealed all that the terminal has; how many records."""
 
@@ -71,18 +82,18 @@ def wait_until_sealed(terminal: VirtualTerminal, what: str) -> int:
 
 
 def test_a_terminal_put_back_locks_before_it_forks(stack: Stack) -> None:
-    stack.add_terminal(KID)
-    counter = opened(stack.power_cut(KID))
-    serve(stack, counter, cash(0, "50*"))
-    image = stack.keep_flash(KID)
-    terminal = stack.power_cut(KID)
+    stack.add_terminal(LOCKED_KID)
+    counter = opened(stack.power_cut(LOCKED_KID))
+    serve(stack, counter, cash(6, "50*"))
+    image = stack.keep_flash(LOCKED_KID)
+    terminal = stack.power_cut(LOCKED_KID)
     counter = opened(terminal)
-    serve(stack, counter, cash(2, "70*"))
+    serve(stack, counter, cash(8, "70*"))
     send_now(terminal)
     sealed = wait_until_sealed(terminal, "the sale that will be forgotten is sealed")
     assert not terminal.ask("books")["locked"]
 
-    terminal = stack.power_cut(KID, image)
+    terminal = stack.power_cut(LOCKED_KID, image)
     terminal.ask("power_on")
     terminal.wait_for_screen("last_transaction")
     wait_until(lambda: terminal.ask("books")["locked"], "the terminal locks")
@@ -91,18 +102,18 @@ def test_a_terminal_put_back_locks_before_it_forks(stack: Stack) -> None:
     assert [entry["amount_rupiah"] for entry in redemptions(terminal)] == [50_000], "it still shows"
     wait_until(lambda: notices_of(stack) >= 1, "the gateway shows that it sent a notice")
     status = stack.gateway_status()
-    assert status["conflicts"] == []
+    assert f"{LOCKED_KID:08x}" not in [entry["kid"] for entry in status["conflicts"]]
     assert status["counters"]["frames_behind"] >= 1
 
-    terminal = stack.power_cut(KID)
+    terminal = stack.power_cut(LOCKED_KID)
     counter = opened(terminal)
     assert terminal.ask("books")["locked"]
-    refuse(stack, counter, 3)
+    refuse(stack, counter, 9)
     assert len(terminal.ask("books")["records"]) == len(books["records"]), "nothing is added to its chain"
     send_now(terminal)
-    status = stack.gateway_status()
-    assert (status["conflicts"], status["terminals"][0]["sealed_through"]) == ([], sealed)
-    assert status["totals"]["pending_rupiah"] == 120_000, "both sales are there, each once"
+    row = row_of(stack, LOCKED_KID)
+    assert (row["state"], row["sealed_through"]) == ("active", sealed)
+    assert row["totals"]["pending_rupiah"] == 120_000, "both sales are there, each once"
 
 
 def test_forked_seals_are_frozen_and_a_new_generation_goes_on(stack: Stack) -> None:
@@ -111,9 +122,7 @@ def test_forked_seals_are_frozen_and_a_new_generation_goes_on(stack: Stack) -> N
     stack.start_settlement()
     serve(stack, counter, cash(0, "50*"))
     send_now(counter.terminal)
-    wait_until(
-        lambda: stack.settlement_get("/v1/totals")["settled_rupiah"] == 50_000, "the first sale is paid"
-    )
+    wait_until(lambda: settled_rupiah(stack, KID) == 50_000, "the first sale is paid")
     stack.stop_service("settlement")
     image = stack.keep_flash(KID)
     terminal = stack.power_cut(KID)
@@ -132,9 +141,8 @@ def test_forked_seals_are_frozen_and_a_new_generation_goes_on(stack: Stack) -> N
     send_now(terminal)
     wait_until(lambda: terminal.ask("books")["locked"], "the terminal locks")
     granted_rupiah = terminal.ask("books")["granted_rupiah"]
-    status = stack.gateway_status()
-    assert [entry["kid"] for entry in status["conflicts"]] == [f"{KID:08x}"]
-    (row,) = status["terminals"]
+    assert [entry["kid"] for entry in stack.gateway_status()["conflicts"]] == [f"{KID:08x}"]
+    row = row_of(stack, KID)
     assert (row["state"], row["sealed_through"]) == ("frozen", sealed)
     assert 0 < row["frozen_from"] <= sealed
 
@@ -146,8 +154,17 @@ def test_forked_seals_are_frozen_and_a_new_generation_goes_on(stack: Stack) -> N
     assert terminal.ask("books")["granted_rupiah"] == granted_rupiah - 120_000, "less what is sealed"
     serve(stack, counter, cash(5, "40*"))
     send_now(terminal)
-    wait_until(lambda: stack.settlement_get("/v1/totals")["settled_rupiah"] == 90_000, "it is paid")
-    totals = stack.gateway_status()["totals"]
-    assert totals["settled_rupiah"] == 90_000
-    assert totals["pending_rupiah"] == 70_000, "nothing of the fork settles, neither side of it"
+    wait_until(lambda: settled_rupiah(stack, NEXT_KID) == 40_000, "it is paid")
+    frozen = row_of(stack, KID)["totals"]
+    assert frozen["settled_rupiah"] == 50_000
+    assert frozen["pending_rupiah"] == 70_000, "nothing of the fork settles, neither side of it"
+    totals = stack.settlement_get("/v1/totals")
     assert totals["refused_rupiah"] == totals["disputed_rupiah"] == 0
+
+    stack.gateway_command(
+        "conflict", "review", f"{KID:08x}", "--reason", "the family of the second sale has its goods"
+    )
+    wait_until(
+        lambda: settled_rupiah(stack, KID) == 120_000, "what came first is paid once it was decided on"
+    )
+    assert row_of(stack, KID)["state"] == "frozen"
