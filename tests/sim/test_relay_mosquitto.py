@@ -23,7 +23,7 @@ from tools.brokers import MosquittoBroker
 
 DOWN = "lumbung/1/down/0000002a"
 UP = "lumbung/1/up/0000002a"
-TIMEOUT_MS = 8000
+TIMEOUT_MS = 30_000
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -46,7 +46,7 @@ class _Terminal:
 
 @pytest.fixture(params=["unix64", "unix32"])
 def terminal(request: pytest.FixtureRequest) -> Iterator[_Terminal]:
-    with MicroPythonWorker("tests/sim/drivers/relay_client.py", request.param, timeout_s=30) as worker:
+    with MicroPythonWorker("tests/sim/drivers/relay_client.py", request.param, timeout_s=60) as worker:
         yield _Terminal(worker)
 
 
@@ -63,7 +63,7 @@ class _Gateway:
 
     def send(self, payload: bytes) -> None:
         """Publish and wait until the broker has it."""
-        self._client.publish(DOWN, payload, qos=1).wait_for_publish(10)
+        self._client.publish(DOWN, payload, qos=1).wait_for_publish(30)
 
     def close(self) -> None:
         self._client.disconnect()
@@ -90,7 +90,7 @@ def test_what_is_published_arrives_and_is_acknowledged(terminal, mosquitto, gate
     for size in (0, 1, 100, 300, 5000):
         payload = bytes(range(256)) * (size // 256 + 1)
         assert terminal.ask("publish", UP, payload[:size].hex(), TIMEOUT_MS) == "taken"
-        assert gateway.received.get(timeout=5) == payload[:size]
+        assert gateway.received.get(timeout=30) == payload[:size]
 
 
 def test_messages_come_down_in_order_whatever_their_size(terminal, mosquitto, gateway_of):
@@ -263,7 +263,7 @@ def tls_broker(mosquitto, tmp_path: Path) -> Callable[[Certificate, Certificate]
 @pytest.fixture
 def tls_terminal() -> Iterator[_Terminal]:
     """The client on the build that has TLS; Debian's do not."""
-    with MicroPythonWorker("tests/sim/drivers/relay_client.py", "unix64", timeout_s=30) as worker:
+    with MicroPythonWorker("tests/sim/drivers/relay_client.py", "unix64", timeout_s=60) as worker:
         yield _Terminal(worker)
 
 
@@ -310,6 +310,6 @@ def test_a_certificate_that_has_expired_is_not_believed(tls_terminal, tls_broker
 
 
 def test_a_runtime_without_tls_says_so(mosquitto):
-    with MicroPythonWorker("tests/sim/drivers/relay_client.py", "unix32", timeout_s=30) as worker:
+    with MicroPythonWorker("tests/sim/drivers/relay_client.py", "unix32", timeout_s=60) as worker:
         answer = _Terminal(worker).open(mosquitto(), host="localhost", ca="00")
     assert answer == {"error": "LinkError", "text": "TLS: not in this runtime"}

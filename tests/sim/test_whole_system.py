@@ -16,7 +16,7 @@ from tools.stack import OPERATOR_CODE, Stack
 from tools.virtual_terminal.control import VirtualTerminal
 
 KID = 0x51
-SETTLED_TIMEOUT_S = 60.0
+SETTLED_TIMEOUT_S = 180.0
 PAID = "DIBAYAR"
 
 pytestmark = [

@@ -6,7 +6,7 @@ import selectors
 import socket
 from collections.abc import Iterable
 
-CONNECT_TIMEOUT_S = 10.0
+CONNECT_TIMEOUT_S = 30.0
 _CONNACK_OCTETS = 4
 _PUBACK_OCTETS = 4
 _READ_OCTETS = 1 << 16
