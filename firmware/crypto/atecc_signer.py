@@ -43,10 +43,8 @@ class AteccSigner:
         To be called before the first seal, and again until it does not raise.
         """
         self._chip.identify()
-        seal_key = self._public_key(SEAL_SLOT)
-        if self._public_keys is None:
-            self._public_keys = (seal_key, self._public_key(AGREEMENT_SLOT))
-        elif seal_key != self._public_keys[0]:  # lumbung: not-secret - public keys
+        certified = self.public_keys()
+        if self._chip.public_key(SEAL_SLOT) != certified[0]:  # lumbung: not-secret - public keys
             raise OtherKey("the chip's seal key is not the certified one")
         entropy = WatchedEntropy(lambda count: self._chip.random()[:count])
         entropy.draw()  # a generator that is stuck, or not yet locked, shows at the second draw

@@ -105,7 +105,7 @@ def lying_chip(argument):
         def shared_x(self, slot, peer):
             return shared
 
-    maker = AteccSigner(Chip(), 0)
+    maker = AteccSigner(Chip())
     told = []
     for verb in (
         lambda: maker.seal(1, 2, bytes(32)),
@@ -124,7 +124,7 @@ def lying_chip(argument):
 def seal(argument):
     """kid 4, sequence 4, chain 32: seal key and seal of a set-up part."""
     kid = int.from_bytes(argument[:4], "big")
-    maker = AteccSigner(Twin(speed_percent=FAST).driver, 0)
+    maker = AteccSigner(Twin(speed_percent=FAST).driver)
     return maker.public_keys()[0] + maker.seal(kid, int.from_bytes(argument[4:8], "big"), argument[8:])
 
 

@@ -125,6 +125,14 @@ def test_a_public_key_off_the_curve_is_refused():
 def test_a_chip_with_another_seal_key_is_not_the_certified_one():
     twin = Twin(speed_percent=10)
     raises(OtherKey, AteccSigner(twin.driver, (PEER_KEY, AGREE_KEY)).start)
+    twin.part.memory.keys[0] = 4711
+    raises(OtherKey, AteccSigner(twin.driver, (SEAL_KEY, AGREE_KEY)).start)
+    public_key = twin.driver.public_key
+    for lie in (b"", bytes(64), b"\xff" * 64):
+        twin.driver.public_key = lambda slot, lie=lie: lie
+        raises(OtherKey, AteccSigner(twin.driver, (SEAL_KEY, AGREE_KEY)).start)
+    twin.driver.public_key = public_key
+    twin.part.memory.keys[0] = SEAL_PRIVATE
     AteccSigner(twin.driver, (SEAL_KEY, AGREE_KEY)).start()
 
 
