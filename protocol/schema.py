@@ -174,7 +174,7 @@ UpHeader = Struct(
     "kind" / strict(Int8ub, status=0x41, bridge=0x42), "kid" / Int32ub, "counter" / Int32ub, "salt" / Bytes(4)
 )
 DownHeader = Struct(
-    "kind" / strict(Int8ub, acknowledgement=0x81, grant=0x82, notice=0x83, part=0x84),
+    "kind" / strict(Int8ub, acknowledgement=0x81, grant=0x82, notice=0x83, part=0x84, roster_delta=0x85),
     "kid" / Int32ub,
     "counter" / Int32ub,
     "salt" / Bytes(4),
@@ -278,6 +278,35 @@ Policy = Struct(
     / PrefixedArray(between(Int8ub, 0, 24), Struct("weight" / between(Int8ub, 1, 255), "items" / Items)),
     "channels" / If(this.version == 2, Channels),
     Terminated,
+)
+DeltaEntry = Struct(
+    "flagged_index" / Int16ub,
+    "state" / strict(Int8ub, removed=0, active=1, blocked=2),
+    "hamlet" / Int8ub,
+    "slot" / Int8ub,
+    "reserved" / zeros(1),
+    "delegate" / ExprValidator(Int16ub, lambda value, _: value < 4000 or value == 0xFFFF),
+    "reserved_too" / zeros(2),
+    "first_card" / Select(zeros(CARD_OCTETS), Card),
+    "second_card" / If(this.flagged_index >= 0x8000, Card),
+)
+RosterDelta = ExprValidator(
+    Struct(
+        "version" / Const(1, Int8ub),
+        "base" / Bytes(4),
+        "number" / between(Int32ub, 1, 0xFFFFFFFF),
+        "count" / between(Int16ub, 1, 4000),
+        "entries"
+        / PrefixedArray(
+            ExprValidator(Int16ub, lambda value, context: 1 <= value <= context._.count), DeltaEntry
+        ),
+        Terminated,
+    ),
+    lambda value, _: all(
+        (one.flagged_index & 0x7FFF) < value.count
+        and (place == 0 or value.entries[place - 1].flagged_index & 0x7FFF < one.flagged_index & 0x7FFF)
+        for place, one in enumerate(value.entries)
+    ),
 )
 GrantHead = Struct(
     "version" / Const(1, Int8ub),

@@ -17,6 +17,7 @@ from protocol import (
     policy,
     records,
     roster,
+    roster_delta,
     status,
     write_off,
 )
@@ -297,6 +298,17 @@ def sample_bridge() -> bridge.Bridge:
     out = bridge.Bridge()
     out.values = ((4720, KEY_A[:32]), (4985, KEY_B[:32]))
     return out
+
+
+def sample_roster_delta() -> roster_delta.RosterDelta:
+    """Of the sample roster: the first entry is removed, a fourth one comes, with two cards."""
+    entries = sample_roster()
+    base = roster.encode(5, entries)
+    entries[0].state = roster.REMOVED
+    more = sample_roster()[1]
+    for card in more.cards:
+        card.card_key = bytes(reversed(card.card_key))
+    return roster_delta.between(base, roster.encode(6, [*entries, more]))
 
 
 def sample_parts() -> list[parts.Part]:

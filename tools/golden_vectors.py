@@ -36,6 +36,7 @@ from protocol import (
     policy,
     records,
     roster,
+    roster_delta,
     status,
     unpredictable_number,
     write_off,
@@ -245,7 +246,7 @@ def make_frames() -> Any:
 
 
 def make_units() -> Any:
-    """Roster, policy, grants, certificates, acknowledgement, status, notice, bridge, parts, write-off: fields, octets,
+    """Roster, policy, grants, certificates, acknowledgement, status, notice, bridge, parts, write-off, roster delta: fields, octets,
     digests, signed messages.
     """
     held = golden_corpus.held_context()
@@ -308,6 +309,11 @@ def make_units() -> Any:
             "fields": plain(golden_corpus.sample_bridge()),
             "hex": bridge.encode(golden_corpus.sample_bridge()).hex(),
         },
+        "roster_delta": {
+            "fields": plain(golden_corpus.sample_roster_delta()),
+            "hex": roster_delta.encode(golden_corpus.sample_roster_delta()).hex(),
+            "result": roster_delta.apply(octets, golden_corpus.sample_roster_delta()).hex(),
+        },
         "parts": [
             {"fields": plain(part), "hex": parts.encode(part).hex()} for part in golden_corpus.sample_parts()
         ],
@@ -337,6 +343,7 @@ def decoders() -> dict[str, Callable[[bytes], Any]]:
         "bridge": bridge.decode,
         "part": parts.decode,
         "write-off": write_off.decode,
+        "roster delta": roster_delta.decode,
         "header": frame.read_header,
     }
 
@@ -359,6 +366,7 @@ def make_refusals() -> Any:
         "bridge": bytes.fromhex(units["bridge"]["hex"]),
         "part": bytes.fromhex(units["parts"][-1]["hex"]),
         "write-off": bytes.fromhex(units["write_off"]["hex"]),
+        "roster delta": bytes.fromhex(units["roster_delta"]["hex"]),
         "codec 1, one record": single,
         "header": bytes.fromhex("00102030400000010000000000"),
     }

@@ -38,6 +38,7 @@ GROUPS = (
     "PRV",
     "PRT",
     "WOF",
+    "RSD",
     "RSC",
     "VER",
 )

@@ -18,6 +18,7 @@ from protocol import (
     policy,
     records,
     roster,
+    roster_delta,
     status,
     write_off,
 )
@@ -312,6 +313,18 @@ def write_offs(draw: st.DrawFn) -> write_off.WriteOff:
 
 
 @st.composite
+def roster_deltas(draw: st.DrawFn) -> bytes:
+    """What is new in a roster."""
+    header, entries = roster.decode(draw(rosters()))
+    out = roster_delta.RosterDelta()
+    out.base, out.number = draw(octets(4)), draw(uint(4, 1))
+    out.count = draw(st.integers(header.count, roster.ENTRIES_MAX))
+    at = draw(st.integers(0, out.count - header.count))
+    out.entries = tuple((at + i, roster.encode_entry(entry)) for i, entry in enumerate(entries))
+    return roster_delta.encode(out)
+
+
+@st.composite
 def statuses(draw: st.DrawFn) -> status.Status:
     """A status report."""
     out = status.Status()
@@ -369,6 +382,7 @@ UNITS = {
     "bridge": Unit(bridges().map(bridge.encode), bridge.decode, bridge.encode),
     "part": Unit(some_parts().map(parts.encode), parts.decode, parts.encode),
     "write-off": Unit(write_offs().map(write_off.encode), write_off.decode, write_off.encode),
+    "roster delta": Unit(roster_deltas(), roster_delta.decode, roster_delta.encode),
     "terminal certificate": Unit(
         terminal_certificates().map(certificates.encode_terminal),
         certificates.decode_terminal,

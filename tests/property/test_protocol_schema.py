@@ -25,11 +25,18 @@ LAYOUTS: dict[str, Construct] = {
     "bridge": schema.Bridge,
     "part": schema.Part,
     "write-off": schema.WriteOff,
+    "roster delta": schema.RosterDelta,
     "terminal certificate": schema.TerminalCertificate,
     "epoch certificate": schema.EpochCertificate,
 }
 # What holds only between fields, which the layouts do not say: (unit, field of the refusal).
-BEYOND_LAYOUT = {("record", "items"), ("roster", "cards"), ("policy", "programme"), ("policy", "commodity")}
+BEYOND_LAYOUT = {
+    ("record", "items"),
+    ("roster", "cards"),
+    ("roster delta", "cards"),
+    ("policy", "programme"),
+    ("policy", "commodity"),
+}
 PARTS = {"proof", "items", "detail"}
 
 

@@ -14,6 +14,7 @@ from protocol import (
     policy,
     records,
     roster,
+    roster_delta,
     status,
     write_off,
 )
@@ -70,6 +71,7 @@ OPERATIONS = (
     lambda octets: bridge.encode(bridge.decode(octets)),
     lambda octets: parts.encode(parts.decode(octets)),
     lambda octets: write_off.encode(write_off.decode(octets)),
+    lambda octets: roster_delta.encode(roster_delta.decode(octets)),
     lambda octets: certificates.encode_terminal(certificates.decode_terminal(octets)),
     lambda octets: certificates.encode_epoch(certificates.decode_epoch(octets)),
     _predicted,

@@ -12,6 +12,7 @@ from protocol import (
     policy,
     records,
     roster,
+    roster_delta,
     status,
     write_off,
 )
@@ -83,6 +84,7 @@ def test_what_must_be_refused():
         "bridge": bridge.decode,
         "part": parts.decode,
         "write-off": write_off.decode,
+        "roster delta": roster_delta.decode,
         "header": frame.read_header,
     }
     cases = held.load("refusals.json")

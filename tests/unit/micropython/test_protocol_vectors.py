@@ -21,6 +21,7 @@ from protocol import (
     policy,
     records,
     roster,
+    roster_delta,
     status,
     unpredictable_number,
     write_off,
@@ -169,7 +170,7 @@ def test_a_changed_frame_is_refused():
 
 def test_signed_units():
     """ROS-01 to ROS-05, POL-01 to POL-06, GRT-01, GRT-04, CRT-01, CRT-02, ACK-01, ACK-05, STA-01, NOT-01,
-    BRG-01, WOF-01.
+    BRG-01, WOF-01, RSD-01, RSD-02.
     """
     file = held.load("units.json")
     of = file["roster"]
@@ -201,6 +202,7 @@ def test_signed_units():
         ("status", status.decode, status.encode),
         ("notice", notice.decode, notice.encode),
         ("bridge", bridge.decode, bridge.encode),
+        ("roster_delta", roster_delta.decode, roster_delta.encode),
         ("write_off", write_off.decode, write_off.encode),
     ):
         of = file[name]
@@ -208,6 +210,12 @@ def test_signed_units():
         decoded = decode(octets)
         held.assert_fields(decoded, of["fields"])
         assert encode(decoded) == octets, name
+    of = file["roster_delta"]
+    made = roster_delta.apply(
+        bytes.fromhex(file["roster"]["hex"]), roster_delta.decode(bytes.fromhex(of["hex"]))
+    )
+    assert made.hex() == of["result"]
+    octets = bytes.fromhex(file["write_off"]["hex"])
     assert write_off.signed_message(octets).hex() == file["write_off"]["message"]
 
 

@@ -18,6 +18,7 @@ from protocol import (
     policy,
     records,
     roster,
+    roster_delta,
     status,
     write_off,
 )
@@ -58,6 +59,7 @@ def test_kinds_of_body() -> None:
         0x82: frame.encode_counter(frame.CLASS_DOWN, frame.DOWN_GRANT, 1, 1, body, CIPHER),
         0x83: frame.encode_counter(frame.CLASS_DOWN, frame.DOWN_NOTICE, 1, 1, body, CIPHER),
         0x84: frame.encode_counter(frame.CLASS_DOWN, frame.DOWN_PART, 1, 1, body, CIPHER),
+        0x85: frame.encode_counter(frame.CLASS_DOWN, frame.DOWN_ROSTER_DELTA, 1, 1, body, CIPHER),
         0xC1: frame.encode_clear(frame.CLEAR_EPOCH_CERTIFICATE, 1, 1, body),
     }
     assert all(octets[0] == first for first, octets in kinds.items())
@@ -229,6 +231,7 @@ def test_unknown_versions_name_their_octet() -> None:
         (lambda data: grant.decode(data, 1, bytes(32), bytes(32)), grant.encode(held.grants[1]), 0),
         (certificates.decode_terminal, certificates.encode_terminal(golden_corpus.sample_terminal()), 0),
         (certificates.decode_epoch, certificates.encode_epoch(golden_corpus.sample_epoch()), 0),
+        (roster_delta.decode, roster_delta.encode(golden_corpus.sample_roster_delta()), 0),
         (write_off.decode, write_off.encode(golden_corpus.sample_write_off()), 0),
     ):
         with pytest.raises(UnknownVersion) as info:

@@ -1,4 +1,4 @@
-"""What lost messages need: chain values at gaps, units in parts, write-offs; each rule of sections 6.8 to 6.10 by hand."""
+"""What lost messages and long units need: bridges, parts, write-offs, roster deltas; sections 6.8 to 6.11 by hand."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import itertools
 
 import pytest
 
-from protocol import bridge, certificates, frame, grant, parts, write_off
-from protocol.errors import OutOfRange, ProtocolError, TrailingData, Truncated, UnknownVersion
+from protocol import bridge, certificates, frame, grant, parts, roster, roster_delta, write_off
+from protocol.errors import NotCanonical, OutOfRange, ProtocolError, TrailingData, Truncated, UnknownVersion
 from tests.support.link_cipher import CpythonCipher
 from tools import golden_corpus
 
@@ -185,3 +185,72 @@ def test_a_write_off_has_one_length_and_one_version() -> None:
         write_off.decode(b"\x02" + octets[1:])
     with pytest.raises(OutOfRange):
         write_off.signed_message(octets[:-1])
+
+
+# Roster delta.
+
+
+def rosters() -> tuple[bytes, bytes]:
+    """The sample roster, and a later one: the first entry removed, a fourth with two cards."""
+    base = roster.encode(5, golden_corpus.sample_roster())
+    return base, roster_delta.apply(base, golden_corpus.sample_roster_delta())
+
+
+def test_a_roster_delta_by_hand() -> None:
+    """RSD-01: an entry with one card ends behind it."""
+    base, new = rosters()
+    octets = roster_delta.encode(golden_corpus.sample_roster_delta())
+    head = "01" + roster.digest(base)[:4].hex() + "00000006" + "0004" + "0002"
+    assert octets[:13].hex() == head
+    assert octets[13:51] == b"\x00\x00" + new[16 : 16 + 36]
+    assert octets[51:] == b"\x80\x03" + new[16 + 3 * 64 :]
+
+
+def test_a_delta_makes_the_new_roster_and_only_of_its_base() -> None:
+    """RSD-02, RSD-03: the signature is judged over the digest of what comes out."""
+    base, new = rosters()
+    delta = golden_corpus.sample_roster_delta()
+    assert vars(roster_delta.between(base, new)) == vars(delta)
+    header, entries = roster.decode(new)
+    assert (header.number, header.count) == (6, 4)
+    assert entries[0].state == roster.REMOVED
+    assert new[16 + 64 : 16 + 3 * 64] == base[16 + 64 :]
+    with pytest.raises(OutOfRange, match="base"):
+        roster_delta.apply(new, delta)
+    with pytest.raises(OutOfRange, match="count"):
+        roster_delta.between(new, base)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "field"), [("number", 5, "number"), ("count", 2, "number"), ("count", 5, "entries")]
+)
+def test_a_delta_that_does_not_go_forward_is_not_applied(name: str, value: int, field: str) -> None:
+    """RSD-02: by number and count, and no entry comes from nowhere."""
+    base, _ = rosters()
+    delta = golden_corpus.sample_roster_delta()
+    setattr(delta, name, value)
+    with pytest.raises(OutOfRange) as info:
+        roster_delta.apply(base, delta)
+    assert info.value.field == field
+
+
+def test_a_delta_has_one_encoding() -> None:
+    """RSD-01, GEN-02: a second card is announced where there is one, indices rise."""
+    octets = roster_delta.encode(golden_corpus.sample_roster_delta())
+    announced = octets[:13] + b"\x80\x00" + octets[15:51] + bytes(28) + octets[51:]
+    with pytest.raises(NotCanonical):
+        roster_delta.decode(announced)
+    for index in (b"\x80\x00", b"\x80\x04", b"\xff\xff"):
+        with pytest.raises(OutOfRange, match="index"):
+            roster_delta.decode(octets[:51] + index + octets[53:])
+    with pytest.raises(OutOfRange, match="state at octet 15"):
+        roster_delta.decode(octets[:15] + b"\x03" + octets[16:])
+
+
+def test_180_families_with_one_card_are_as_many_parts_as_there_may_be() -> None:
+    """RSD-01, PRT-01."""
+    delta = golden_corpus.sample_roster_delta()
+    delta.count = 842
+    delta.entries = tuple((4 * i, delta.entries[0][1]) for i in range(180))
+    unit = roster_delta.encode(delta) + bytes(certificates.SIGNATURE_OCTETS)
+    assert len(parts.split(frame.DOWN_ROSTER_DELTA, unit)) <= parts.PARTS_MAX
