@@ -4,7 +4,7 @@ import asyncio
 
 from firmware.relay import choice
 from firmware.relay.link import LinkError
-from firmware.relay.outbox import Outbox
+from firmware.relay.outbox import BATCH_MAX, Outbox
 from protocol import bridge
 
 LOOK_PERIOD_MS = 5000
@@ -50,6 +50,7 @@ class SmsWay:
         self._bridge = []
         self._sent_s = 0
         self._tries = 0
+        self._oldest = (0, 0)
         self._soon_since = None
         self._reported_ms = None
         self._wait_ms = 0
@@ -190,11 +191,15 @@ class SmsWay:
     def _oldest_age_s(self) -> int:
         ledger = self._ledger
         oldest = max(self._outbox.carried_through + 1, ledger.journal.first_sequence)
-        first, _ = ledger.readable(oldest, ledger.journal.sequence)
-        if not first:
-            return 0
-        octets = ledger.records_from(first, 1)[0].payload
-        return max(0, ledger.now_s() - int.from_bytes(octets[_TIME_AT : _TIME_AT + 4], "big"))
+        if self._oldest[0] != oldest:
+            # Asked every few seconds for hours: flash is read once, and no further than a batch.
+            first, _ = ledger.readable(oldest, min(oldest + BATCH_MAX - 1, ledger.journal.sequence))
+            made_s = ledger.now_s()
+            if first:
+                octets = ledger.records_from(first, 1)[0].payload
+                made_s = int.from_bytes(octets[_TIME_AT : _TIME_AT + 4], "big")
+            self._oldest = (oldest, made_s)
+        return max(0, ledger.now_s() - self._oldest[1])
 
     def _probe_if_overdue(self, rules, situation: choice.Situation) -> None:
         """No answer in time."""
