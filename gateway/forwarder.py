@@ -149,21 +149,20 @@ class Forwarder:
         count = 0
         for row in due:
             if row.kid not in expected:
-                expected[row.kid] = self._next_to_book(row.kid)
-            # A hole: an earlier run is not due yet or in a request that failed.
+                terminal = self._reader.terminal(row.kid)
+                expected[row.kid] = terminal.booked_through + 1 if terminal else 0
             if row.first > expected[row.kid] and not row.before:
-                continue
+                expected[row.kid] = self._behind_write_offs(row.kid, expected[row.kid])
+                # A hole: an earlier run is not due yet or in a request that failed.
+                if row.first > expected[row.kid]:
+                    continue
             if chosen and count + row.last - row.first + 1 > self._config.batch_records_max:
                 break
             if not row.before:
-                expected[row.kid] = self._behind_write_offs(row.kid, max(expected[row.kid], row.last + 1))
+                expected[row.kid] = max(expected[row.kid], row.last + 1)
             count += row.last - row.first + 1
             chosen.append(row)
         return chosen
-
-    def _next_to_book(self, kid: int) -> int:
-        terminal = self._reader.terminal(kid)
-        return self._behind_write_offs(kid, terminal.booked_through + 1) if terminal else 0
 
     def _behind_write_offs(self, kid: int, sequence: int) -> int:
         """The sequence itself, or what follows behind the write-off that begins there and took effect."""
