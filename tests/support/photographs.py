@@ -16,7 +16,9 @@ DOTS_PER_MODULE = 6
 
 
 def receipt(frames: list[bytes], dots_per_module: int = DOTS_PER_MODULE) -> Image.Image:
-    """A strip of paper with the frames as the printer's own symbols, black on white, as it lies on a table."""
+    """A strip of paper with the frames as the printer's own symbols, black on white, as it lies on a table; a module is half as
+    large again on the picture as on the paper.
+    """
     elements: list[tuple[object, ...]] = []
     for number, octets in enumerate(frames, 1):
         caption = f"{number}/{len(frames)}".encode()
@@ -30,7 +32,7 @@ def receipt(frames: list[bytes], dots_per_module: int = DOTS_PER_MODULE) -> Imag
     paper.paste(dots.point(lambda shade: min(shade, 245)), (40, 20))
     table = Image.new("L", (paper.width + 160, paper.height + 160), TABLE)
     table.paste(paper, (80, 80))
-    return table.resize((table.width * 2, table.height * 2), Image.Resampling.BILINEAR)
+    return table.resize((table.width * 3 // 2, table.height * 3 // 2), Image.Resampling.BILINEAR)
 
 
 def skewed(picture: Image.Image, rng: random.Random, share: float) -> Image.Image:
