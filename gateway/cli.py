@@ -22,6 +22,8 @@ from gateway.config import Config
 from gateway.errors import GatewayError, KeyFileError
 from gateway.publish import Order
 from gateway.store.sqlite import SqliteReader, SqliteStore
+from protocol import carry
+from protocol.errors import ProtocolError
 
 _LIST_LIMIT = 50
 _GRANT_NAME = re.compile(r"grant-([0-9a-f]{8})-\d+")
@@ -269,7 +271,7 @@ def evidence_show(config: Config, evidence_id: int, is_json: bool) -> None:
 
 
 @main.command("decode")
-@click.argument("source", metavar="FRAME_HEX|FILE")
+@click.argument("source", metavar="FRAME_HEX|QR_TEXT|FILE")
 @as_json
 @click.pass_obj
 @guarded
@@ -291,7 +293,12 @@ def decode_command(config: Config, source: str, is_json: bool) -> None:
 
 
 def _octets(source: str) -> bytes:
-    """A frame given as hex, as a file of octets or as a file of hex."""
+    """A frame given as hex, as the text of a QR code, as a file of octets or as a file of hex."""
+    if source.startswith(carry.QR_PREFIX):
+        try:
+            return carry.from_qr_text(source)
+        except ProtocolError as error:
+            raise click.UsageError(f"no frame: {error}") from None
     path = Path(source)
     if not re.fullmatch(r"[0-9a-fA-F]+", source) and path.is_file():
         content = path.read_bytes()
@@ -300,4 +307,4 @@ def _octets(source: str) -> bytes:
     try:
         return bytes.fromhex(source)
     except ValueError:
-        raise click.UsageError(f"{source} is neither hex nor a file") from None
+        raise click.UsageError(f"{source} is neither hex nor a QR text nor a file") from None

@@ -11,7 +11,7 @@ from gateway.store.interface import Changes, EvidenceRow
 from gateway.store.sqlite import SqliteReader, SqliteStore
 from gateway.verdicts import Fault
 from gateway.writer import RESTORED
-from protocol import frame
+from protocol import carry, frame
 from tests.support.frames import Authority, Terminal
 from tests.support.gateway_desk import Desk
 from tests.support.gateway_rig import NOW_MS
@@ -220,6 +220,12 @@ def test_decode_reads_reports_and_downlinks(furnished):
     assert furnished.json("decode", down.hex())["body"]["grant"] == "78" * 6
     clear = frame.encode_clear(1, 42, 5, (furnished.folder / "epoch.cert").read_bytes())
     assert furnished.json("decode", clear.hex())["body"]["epoch"] == 1
+
+
+def test_decode_reads_the_text_of_a_qr_code(furnished):
+    raw = furnished.terminal.frame(4, 5)
+    assert furnished.json("decode", carry.qr_text(raw)) == furnished.json("decode", raw.hex())
+    assert "group" in furnished.run("decode", "L1:A", status=2)
 
 
 def test_decode_refuses_what_is_neither_hex_nor_a_file(desk):
