@@ -61,7 +61,8 @@ class Terminal:
         network = modem_network.GsmNetwork(self._clock)
         dialect = modem_dialects.BY_NAME[request["family"]]
         self.model = ModemModel(self._clock, dialect, network, b"+628111", modem_internet.TcpInternet())
-        uart = ModemUart(self._clock, 115200, txbuf=512, rxbuf=8192)
+        # Time runs fast here, so a busy host that lets this process wait would fill any smaller buffer.
+        uart = ModemUart(self._clock, 115200, txbuf=512, rxbuf=1 << 20)
         self.model.connect(uart)
         self.modem = driver.Modem(
             uart,
@@ -143,6 +144,7 @@ def handle(request):
             "failures": terminal.failures,
             "down": [octets.hex() for octets in terminal.down],
             "noise": terminal.modem.port.noise,
+            "silent": counters.silent,
             "opened": counters.opened,
             "lost": counters.lost_connections,
             "milliseconds": terminal._clock.now_us() // 1000,

@@ -96,6 +96,32 @@ def test_a_session_with_the_broker_goes_through_it():
     assert shop.restarts == []
 
 
+def test_where_wlan_is_out_of_reach_the_modem_carries_the_session_and_wlan_is_tried_again():
+    shop = modem_shop(settings=SETTINGS + b"wifi_ssid=Warung\n")
+    shop.prepare = lambda shop: setattr(shop.board.network, "in_reach", False)
+
+    async def story(shop):
+        await shop.begin()
+        await ready(shop)
+        await shop.until(lambda: shop.internet.pipes, "a connection over the modem")
+        pipe = shop.internet.pipes[-1]
+        assert shop.app.links.ways == ("WLAN", "modem") and shop.app.links.way == "modem"
+        await shop.until(lambda: len(pipe.sent) > 20, "CONNECT")
+        pipe.push(b"\x20\x02\x00\x00")
+        await shop.until(lambda: shop.app.relay.sessions == 1, "a session")
+        pipe.hang_up()
+        ways = []
+        for _ in range(300):  # the pauses between two tries grow
+            await asyncio.sleep_ms(1000)
+            if not ways or ways[-1] != shop.app.links.way:
+                ways.append(shop.app.links.way)
+        assert "WLAN" in ways and "modem" in ways[ways.index("WLAN") :], ways
+        assert len(shop.internet.pipes) >= 2
+
+    shop.open(story)
+    assert shop.restarts == []
+
+
 def test_a_modem_that_hangs_is_healed_by_its_reset_line():
     shop = modem_shop(modem_faults.FaultPlan(commands={40: modem_faults.HANG}))
 
