@@ -29,6 +29,7 @@ from protocol.errors import ProtocolError
 OCTETS_MAX = 128 << 20
 _ORDER_OCTETS_MAX = 2 << 20
 _REFUSED_EXIT_STATUS = 4
+_SHOWN_MAX = 20
 _NEW, _DUPLICATE, _REFUSED = "new", "duplicate", "refused"
 
 
@@ -170,15 +171,17 @@ def _kid_of(raw: bytes) -> set[int]:
 
 
 def _show(one: _File) -> None:
-    """One file in a few lines: the sums, then every reason with the places that it concerns."""
+    """One file in a few lines: the sums, then what was refused and why."""
     counts = ", ".join(f"{one.count(became)} {became}" for became in (_NEW, _DUPLICATE, _REFUSED))
     click.echo(f"{one.path}: {one.sort}; {counts}")
     waiting = Counter(outcome for _, became, outcome, _ in one.pieces if became == _NEW)
     for outcome, count in waiting.items():
         click.echo(f"  {count} {outcome.replace('_', ' ')}")
-    for place, became, outcome, fault in one.pieces:
-        if became == _REFUSED:
-            click.echo(f"  {place}: {outcome.replace('_', ' ')}{f': {fault}' if fault else ''}")
+    refused = [each for each in one.pieces if each[1] == _REFUSED]
+    for place, _, outcome, fault in refused[:_SHOWN_MAX]:
+        click.echo(f"  {place}: {outcome.replace('_', ' ')}{f': {fault}' if fault else ''}")
+    if len(refused) > _SHOWN_MAX:
+        click.echo(f"  and {len(refused) - _SHOWN_MAX} more; --json tells all")
 
 
 def _standings(config: Config, kids: set[int]) -> list[dict[str, Any]]:

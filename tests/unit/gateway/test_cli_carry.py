@@ -102,6 +102,13 @@ def test_something_else_is_refused_by_name(desk, octets):
     assert piece["fault"]["reason"] == "is nothing that a terminal carries out"
 
 
+def test_of_many_refusals_the_first_are_printed_and_all_are_counted(desk):
+    text = desk.run("import", desk.file("magic", carry.MAGIC * 100), status=4)
+    assert "0 new, 0 duplicate, 100 refused" in text
+    assert "and 80 more" in text
+    assert len(text.splitlines()) < 30
+
+
 def test_one_bad_file_stops_no_other(desk):
     good = desk.file("good", packed(*frames_of(desk.terminal)))
     told = desk.json("import", desk.file("bad", b"garbage"), good, status=4)
