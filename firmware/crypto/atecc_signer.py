@@ -44,7 +44,7 @@ class AteccSigner:
         """
         self._chip.identify()
         certified = self.public_keys()
-        if self._chip.public_key(SEAL_SLOT) != certified[0]:  # lumbung: not-secret - public keys
+        if self._chip.public_key(SEAL_SLOT) != certified[0]:
             raise OtherKey("the chip's seal key is not the certified one")
         entropy = WatchedEntropy(lambda count: self._chip.random()[:count])
         entropy.draw()  # a generator that is stuck, or not yet locked, shows at the second draw
