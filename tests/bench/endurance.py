@@ -59,7 +59,7 @@ def live(days: int, taps: int, sectors: int, seed: int = SEED, variant: str = "u
     if done.returncode:
         raise RuntimeError(f"{DRIVER.name} {arguments[:4]}: {done.stdout}{done.stderr}")
     rows: dict[str, list[tuple[int, ...]]] = {"day": [], "wear": []}
-    for line in done.stdout.splitlines():
+    for line in done.stdout.split("\n"):  # not splitlines, for which the mark ends a line
         if line.startswith(process.MARK):
             word, *numbers = line[1:].split()
             rows[word].append(tuple(int(number) for number in numbers))

@@ -31,7 +31,8 @@ KINDS = ("cuts", "silent", "stuck", "all")
 def draw(seed: int, kind: str) -> tuple[nor_faults.FaultPlan, int, int]:
     """(plan, sectors of the chip, days before the faults begin) of a life."""
     dice = random.Random(seed)
-    sectors, days = dice.randint(5, 8), dice.randint(0, 8)
+    # In a short ring a sector that a cut has used up is erased again, in a long one it waits for its next turn.
+    sectors, days = dice.choice((5, 6, 7, 8, 16, 24)), dice.randint(0, 8)
     cuts, silences, stuck_bits = {
         "cuts": (dice.randint(1, 5), 0, 0),
         "silent": (0, dice.randint(1, 3), 0),

@@ -58,11 +58,11 @@ def check(flash, done, when):
     return len(found), journal.boots
 
 
-def sweep(torn_bytes, salt=0, tear=nor_faults.MARGINAL):
+def sweep(torn_bytes, salt=0, tear=nor_faults.MARGINAL, sectors=6):
     """Cut at operation 0, 1, 2, ... until a run completes; returns how many cuts were tried."""
     cuts = 0
     while True:
-        flash = make_flash(6)
+        flash = make_flash(sectors)
         flash.arm(nor_faults.FaultPlan(seed() + cuts + salt, [nor_faults.cut(cuts, torn_bytes, tear)]))
         done = []
         try:

@@ -2,6 +2,7 @@
 
 from firmware.ledger import slots
 from firmware.ledger.journal import JournalDamaged
+from hardware import nor_faults
 from hardware.nor_flash import PowerCut
 from tests.support.mp import raises, seed
 from tests.support.mp_books import SECTOR_BYTES, event, make_flash, open_journal
@@ -24,6 +25,12 @@ def test_nothing_is_lost_when_all_of_the_cut_page_was_written():
 
 def test_nothing_is_lost_when_an_erase_is_cut_off_late():
     assert sweep(3000) > 2 * RECORDS
+
+
+def test_nothing_is_lost_where_a_sector_that_was_begun_waits_for_its_next_turn():
+    """In a long ring, where it is passed over instead of being erased again."""
+    for torn_bytes, tear in ((0, nor_faults.CLEAN), (70, nor_faults.UNSTABLE), (4000, nor_faults.WEAK)):
+        assert sweep(torn_bytes, 0, tear, 24) > 2 * RECORDS
 
 
 def test_nothing_is_lost_when_power_fails_again_and_again_during_the_start():

@@ -3,8 +3,9 @@
 from firmware.ledger import slots
 from firmware.ledger.journal import JournalDamaged, JournalFull
 from hardware import nor_faults
+from hardware.nor_flash import PowerCut
 from protocol import chain, records
-from tests.support.mp import raises
+from tests.support.mp import raises, seed
 from tests.support.mp_books import (
     SECTOR_BYTES,
     START,
@@ -18,6 +19,7 @@ from tests.support.mp_books import (
     open_journal,
     seal_of,
 )
+from tests.support.mp_cuts import LastOnly, lap
 
 
 def fill(journal, number=0):
@@ -167,6 +169,74 @@ def test_sectors_are_erased_ahead_while_idle():
         number += 1
     assert flash.sector_erases == before
     assert journal.erase_ahead()
+
+
+def test_a_start_does_not_erase_again_what_was_erased_ahead():
+    flash = make_flash()
+    journal = open_journal(flash)
+    append_events(journal, 0, 1)
+    assert journal.erase_ahead()
+    before = flash.sector_erases
+    for number in range(3):
+        journal = open_journal(flash)
+        assert not journal.erase_ahead(), number
+    number = 1
+    while journal.head < 2:
+        append_events(journal, number, 1)
+        number += 1
+    assert flash.sector_erases == before
+    assert journal.damage is None
+
+
+def test_a_sector_that_a_start_cannot_vouch_for_waits_for_its_next_turn():
+    """The head's last page was touched, so the next header may have been begun: no second erase in the same round."""
+    flash = make_flash(24)
+    journal = open_journal(flash)
+    append_events(journal, 0, 1)
+    assert journal.erase_ahead()
+    number = 1
+    while journal._at + 128 <= SECTOR_BYTES:
+        append_events(journal, number, 1)
+        number += 1
+    again = open_journal(flash)
+    number = again.sequence
+    while again.head == 1:
+        append_events(again, number, 1)
+        number += 1
+    assert again.head == 3
+    assert [flash.wear.get(place, 0) for place in range(4)] == [1, 1, 1, 0]
+    last = open_journal(flash)
+    assert (last.sequence, last.damage) == (number, None)
+    assert [slot.sequence for slot in last.read(1, 999)] == list(range(1, number + 1))
+
+
+def test_wear_stays_even_over_starts_and_power_cuts():
+    """Twelve rounds of a ring with a start every few records, every second of them after a cut."""
+    sectors = 24
+    flash = make_flash(sectors)
+    tape = LastOnly()
+    journal = open_journal(flash, tape)
+    dice = nor_faults.Dice(seed())
+    last = 0
+    lives = 0
+    while journal.head < 12 * sectors:
+        last = journal.sequence + 10 + dice.below(60)
+        tear = nor_faults.TEARS[dice.below(len(nor_faults.TEARS))]
+        faults = [nor_faults.cut(dice.below(60), dice.below(4097), tear)] if lives % 2 else []
+        flash.arm(nor_faults.FaultPlan(lives, faults))
+        try:
+            lap(journal, tape, last)
+        except PowerCut:
+            flash.power_on()
+        flash.arm(None)
+        reclaim = tape.seen[0][1] - 3
+        tape = LastOnly()
+        tape.reclaim_through = reclaim
+        journal = open_journal(flash, tape)
+        assert journal.damage is None
+        lives += 1
+    least, most, _ = flash.wear_spread(0, sectors)
+    assert 2 * most <= 3 * least, (least, most, lives)
 
 
 def test_a_page_that_does_not_take_a_program_is_passed_over():
