@@ -8,11 +8,13 @@ the two may differ. Nothing in the hot path uses this file.
 from __future__ import annotations
 
 from typing import Any
+from zlib import crc32
 
 from construct import (
     Array,
     Bytes,
     BytesInteger,
+    Checksum,
     Const,
     Construct,
     Enum,
@@ -27,6 +29,7 @@ from construct import (
     Int64ub,
     Prefixed,
     PrefixedArray,
+    RawCopy,
     Select,
     Struct,
     Switch,
@@ -408,6 +411,20 @@ WriteOff = Struct(
     "exposure_rupiah" / Int32ub,
     "issued_s" / Int32ub,
     "reason" / strict(Int8ub, terminal_lost=1, flash_damaged=2, other=3),
+    Terminated,
+)
+# Of a carry file; the text of a QR code is base 45, which is no layout.
+CarryEntry = Struct(
+    "entry"
+    / RawCopy(
+        Struct(
+            "magic" / Const(b"LMBG"),
+            "version" / Const(1, Int8ub),
+            "frame"
+            / Prefixed(Int24ub, ExprValidator(GreedyBytes, lambda value, _: 13 <= len(value) <= 65536)),
+        )
+    ),
+    "check" / Checksum(Int32ub, crc32, this.entry.data),
     Terminated,
 )
 

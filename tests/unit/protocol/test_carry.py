@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import zlib
 
+import construct
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hardware.qr_code import version_for
-from protocol import carry, frame
+from protocol import carry, frame, schema
 from protocol.errors import NotCanonical, OutOfRange, ProtocolError, Truncated, UnknownVersion
 
 FRAMES = st.lists(st.binary(min_size=13, max_size=300), max_size=6)
@@ -22,6 +23,21 @@ def test_an_entry_by_hand() -> None:
     head = b"LMBG\x01\x00\x00\x0d" + octets
     assert carry.pack(octets) == head + zlib.crc32(head).to_bytes(4, "big")
     assert carry.unpack(carry.pack(octets)) == (octets, carry.OVERHEAD_OCTETS + 13)
+
+
+@given(st.binary(min_size=13, max_size=60), st.data())
+def test_the_declared_layout_reads_and_refuses_the_same(octets: bytes, data: st.DataObject) -> None:
+    """CAR-01: whole, and with one octet changed or cut off."""
+    entry = carry.pack(octets)
+    assert schema.CarryEntry.parse(entry).entry.value.frame == octets
+    assert schema.CarryEntry.build({"entry": {"value": {"frame": octets}}, "check": None}) == entry
+    hurt = bytearray(entry)
+    hurt[data.draw(st.integers(0, len(entry) - 1))] ^= data.draw(st.integers(1, 255))
+    for changed in (bytes(hurt), entry[: data.draw(st.integers(0, len(entry) - 1))]):
+        with pytest.raises(ProtocolError):
+            carry.unpack(changed)
+        with pytest.raises(construct.ConstructError):
+            schema.CarryEntry.parse(changed)
 
 
 @given(FRAMES, FRAMES)
