@@ -9,6 +9,7 @@ import json
 import framebuf
 
 from firmware import refusals, states
+from firmware.ledger import findings
 from firmware.ui import receipts, screens, strings
 from protocol.records import GOODS_RECEIVED, PERIOD_CLOSE, RETURN, TENDER_CASH, TENDER_GOODS, VOID
 from tests.property.drivers.ui_fakes import NOON_S, TERMINAL_ID, figures, receipt, totals
@@ -222,6 +223,11 @@ def _by_number() -> list:
         may_go_on = number in refusals.TRY_AGAIN
         detail = MOST_RUPIAH if screens.detail_text(number, 0) != "0" else 2
         all_of_them.append(("refused-%02d" % number, screens.refused, (number, detail, may_go_on)))
+    for what in range(1, findings.JOURNAL + 1):
+        found = findings.Finding(what, 12, 345, "journal", 0x1F3000)
+        all_of_them.append(("finding-%d" % what, screens.finding, (found, what - 1, findings.JOURNAL)))
+        most = findings.Finding(what, MOST_SEQUENCE, MOST_SEQUENCE, "identity_a", 0xFFFFFF)
+        all_of_them.append(("most-finding-%d" % what, screens.finding, (most, 98, 99)))
     for number in range(1, states.NOTICE_LAST + 2):
         all_of_them.append(
             ("notice-%02d" % number, screens.notice, (number, number - 1, states.NOTICE_LAST + 1))

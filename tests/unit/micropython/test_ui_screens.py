@@ -7,7 +7,16 @@ from firmware.ui import draw, screens, strings
 from tests.property.drivers import ui_samples
 
 # Names in the module of the screens that draw none.
-NO_SCREENS = ("draw", "fmt", "refusals", "refusal", "text", "notice_sentence", "detail_text")
+NO_SCREENS = (
+    "draw",
+    "fmt",
+    "refusals",
+    "refusal",
+    "text",
+    "notice_sentence",
+    "finding_sentence",
+    "detail_text",
+)
 
 
 class Probe(framebuf.FrameBuffer):
