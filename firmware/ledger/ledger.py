@@ -9,12 +9,11 @@ from firmware.hal.flash_area import FlashError
 from firmware.ledger import slots
 from firmware.ledger.checkpoint import Checkpointer
 from firmware.ledger.document_area import EPOCH_CERTIFICATE, GRANT_FIRST, Documents
-from firmware.ledger.entitlements import Entitlements
 from firmware.ledger.findings import Findings
 from firmware.ledger.holdings import Holdings
 from firmware.ledger.journal import Journal, JournalFull
-from firmware.ledger.marks import Marks
 from firmware.ledger.pending import Pending
+from firmware.ledger.questions import Questions
 from firmware.ledger.state import (
     PLACES_MAX,
     State,
@@ -48,7 +47,7 @@ class TerminalLocked(Exception):
 COMMIT_FAILURES = (JournalFull, FlashError, SealFault, TerminalLocked)
 
 
-class Ledger:
+class Ledger(Questions):
     """`flash`: areas by name (journal, roster_a, roster_b); `documents`: loaded `Documents`; `time_keeper` tells the time
     and how far to trust it; `seal_of(sequence, chain)` signs and may be set after `open`, which burns the boot counter
     that a signer needs first.
@@ -105,21 +104,6 @@ class Ledger:
         self.marks.begin_epoch(certificate.epoch)
         if self._holdings.fault is None and not self._unadopted():
             self.context = Context(self.roster, self.policy, self.grants)
-
-    @property
-    def entitlements(self) -> Entitlements:
-        """What was spent, tried and enrolled."""
-        return self._state.entitlements
-
-    @property
-    def marks(self) -> Marks:
-        """What the gateway acknowledged."""
-        return self._state.marks
-
-    @property
-    def last_crash(self) -> bytes:
-        """The payload of the last crash mark (`supervisor.decode_crash`), b"" if there was none."""
-        return self._state.crash
 
     @property
     def is_locked(self) -> bool:
@@ -409,36 +393,3 @@ class Ledger:
             first = self.journal.first_sequence
             self.entitlements.forget_before(first)
             self.marks.forget_before(first)
-
-    # Questions.
-
-    def remaining_rupiah(self, programme: int, index: int) -> int:
-        """What the family may still draw in the grant in force; 0 without one."""
-        granted = self.grants.get(programme)
-        if granted is None:
-            return 0
-        return int(granted.amount_rupiah(index)) - self.entitlements.spent_rupiah(programme, index)
-
-    def period_figures(self, programme: int, period: int) -> tuple:
-        """What a close of the programme's newest period counts (see `PeriodFigures.of`)."""
-        return self._state.figures.of(programme, period)
-
-    def records_from(self, first: int, count: int) -> list:
-        """Chain slots for the relay and the screens; those that were reclaimed are left out."""
-        return self.journal.read(first, count)
-
-    def readable(self, first: int, last: int) -> tuple:
-        """(first, last) of the first run of records within a range that can be read; (0, 0) where there is none. Flash that
-        was found sound is not asked.
-        """
-        if self.findings.journal.is_done and not self.findings.journal.missing:
-            return first, last
-        found = [slot.sequence for slot in self.journal.read(first, last + 1 - first, False)]
-        count = 0
-        while count < len(found) and found[count] == found[0] + count:
-            count += 1
-        return (found[0], found[0] + count - 1) if found else (0, 0)
-
-    def pending_steps(self):
-        """A generator that returns the redeemed rupiah in records that the gateway has not sealed yet."""
-        return self._pending.steps(self.marks.sealed_through)
