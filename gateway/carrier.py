@@ -69,7 +69,10 @@ class Carrier:
         return {"kid": f"{kid:08x}", "octets": b"".join(map(carry.pack, made)).hex()}
 
     def take(self, frames: Sequence[bytes]) -> list[Verdict]:
-        """Have frames judged and stored; raises `StoreError` where that does not happen in time."""
+        """Have frames judged and stored; raises `StoreError` where that cannot be, or does not happen in time."""
+        if self._writer.last_error:
+            # Its queue may be full for as long as the disk is; who waits there says nothing any more.
+            raise StoreError(reason=self._writer.last_error)
         self._round += 1
         items = [Received(raw, "", self, (self._round, place)) for place, raw in enumerate(frames)]
         with self._changed:
