@@ -1,6 +1,7 @@
 """Carries records out of a terminal, and answers into it, over its USB port: python -m tools.carry PORT out|in FILE.
 
-What comes out is a carry file for `gateway import`; what goes in is one that `gateway export` wrote.
+What comes out is a carry file for `gateway import`; what goes in is one that `gateway export` wrote, or text with what a
+telephone read off its QR codes, one in a line.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from typing import Protocol
 import click
 import serial
 from rich.progress import Progress
+
+from protocol import carry
+from protocol.errors import ProtocolError
 
 BAUDRATE = 115200
 LINE_TIMEOUT_S = 15.0
@@ -107,6 +111,14 @@ def _values(text: str) -> dict[str, str]:
     return dict(word.partition("=")[::2] for word in text.split())
 
 
+def as_carry_file(octets: bytes) -> bytes:
+    """A carry file as it is, and the texts of QR codes as one; raises `ProtocolError` where a line is no such text."""
+    if not octets.lstrip().startswith(carry.QR_PREFIX.encode()):
+        return octets
+    lines = octets.decode("ascii", "replace").splitlines()
+    return b"".join(carry.pack(carry.from_qr_text(line)) for line in lines if line.strip())
+
+
 @click.command(help=__doc__)
 @click.argument("port")
 @click.argument("way", type=click.Choice(["out", "in"]))
@@ -121,8 +133,8 @@ def main(port: str, way: str, file: Path) -> None:
                 octets, values = console.fetch("carry-out")
                 file.write_bytes(octets)
             else:
-                values = console.deliver("carry-in", file.read_bytes())
-    except (OSError, ConsoleError) as failure:
+                values = console.deliver("carry-in", as_carry_file(file.read_bytes()))
+    except (OSError, ConsoleError, ProtocolError) as failure:
         click.echo(f"{port}: {failure}", err=True)
         sys.exit(1)
     click.echo(", ".join(f"{name} {value}" for name, value in values.items()))

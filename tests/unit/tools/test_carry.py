@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from protocol import carry, frame
+from protocol.errors import ProtocolError
 from tests.support.worker import MicroPythonWorker
-from tools.carry import Console, ConsoleError
+from tools.carry import Console, ConsoleError, as_carry_file
 
 DRIVER = "tests/property/drivers/carry_console.py"
 
@@ -65,6 +66,17 @@ def test_the_answer_goes_into_the_real_console(terminal: MicroPythonWorker) -> N
     }  # fmt: skip
     assert port.written == script.written
     assert terminal.call(b"") == b"53"
+
+
+def test_texts_of_qr_codes_go_in_as_a_carry_file() -> None:
+    """What a telephone passed on: one code in a line, blanks within it and lines between them."""
+    frames = [bytes(range(place, place + 40)) for place in range(3)]
+    texts = "\r\n\n".join(carry.qr_text(octets) for octets in frames) + "\n"
+    made = as_carry_file(texts.encode())
+    assert [octets for _, octets, _ in carry.read(made)] == frames
+    assert as_carry_file(made) == made
+    with pytest.raises(ProtocolError):
+        as_carry_file(texts.encode() + b"hello\n")
 
 
 def test_what_a_terminal_refuses_is_said_with_its_code() -> None:
