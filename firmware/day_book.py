@@ -334,16 +334,18 @@ class DayBook:
             return
         begin_s = ledger.now_s() - local_s % _DAY_S
         new = []
+        first_today = self._first_today
         unreadable = self.unreadable
         for slot in self._backwards(head + 1):
             if slot.sequence <= self._through or int.from_bytes(slot.payload[2:6], "big") < begin_s:
                 break
-            self._first_today = min(self._first_today, slot.sequence)
+            first_today = min(first_today, slot.sequence)
             if slot.kind in TRANSACTIONS:
                 new.append((slot.sequence, records.decode(slot.payload)))
         if self.unreadable != unreadable:
             return
         self._through = head
+        self._first_today = first_today
         for sequence, record in reversed(new):
             self._add(sequence, record)
 
