@@ -11,7 +11,7 @@ import pytest
 
 from tests.support import make_flash_fixture
 from tests.support.journal_images import Images, JournalImages
-from tools.forensics import documents, dump, generation, report, sectors
+from tools.forensics import documents, dump, generation, marks, report, sectors
 from tools.forensics.dump import Dump
 
 MANIFEST = json.loads(make_flash_fixture.MANIFEST.read_text("utf-8"))
@@ -114,6 +114,7 @@ def test_bad_sectors_stay_retired():
         assert told["retired"] == [3, 4, 8]
         [only] = generation.read(sectors.read(after))
         assert only.passed
+        assert marks.retired_places(only.slots) == [3, 4, 8]
         assert {(number - 1) % 9 for number in only.passed} <= {3, 4, 8}
 
 

@@ -182,6 +182,18 @@ def reclaim_through(slots: Iterable[Slot]) -> int:
     return through
 
 
+def retired_places(slots: Iterable[Slot]) -> list[int]:
+    """Places of bad sectors, as the last mark or the last checkpoint in these slots tells."""
+    ordered = list(slots)
+    places: list[int] = []
+    states = {checkpoint.end: open_state(checkpoint.state) for checkpoint in checkpoints(ordered)}
+    for slot in ordered:
+        if slot.slot_class is SlotClass.LOCAL and slot.kind == RETIRED:
+            places = retired(slot.payload)["places"]
+        places = states.get(slot.address, {}).get("retired", {}).get("places", places)
+    return places
+
+
 def boots(slots: Iterable[Slot]) -> int:
     """The boot counter as the slots of a generation leave it."""
     last = 0

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tools.forensics import report
+from tools.forensics.sectors import SECTOR_OCTETS
 
 _VERDICTS = {
     report.ALL_PROVED: "[green]every record is there, linked and sealed by its terminal",
@@ -54,6 +55,8 @@ def _show_generation(generation: dict[str, Any], console: Console) -> None:
             span, str(len(held)), standing, _hex(base + held[0]["address"]), _hex(base + held[-1]["address"])
         )
     console.print(table)
+    for place in generation["retired"]:
+        console.print(f"retired: the sector at {_hex(base + place * SECTOR_OCTETS)}")
     for gap in generation["missing"]:
         after = "the beginning" if gap["after"] is None else _hex(base + gap["after"])
         before = "the end" if gap["before"] is None else _hex(base + gap["before"])

@@ -133,6 +133,8 @@ def _generation(one: Generation, reading: Reading) -> dict[str, Any]:
         "kid": f"{one.kid:08x}",
         "oldest_sector": one.oldest,
         "newest_sector": one.head,
+        "passed": one.passed,
+        "retired": marks.retired_places(one.slots),
         "first_sequence": one.first_sequence,
         "sequence": one.sequence,
         "chain": one.chain.hex() if one.chain else None,
