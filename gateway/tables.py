@@ -41,7 +41,8 @@ def moment(time_ms: int) -> str:
 def _sms_links(links: dict[str, Any]) -> list[str]:
     """One line for each SMS link."""
     lines = [
-        f"modem      {modem['state']}  {modem['port']}, {modem['signal_dbm']} dBm, "
+        f"modem      {modem['state']}  {modem['port']}, "
+        f"{str(modem['signal_dbm']) + ' dBm' if modem['signal_dbm'] else 'no signal'}, "
         f"store {modem['stored']} of {modem['places']}{' NEARLY FULL' if modem['nearly_full'] else ''}, "
         f"{modem['counts'].get('frames', 0)} frames in, {modem['counts'].get('sent', 0)} out  {modem['error']}"
         for modem in links.get("modems", [])

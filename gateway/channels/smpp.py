@@ -93,6 +93,11 @@ class SmppChannel:
 
     @property
     def is_ready(self) -> bool:
+        """Tell whether it would take a message: the centre has bound us, and the queue has room."""
+        return self.is_bound and len(self._outgoing) < self._config.queue_max
+
+    @property
+    def is_bound(self) -> bool:
         """Tell whether the centre has bound us."""
         session = self._session
         return session is not None and session.is_bound
@@ -104,8 +109,7 @@ class SmppChannel:
 
     def send(self, number: str, octets: bytes) -> bool:
         """Queue a message; False where it does not fit one, the link is down or the queue is full."""
-        is_full = len(self._outgoing) >= self._config.queue_max
-        if not self.is_ready or is_full or len(octets) > USER_DATA_OCTETS_MAX:
+        if not self.is_ready or len(octets) > USER_DATA_OCTETS_MAX:
             return False
         self._outgoing.append(Outgoing(number, octets))
         self._wake()
@@ -115,7 +119,7 @@ class SmppChannel:
         """What `status` says about the link."""
         session = self._session
         return {
-            "bound": self.is_ready,
+            "bound": self.is_bound,
             "generation": self.generation,
             "stale_receipts": self.stale_receipts,
             "waiting_for_commit": session.waiting_for_commit if session else 0,

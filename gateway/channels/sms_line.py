@@ -109,9 +109,14 @@ class ModemLine:
         """These frames are committed."""
         self._acknowledged.append(receipts)
 
+    @property
+    def would_take(self) -> bool:
+        """Tell whether it can send and its queue has room."""
+        return self.is_ready and self.queued < self._settings.queue_max
+
     def send(self, outgoing: Outgoing) -> bool:
         """Queue a frame; False where the queue is full or the modem is not ready."""
-        if not self.is_ready or self.queued >= self._settings.queue_max:
+        if not self.would_take:
             return False
         self._outgoing.append(outgoing)
         return True
@@ -358,16 +363,19 @@ class ModemLine:
                 b"AT+CMGS=%d" % sms_pdu.tpdu_length(pdu), _SEND_S, content=pdu.hex().upper().encode()
             )
         except RefusedError:
-            self.counts["not_sent"] += 1
-            self._give_back(outgoing)
+            self._fail_at(outgoing)
             self._refusals += 1
             if self._refusals >= _REFUSALS_MAX:
                 self._refusals = 0
                 raise
             return
         except LineError:
-            self.counts["not_sent"] += 1
-            self._give_back(outgoing)
+            self._fail_at(outgoing)
             raise
         self._refusals = 0
         self.counts["sent"] += 1
+
+    def _fail_at(self, outgoing: Outgoing) -> None:
+        self.counts["not_sent"] += 1
+        outgoing.failed_at.add(self.path)
+        self._give_back(outgoing)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from protocol import sms_pdu, sms_time
 from protocol.errors import ProtocolError
@@ -30,11 +30,12 @@ class LineSettings:
 
 @dataclass(slots=True)
 class Outgoing:
-    """A frame on its way to a number; `tries` counts modems that have failed at it."""
+    """A frame on its way to a number; `tries` counts failures at it, `failed_at` are the ports of modems that did."""
 
     number: str
     octets: bytes
     tries: int = 0
+    failed_at: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)

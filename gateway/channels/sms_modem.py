@@ -19,7 +19,7 @@ from gateway.channels.sms_message import LineSettings, Outgoing
 from protocol.sms_user_data import USER_DATA_OCTETS_MAX
 
 _LOG = structlog.get_logger("sms")
-_TRIES_MAX = 2
+_TRIES_MAX = 3
 
 
 class SmsModemChannel:
@@ -65,8 +65,8 @@ class SmsModemChannel:
 
     @property
     def is_ready(self) -> bool:
-        """Tell whether at least one modem can send."""
-        return any(line.is_ready for line in self.lines)
+        """Tell whether at least one modem would take a message."""
+        return any(line.would_take for line in self.lines)
 
     def acknowledge(self, receipts: list[Receipt]) -> None:
         """These frames are committed: their messages may be deleted. Generations are the pool's, so each modem knows its
@@ -86,12 +86,15 @@ class SmsModemChannel:
         return [line.health() for line in self.lines]
 
     def _spread(self, outgoing: Outgoing) -> bool:
-        """To the modem with the shortest queue; among equals, to each in turn."""
+        """To the modem with the shortest queue; among equals, to each in turn; to one that failed at it only if no other is
+        there: what refuses everything has the shortest queue of all.
+        """
         with self._lock:
             turn = next(self._turns)
         count = len(self.lines)
         order = [self.lines[(turn + place) % count] for place in range(count)]
-        return any(line.send(outgoing) for line in sorted(order, key=lambda line: line.queued))
+        order.sort(key=lambda line: (line.path in outgoing.failed_at, line.queued))
+        return any(line.send(outgoing) for line in order)
 
     def _give_back(self, outgoing: Outgoing) -> None:
         """What one modem could not send another one may; after that it is the business of whoever wanted it sent."""

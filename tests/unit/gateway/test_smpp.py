@@ -202,6 +202,24 @@ def test_no_more_is_under_way_than_the_window(bench):
     bench.count("sent", USUAL.window + 3)
 
 
+def test_a_full_queue_takes_nothing_and_says_so():
+    made = Bench(queue_max=2, window=1)
+    try:
+        made.start()
+        made.smsc.order("hold", on=True)
+        assert made.channel.send(NUMBER, b"0")
+        made.smsc.wait_for("submitted")
+        assert made.channel.send(NUMBER, b"1")
+        assert made.channel.send(NUMBER, b"2")
+        assert not made.channel.is_ready
+        assert not made.channel.send(NUMBER, b"3")
+        made.smsc.order("hold", on=False)
+        eventually(lambda: made.channel.is_ready, "there is room again")
+        made.smsc.wait_for("submitted", 3)
+    finally:
+        made.close()
+
+
 def test_a_message_that_is_refused_is_counted_and_stops_no_other(bench):
     bench.smsc.order("refuse", count=1, status=0x0B)
     assert bench.channel.send(NUMBER, b"one")

@@ -182,6 +182,16 @@ def test_what_does_not_fit_one_message_is_refused(bench):
     assert bench.network.submitted == []
 
 
+def test_full_queues_take_nothing_and_say_so(bench):
+    with bench.ptys[0].lock, bench.ptys[1].lock:  # both modems stand still
+        taken = 0
+        while bench.channel.send(NUMBER, b"%d" % taken):
+            taken += 1
+        assert 100 <= taken <= 102
+        assert not bench.channel.is_ready
+    until(lambda: bench.channel.is_ready)
+
+
 def test_sends_keep_their_pace():
     made = Bench(sends_per_minute=120)
     try:
@@ -196,8 +206,12 @@ def test_sends_keep_their_pace():
 
 
 def test_what_one_modem_cannot_send_another_one_does(bench):
-    with bench.ptys[0].lock:
-        bench.models[0].messages._pdu_mode = False  # refuses every message with an error
+    submit = bench.network.submit
+
+    def refuse_one(modem, tpdu, now_us):
+        return -500 if modem is bench.models[0] else submit(modem, tpdu, now_us)
+
+    bench.network.submit = refuse_one
     for number in range(4):
         assert bench.channel.send(NUMBER, b"frame %d" % number)
     until(lambda: len({content for _, content in bench.network.submitted}) == 4)
