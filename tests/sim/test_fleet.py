@@ -15,7 +15,16 @@ from tools.setup import checkout
 DAYS = Measure(terminals=3, days=2, openings=2, sales=5)
 HOURS = Measure(terminals=2, days=1, openings=1, sales=3)
 # What has to have happened, so that a run is worth anything.
-MUST = ("sales", "gateway killed", "disk full", "frames forged", "rosters changed", "messages up")
+MUST = (
+    "sales",
+    "gateway killed",
+    "disk full",
+    "frames forged",
+    "rosters changed",
+    "messages up",
+    "files carried",
+    "voids",
+)
 KNOWN_SEED = 7
 
 pytestmark = [

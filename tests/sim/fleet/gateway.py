@@ -16,6 +16,7 @@ from typing import Any
 from gateway import config, signatures
 from gateway.acknowledger import Acknowledger
 from gateway.batch_changes import Contact
+from gateway.carrier import Carrier
 from gateway.channels.channel import Receipt, Received
 from gateway.down_counter import DownCounter
 from gateway.downlinks import Downlinks, StoredDayCounts
@@ -108,6 +109,12 @@ class SteppedWriter(Writer):
                     self._until_stored(partial(self._write, submission))
         finally:
             self._is_working = False
+
+    def deliver(self, *received: Received) -> None:
+        """Who carries frames by hand waits for their verdicts."""
+        super().deliver(*received)
+        if any(isinstance(item.channel, Carrier) for item in received):
+            self.turn()
 
     def submit(self, *arguments: Any, **more: Any) -> Future[None]:
         """Others wait for what they submit, so it is written before they do."""
@@ -230,10 +237,14 @@ class Gateway:
             lambda: self.clock_ms() / 1000,
             StoredDayCounts(self._readers[0].value, self.writer.submit),
         )
+        counter = DownCounter(self._readers[2], self.writer)
+        self._carrier = Carrier(
+            self._readers[1], self._district.ring, self.writer, counter, lambda: self.clock_ms() // 1000, 0.0
+        )
         self.acknowledger = Acknowledger(
             self._readers[1],
             self._district.ring,
-            DownCounter(self._readers[2], self.writer),
+            counter,
             config.Acknowledge(),
             self.downlinks,
             clock_s=lambda: self.clock_ms() // 1000,
@@ -398,6 +409,21 @@ class Gateway:
         if publication.redirected:
             self.downlinks.redirected(publication.redirected)
         self.wake()
+
+    def carry(self, octets: bytes, kid: int) -> bytes:
+        """Import a carry file and export the answer to a terminal; b"" where that does not go through."""
+        try:
+            if octets:
+                self._carrier.obey(Order.IMPORT, octets, 0)
+            answer = bytes.fromhex(self._carrier.obey(Order.EXPORT, b"", kid)["octets"])
+        except Killed:
+            self.die()
+            return b""
+        except GatewayError as failure:
+            self.clock.count(f"gateway: {type(failure).__name__}")
+            return b""
+        self.wake()
+        return answer
 
 
 class _Client(SettlementClient):

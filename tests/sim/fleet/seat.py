@@ -15,7 +15,7 @@ STEP_TIMEOUT_S = 60.0
 
 class Seat:
     """`sold`: (sequence, family, rupiah) of what families were told, `followed`: (sequence, kind, sequence of the sale) of
-    voids and receipts of goods; `marks`: sealed through, reclaim through, head.
+    voids and receipts of goods; `letters`: carry files that wait for a terminal with power; `marks`: sealed through, reclaim through, head.
     """
 
     def __init__(self, place: Place) -> None:
@@ -28,6 +28,9 @@ class Seat:
         self.now_ms = 0
         self.is_closed = True
         self.checked = [0, 0]
+        self.awaits_letter = False
+        self.is_draining = False
+        self.letters: list[bytes] = []
         self.lives = 0
         self.marks = [0, 0, 0]
         self.sold: list[tuple[int, str, int]] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
+from firmware.ledger.document_area import GRANT_FIRST
 from gateway.publish import Order
 from hardware.nor_faults import TEARS
 from tests.sim.fleet import invariants
@@ -30,7 +31,7 @@ WORK = (
 CLOCKS_AHEAD_S = (None, None, None, -2 * YEAR_S, -2 * YEAR_S, -YEAR_S // 2, -86_400, 3600, 2 * YEAR_S)
 # How a terminal is reached in one opening of its shop, and how often.
 ONLINE, FLAKY, HILL, BLANK = "online", "flaky", "sms", "nothing"
-WAYS = (ONLINE, ONLINE, FLAKY, FLAKY, HILL, HILL, BLANK)
+WAYS = (ONLINE, ONLINE, FLAKY, FLAKY, HILL, HILL, BLANK, BLANK)
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,9 @@ class Story:
             if dice.random() < 0.4:
                 at_ms = dice.randint(begin_ms + 1000, end_ms - 20_000)
                 clock.at(at_ms, lambda order=order: self._follow(seat, order, dice))
+        if dice.random() < (0.6 if way == BLANK else 0.1):
+            order = dice.choice(("carry_out", "print_codes"))
+            clock.at(end_ms - 15_000, lambda: self._tell(seat, order))
         if dice.random() < 0.35:
             cut = ("cut", dice.randrange(40), dice.randrange(257), dice.choice(TEARS))
             clock.at(dice.randint(begin_ms, end_ms), lambda: self._tell(seat, *cut))
@@ -230,7 +234,7 @@ class Story:
             world.publish(Order.GRANT, grant, seat.kid)
             later = world.district.grant(seat.place, octets)
             visit_ms = dice.randint(MINUTE_MS, 20 * HOUR_MS)
-            brought = {"roster": octets.hex(), "grants": {str(16 + SEMBAKO): grant.hex()}}
+            brought = {"roster": octets.hex(), "grants": {str(GRANT_FIRST + SEMBAKO): grant.hex()}}
             self._clock.after(
                 visit_ms, lambda seat=seat, brought=brought: world.visit(seat, "roster", brought)
             )

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from gateway.publish import Order
 from gateway.store.sqlite import SqliteReader
-from protocol import records
+from protocol import carry, records
 from tests.sim.fleet import invariants
 from tests.sim.fleet.bank import FINE, Bank
 from tests.sim.fleet.clockwork import Clockwork
@@ -24,6 +24,8 @@ DAY_MS = 24 * HOUR_MS
 STEP_MS = 1_500
 STEP_UNCONNECTED_MS = 10_000
 DRAIN_MS = 24 * HOUR_MS
+CARRY_LOSS = 0.1
+CARRY_MS = (10 * MINUTE_MS, 36 * HOUR_MS)
 HURRY_MS = 30 * MINUTE_MS
 LATE_MESSAGES_MS = 3 * DAY_MS
 FRAMES_KEPT = 40
@@ -124,6 +126,49 @@ class World:
     def _on_deleted(self, seat: Seat, number: int) -> None:
         self.gateway.network.terminal_deletes(seat, number)
 
+    def _on_file(self, seat: Seat, octets: str) -> None:
+        self.clock.count("files carried")
+        self._on_the_road(seat, bytes.fromhex(octets))
+
+    def _on_codes(self, seat: Seat, texts: list[str]) -> None:
+        """Strips of paper with QR codes: each is photographed, or is not."""
+        if not texts:
+            return
+        self.clock.count("QR codes carried", len(texts))
+        frames = [carry.from_qr_text(text) for text in texts if self._dice.random() > CARRY_LOSS]
+        self._on_the_road(seat, b"".join(carry.pack(frame) for frame in frames))
+
+    def _on_the_road(self, seat: Seat, octets: bytes) -> None:
+        """Somebody carries it to the gateway: in hours or days, once or twice, or forgets it."""
+        self.clock.note("carried", f"{seat.kid:08x}", len(octets))
+        if self._dice.random() < CARRY_LOSS:
+            octets = octets[: self._dice.randrange(len(octets) + 1)]
+            self.clock.count("carry files lost or cut")
+        for _ in range(self._dice.choice((1, 1, 2))):
+            self.clock.after(self._dice.randint(*CARRY_MS), lambda: self._import(seat, octets))
+
+    def _import(self, seat: Seat, octets: bytes) -> None:
+        answer = self.gateway.carry(octets, seat.kid) if self.gateway.is_running else b""
+        if not answer:
+            self.clock.after(HOUR_MS, lambda: self._import(seat, octets))
+            return
+        self.clock.note("answer", f"{seat.kid:08x}", len(answer))
+        seat.letters.append(answer)
+        self.clock.after(self._dice.randint(*CARRY_MS), lambda: self._bring(seat))
+
+    def _bring(self, seat: Seat) -> None:
+        """The answer comes back when there is power. Where power fails meanwhile, nobody brings it again."""
+        if not seat.is_on:
+            seat.awaits_letter = True
+            return
+        for letter in seat.letters:
+            seat.order("carry_in", letter.hex())
+        seat.letters.clear()
+
+    def _on_carried_in(self, seat: Seat, outcomes: list[list[Any]]) -> None:
+        self.clock.note("carried in", f"{seat.kid:08x}", outcomes)
+        self.clock.count("answers carried in")
+
     def _on_sold(self, seat: Seat, sequence: int, name: str, amount_rupiah: int) -> None:
         self.clock.note("sold", f"{seat.kid:08x}", sequence, name, amount_rupiah)
         self.clock.count("sales")
@@ -169,9 +214,14 @@ class World:
         seat.is_closed = False
         self.clock.note("on", f"{seat.kid:08x}")
         seat.order("signal", seat.has_signal)
+        if not seat.is_draining:
+            seat.order("log_in")
         self._hear(seat, seat.switch_on(max(self.clock.now_ms, seat.now_ms)))
         if seat.is_on:
             self.gateway.network.deliver(seat)
+            if seat.awaits_letter:
+                seat.awaits_letter = False
+                self._bring(seat)
 
     def switch_off(self, seat: Seat) -> None:
         """Somebody pulls the plug: the shop closes."""
@@ -243,6 +293,7 @@ class World:
             clock.note("drains", f"{seat.kid:08x}", "by MQTT" if has_net else "by SMS")
             clock.count("drained by MQTT" if has_net else "drained by SMS")
             self.visit(seat, "mend")
+            seat.is_draining = True
             self.set_net(seat, has_net)
             self.set_signal(seat, True)
             self.switch_on(seat)

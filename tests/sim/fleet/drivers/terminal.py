@@ -20,6 +20,7 @@ main.load()
 
 from firmware import app as firmware_app  # noqa: E402
 from firmware import provisioning, states  # noqa: E402
+from firmware.carry.usb import CarryCommands  # noqa: E402
 from firmware.crypto.signer import SoftwareSigner  # noqa: E402
 from firmware.drivers.ds3231 import Ds3231, RtcError  # noqa: E402
 from firmware.hal import pins  # noqa: E402
@@ -38,6 +39,7 @@ FLASH_BYTES = 8 << 20
 OPEN_TIMEOUT_MS = 10000
 CARD_TIMEOUT_MS = 2000
 SEMBAKO = 1
+OPERATOR_CODE = "1234"
 GATEWAY_NUMBER = "+62811000001"
 
 
@@ -131,6 +133,26 @@ class Incoming:
 
     def __init__(self, pdu):
         self.deliver = sms_pdu.decode(pdu)
+
+
+class Cable:
+    """Where the technician's console is: what is sent, and what there is to receive."""
+
+    def __init__(self, held):
+        self.sent = b""
+        self._held = held
+
+    async def send(self, octets):
+        self.sent += octets
+
+    async def receive(self):
+        return self._held
+
+    async def progress(self, done, total):
+        await asyncio.sleep_ms(0)
+
+    def check_in(self):
+        pass
 
 
 class FleetLinks:
@@ -313,6 +335,13 @@ class Terminal:
     def do_hurry(self):
         self.app.relay.hurry()
 
+    def do_log_in(self):
+        """The operator opens the shop, which is an event in the chain."""
+        self.tasks.append(asyncio.create_task(self._log_in()))
+
+    async def _log_in(self):
+        assert await self.app.terminal.check_operator(OPERATOR_CODE)
+
     def do_sell(self, name, amount_rupiah, pin):
         """A family wants cash, or goods where the thousands are odd."""
         self._serve(name, self._sell(name, amount_rupiah, pin))
@@ -372,6 +401,37 @@ class Terminal:
     async def _receive_goods(self, name, sequence):
         receipt = await self.app.terminal.goods_received(sequence, True)
         return "received", receipt.sequence, name, sequence
+
+    def do_carry_out(self):
+        """A technician comes with a cable; he leaves with a file, once the terminal is ready."""
+        self.tasks.append(asyncio.create_task(self._carry(self._by_cable())))
+
+    def do_carry_in(self, octets):
+        """A file with the gateway's answer is brought."""
+        self.tasks.append(asyncio.create_task(self._carry(self._from_cable(bytes.fromhex(octets)))))
+
+    def do_print_codes(self):
+        """The operator prints what waits as QR codes."""
+        self.tasks.append(asyncio.create_task(self._carry(self._by_codes())))
+
+    async def _carry(self, work):
+        await self.app.keys.ready.wait()
+        self.say(*await work)
+
+    def _commands(self):
+        return CarryCommands(self.app.ledger, self.app.relay, self.app.keys.ready.is_set)
+
+    async def _by_cable(self):
+        cable = Cable(b"")
+        await self._commands().carry_out(cable, [])
+        return "file", cable.sent.hex()
+
+    async def _from_cable(self, octets):
+        return "carried_in", await self._commands().carry_in(Cable(octets), [])
+
+    async def _by_codes(self):
+        codes, _ = await self.app.terminal.carry_codes()
+        return "codes", [code.text for code in codes]
 
     def do_books(self):
         """All that the journal holds."""
