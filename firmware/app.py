@@ -74,7 +74,8 @@ TASK_RELAY = ("relay", 1, 60000)
 TASK_UPKEEP = ("upkeep", 2, 20000)
 TASK_KEYPAD = ("keypad", 3, 10000)
 TASK_SIGNALS = ("signals", 4, 10000)
-TASK_FLOW = ("flow", 5, 0)
+# It looks for keys all the time, but while it prints: thirty slips of carried records, each within 20 s.
+TASK_FLOW = ("flow", 5, 700_000)
 # A modem that is dead is its own task's business, for as long as that one checks in (drivers/modem/ladder).
 TASK_MODEM = ("modem", 6, 60000)
 TASK_SMS = ("sms", 7, 60000)
@@ -297,16 +298,18 @@ class App:
         return self.chip is not None and self.chip.last_error is not None
 
     async def _run_flow(self, check_in) -> None:
-        """The conversation waits for people, who owe no answer in time; its own waits are all bounded. It opens when a
-        sale can be sealed at once, or when a key chip that fails will refuse it.
+        """The conversation waits for people, who owe no answer in time; while it looks for their keys it is alive. It opens
+        when a sale can be sealed at once, or when a key chip that fails will refuse it.
         """
         check_in()
+        self.keypad.attended = check_in
         try:
             await self.reader.start()
         except CardError:
             # Without a reader there is no sale, but all else goes on; each sale tries it again.
             self.terminal.reader_failed = True
         while not self.keys.ready.is_set() and not self._chip_fails():
+            check_in()
             await asyncio.sleep_ms(20)
         await self.terminal.make_ready()
         await self.flow.run()

@@ -19,9 +19,7 @@ DETAIL_OCTETS_MAX = 64
 
 
 class Task:
-    """An essential task: `number` 1..99 names it in crash codes, `limit_ms` is the longest silence it is allowed (0 for
-    a task that waits for people).
-    """
+    """An essential task: `number` 1..99 names it in crash codes, `limit_ms` is the longest silence it is allowed."""
 
     def __init__(self, name: str, number: int, limit_ms: int) -> None:
         self.name = name
@@ -97,7 +95,7 @@ class Supervisor:
         """The first task that has not checked in for longer than its limit."""
         now = self._clock.ticks_ms()
         for task in self._tasks:
-            if task.limit_ms and self._clock.ticks_diff(now, task.heard_ms) > task.limit_ms:
+            if self._clock.ticks_diff(now, task.heard_ms) > task.limit_ms:
                 return task
         return None
 

@@ -134,7 +134,7 @@ class Keypad:
 
     `interrupt` is low while the expander has news; without news the bus stays quiet, for the other chips' sake.
     `failures` counts scans that the bus did not carry, `dropped` keys for which there was no room, `taken` all others.
-    `is_listening`: somebody waits for a key and none is there.
+    `is_listening`: somebody waits for a key and none is there. `attended()` is called whenever somebody looks for one.
     """
 
     def __init__(self, expander: Expander, interrupt, clock):
@@ -150,6 +150,7 @@ class Keypad:
         self.dropped = 0
         self.taken = 0
         self.is_listening = False
+        self.attended = _nothing
 
     @property
     def held(self) -> str:
@@ -174,8 +175,10 @@ class Keypad:
     async def get_key(self, timeout_ms: int):
         """The oldest key that was not handed out yet, or None if there is none within `timeout_ms`."""
         started = self._clock.ticks_ms()
+        self.attended()
         try:
             while not self._keys:
+                self.attended()
                 if self._clock.ticks_diff(self._clock.ticks_ms(), started) >= timeout_ms:
                     return None
                 self.is_listening = True
@@ -216,6 +219,10 @@ class Keypad:
         if self._clock.ticks_diff(now, self._checked_ms) >= CHECK_INTERVAL_MS:
             self._expander.restart_if_lost()
             self._checked_ms = now
+
+
+def _nothing() -> None:
+    pass
 
 
 class Signals:

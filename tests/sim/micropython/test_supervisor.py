@@ -86,13 +86,40 @@ def test_each_essential_task_that_ends_is_a_crash():
         assert ends_with(name, ending, supervisor.TASK_ENDED + number) == b"ended", name
 
 
-def test_each_essential_task_that_owes_an_answer_and_falls_silent_is_a_crash():
+def test_each_essential_task_that_falls_silent_is_a_crash():
     async def hanging(_check_in):
         await asyncio.Event().wait()
 
-    for name, number, limit_ms in TASKS:
-        if limit_ms:
-            assert ends_with(name, hanging, supervisor.TASK_SILENT + number, limit_ms) == b"silent", name
+    for task in TASKS:
+        name, number, limit_ms = shortened(task)
+        assert ends_with(name, hanging, supervisor.TASK_SILENT + number, limit_ms) == b"silent", name
+    app_module.TASK_FLOW = TASKS[4]
+
+
+def shortened(task):
+    """The conversation with less patience, so that the test ends soon."""
+    if task is TASKS[4]:
+        app_module.TASK_FLOW = task = (task[0], task[1], 20_000)
+    return task
+
+
+def test_a_conversation_that_looks_for_keys_is_alive_however_long_nobody_comes():
+    shortened(TASKS[4])
+    shop = Shop()
+
+    async def story(shop):
+        await shop.begin()
+        await asyncio.sleep_ms(60_000)
+        await shop.cash("programme", "50*")
+        assert shop.shown == "granted"
+        await shop.hand_over()
+        await asyncio.sleep_ms(60_000)
+
+    try:
+        shop.open(story)
+    finally:
+        app_module.TASK_FLOW = TASKS[4]
+    assert shop.restarts == [] and shop.app.supervisor._tasks[4].limit_ms == 20_000
 
 
 def test_flash_and_heap_that_fail_in_any_essential_task_are_kept_by_type_and_place():

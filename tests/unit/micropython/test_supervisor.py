@@ -25,7 +25,7 @@ class Scene:
             raise OSError(5)
         self.crashes.append(decode_crash(octets))
 
-    def live(self, works, duration_ms, limit_ms=0):
+    def live(self, works, duration_ms, limit_ms):
         """Supervise `works` for so long; returns the supervisor."""
 
         async def story():
@@ -48,21 +48,11 @@ async def diligent(check_in):
         await asyncio.sleep_ms(200)
 
 
-async def waiting(check_in):
-    await asyncio.sleep_ms(1 << 28)
-
-
 def test_the_watchdog_is_fed_while_all_is_well():
     scene = Scene()
     one = scene.live([diligent, diligent], 60_000, 1000)
     assert scene.fed == 60_000 // CHECK_PERIOD_MS
     assert (scene.crashes, scene.restarts, one.crash_code) == ([], [], 0)
-
-
-def test_a_task_that_waits_for_people_may_be_silent():
-    scene = Scene()
-    scene.live([waiting], 3_600_000, 0)
-    assert scene.crashes == []
 
 
 def test_a_task_that_ends_is_a_crash():
@@ -150,11 +140,12 @@ def test_the_uptime_is_right_after_ticks_have_wrapped():
 
     async def hours(check_in):
         for _ in range(40 * 24):
+            check_in()
             await clock.sleep_ms(1)
 
     async def story():
         one = Supervisor(clock, scene, scene.record, scene.restarts.append)
-        one.add("task", 1, 0, hours)
+        one.add("task", 1, 24 * 3_600_000, hours)
         await one.run()
 
     asyncio.run(story())
