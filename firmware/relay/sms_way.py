@@ -9,12 +9,14 @@ from protocol import bridge
 
 LOOK_PERIOD_MS = 5000
 CHECK_MS = 200
+# An order tries MQTT too: where that comes up so soon, no message is needed.
+ORDER_GRACE_MS = 15000
 # After a message that did not go.
 BACKOFF_FIRST_MS = 60000
 BACKOFF_MOST_MS = 3600000
 # The wait for an answer doubles so often at most.
 DOUBLINGS_MAX = 4
-REPORT_AGAIN_MS = 600000
+REPORT_AGAIN_S = 600
 # An acknowledgement that is so much younger than the last message was made in its knowledge, unless that is delayed.
 _ARRIVED_S = 120
 # Records that one message carries: gaps of more are bridged, so that the records behind them need not wait for all of it.
@@ -45,6 +47,7 @@ class SmsWay:
         self._tail_first = self._outbox.carried_through
         self._wake = asyncio.Event()
         self._is_ordered = False
+        self._ordered = None
         self._is_probing = False
         self._has_begun = False
         self._bridge = []
@@ -52,10 +55,10 @@ class SmsWay:
         self._tries = 0
         self._oldest = (0, 0)
         self._soon_since = None
-        self._reported_ms = None
+        self._reported_s = 0
         self._wait_ms = 0
         self._pause_ms = 0
-        self._pause_since = 0
+        self._pause = None
         self._silent_ms = 0
         self._looked_ms = clock.ticks_ms()
         self.choice = None
@@ -79,10 +82,13 @@ class SmsWay:
         """The operator wants to send now: no more waiting, and the gateway is told how things stand here; where it has been
         silent for a while, the last frame goes again.
         """
-        self._is_ordered = True
+        if not self._is_ordered:
+            self._is_ordered = True
+            self._ordered = [self._clock.ticks_ms(), ORDER_GRACE_MS]
+        self._pause = None
         self._pause_ms = 0
         silent_s = self._ledger.now_s() - self._sent_s
-        if self.is_awaiting and not self._has_begun and 1000 * silent_s >= REPORT_AGAIN_MS:
+        if self.is_awaiting and not self._has_begun and silent_s >= REPORT_AGAIN_S:
             self._rewind()
         self._wake.set()
 
@@ -133,8 +139,8 @@ class SmsWay:
             except Exception as error:  # lumbung: catch-all - kept and counted here
                 self.last_error = error
                 self.failures += 1
-                self._pause_since = self._clock.ticks_ms()
                 self._pause_ms = min(max(2 * self._pause_ms, BACKOFF_FIRST_MS), BACKOFF_MOST_MS)
+                self._pause = [self._clock.ticks_ms(), self._pause_ms]
             try:
                 await asyncio.wait_for_ms(self._wake.wait(), LOOK_PERIOD_MS)
             except asyncio.TimeoutError:
@@ -172,11 +178,10 @@ class SmsWay:
         ledger = self._ledger
         situation = choice.Situation()
         situation.is_mqtt_up = self._is_mqtt_up()
-        is_paused = self._clock.ticks_diff(now, self._pause_since) < self._pause_ms
-        situation.can_send = self._link.can_send and not is_paused
+        situation.can_send = self._is_over(self._pause) and self._link.can_send
         situation.sms_left = self.left_today
         situation.waiting = self._outbox.waiting(ledger.journal.first_sequence, self._frames.limit)
-        situation.is_ordered = self._is_ordered
+        situation.is_ordered = self._is_ordered and self._is_over(self._ordered)
         situation.has_begun = self._has_begun
         situation.is_asked = self._outbox.is_asked or self._is_probing
         if situation.waiting:
@@ -187,6 +192,14 @@ class SmsWay:
             situation.wait_ms = self._wait_ms
             situation.waited_ms = self._clock.ticks_diff(now, self._soon_since)
         return situation
+
+    def _is_over(self, wait) -> bool:
+        """Whether a wait, [since, ms], is over; looked at every few seconds, and once over it stays so: ticks come round."""
+        if wait is None or wait[1] == 0:
+            return True
+        if self._clock.ticks_diff(self._clock.ticks_ms(), wait[0]) >= wait[1]:
+            wait[1] = 0
+        return wait[1] == 0
 
     def _oldest_age_s(self) -> int:
         ledger = self._ledger
@@ -254,11 +267,10 @@ class SmsWay:
 
     def _may_report(self) -> bool:
         """Not at every impatient key."""
-        now = self._clock.ticks_ms()
-        last = self._reported_ms
-        if last is not None and self._clock.ticks_diff(now, last) < REPORT_AGAIN_MS:
+        now_s = self._ledger.now_s()
+        if now_s - self._reported_s < REPORT_AGAIN_S:
             return False
-        self._reported_ms = now
+        self._reported_s = now_s
         return True
 
     async def _submit(self, frame: bytes, through: int, check_in) -> None:
