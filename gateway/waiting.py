@@ -124,15 +124,35 @@ class WaitingPool:
         if doubtful_through > head:
             found += _ranges(head + 1, doubtful_through, is_literal=False)
             reach = doubtful_through
-        for frame in sorted(self.frames, key=lambda held: (held.first, held.records is None)):
-            if frame.last <= reach:
-                continue
-            first = max(frame.first, reach + 1)
-            found += _ranges(reach + 1, first - 1, is_literal=False)
-            if frame.records is None:
-                found += _ranges(first, frame.last, is_literal=True)
-            reach = frame.last
+        top = max((frame.last for frame in self.frames), default=head)
+        unread = self._spans(is_readable=False)
+        for first, last in _holes(reach + 1, top, self._spans(is_readable=True)):
+            at = first
+            for missing_first, missing_last in [*_holes(first, last, unread), (last + 1, last)]:
+                found += _ranges(at, missing_first - 1, is_literal=True)
+                found += _ranges(missing_first, missing_last, is_literal=False)
+                at = missing_last + 1
         return found
+
+    def _spans(self, *, is_readable: bool) -> list[tuple[int, int]]:
+        """(first, last) of the frames that can, or cannot, be read, rising."""
+        return sorted(
+            (held.first, held.last) for held in self.frames if (held.records is not None) is is_readable
+        )
+
+
+def _holes(first: int, last: int, spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """What no span covers from `first` to `last`."""
+    found = []
+    for begin, end in spans:
+        if begin > last:
+            break
+        if begin > first:
+            found.append((first, begin - 1))
+        first = max(first, end + 1)
+    if first <= last:
+        found.append((first, last))
+    return found
 
 
 def _ranges(first: int, last: int, *, is_literal: bool) -> list[Gap]:

@@ -317,6 +317,31 @@ def test_a_frame_under_an_unknown_context_is_asked_for_literally(rig):
     assert [moved.outcome for moved in judgement.moved] == [Outcome.DUPLICATE]
 
 
+def test_what_can_be_read_in_another_frame_is_not_asked_for_again(rig):
+    """By SMS each answer to a gap is paid for."""
+    terminal = rig.terminal(adopted=False)
+    terminal.adopt_all(rig.authority.policy(number=9), rig.roster, rig.authority)
+    for _ in range(6):
+        terminal.redeem()
+    bench = Bench(rig)
+    assert bench.outcome(terminal.frame(1, 3)) == "sealed"
+    assert bench.outcome(terminal.frame(4, 6)) == "unknown_context"
+    assert bench.outcome(terminal.frame(8, 9)) == "unknown_context"
+    assert bench.view.gaps() == [(4, 3, True), (7, 1, False), (8, 2, True)]
+    for sequence, left in (
+        (5, [(4, 1, True), (6, 1, True), (7, 1, False), (8, 2, True)]),
+        (9, [(4, 1, True), (6, 1, True), (7, 1, False), (8, 1, True)]),
+        (4, [(6, 1, True), (7, 1, False), (8, 1, True)]),
+        (6, [(7, 1, False), (8, 1, True)]),
+        (8, [(7, 1, False)]),
+        (7, []),
+    ):
+        assert bench.outcome(terminal.frame(sequence, sequence, literal=True, sealed=False)) == "candidate"
+        assert bench.view.gaps() == left
+    assert bench.outcome(terminal.frame(9, 9, literal=True)) == "sealed"
+    sealed_is_the_journal(bench, terminal, 9)
+
+
 def test_frames_coded_under_an_adoption_that_is_still_missing_wait_for_it(rig, terminal):
     bench = Bench(rig)
     assert bench.outcome(terminal.frame(4, 8)) == "unknown_context"
