@@ -409,7 +409,8 @@ def test_a_pause_is_over_for_good_however_long_ago_it_was():
         await asyncio.sleep_ms(MINUTE_MS)
 
     bench.run(story)
-    assert carried(bench) == held(bench)
+    # What was under way when the days passed is overdue, and goes again.
+    assert sorted(set(carried(bench))) == held(bench)
 
 
 def test_a_terminal_without_credit_does_not_storm():
