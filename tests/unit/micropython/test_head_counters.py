@@ -4,6 +4,7 @@ from firmware.crypto.head_counters import CounterStuck, HeadCounters, JournalRol
 from firmware.drivers import atecc608_core as core
 from hardware.atecc608_faults import FaultPlan, NoFaults
 from hardware.atecc608_memory import COUNTER_MAX, encode_counter
+from hardware.modem_faults import Draw
 from tests.support.mp import raises, seed
 from tests.unit.micropython.atecc608_twin import Twin, set_up_memory
 
@@ -171,3 +172,26 @@ def test_a_used_up_counter_is_an_error():
     chip.twin.part.memory.config[52:60] = encode_counter(COUNTER_MAX)
     chip.bases = (COUNTER_MAX, BASES[1])
     assert raises(core.CommandFailed, chip.start().bind, 1).status == 0x0F
+
+
+def test_random_lives_lock_no_honest_terminal_and_find_every_journal_put_back():
+    """Commits, cuts in any increment, starts; and now and then a journal put back by a few records, which nothing hides."""
+    draw = Draw(seed())
+    for _ in range(12):
+        chip = Chip()
+        counters = chip.start()
+        counters.bind(0)
+        for head in range(1, 26):
+            if draw.happens(250):
+                cut_in(chip, draw.below(2), draw.happens(700), draw.below(32))
+            try:
+                counters.bind(head)
+            except Cut:
+                counters = chip.start()
+                counters.bind(head)  # honest, whatever the cut left behind
+            assert chip.counts == (head, head)
+            if draw.happens(200):
+                back = 1 + draw.below(head)
+                assert raises(JournalRolledBack, chip.start().bind, head - back).records == back
+                counters = chip.start()
+                counters.bind(head)
