@@ -127,7 +127,9 @@ class Demo:
         self.open_last_record(terminal)
         self.show_screen(terminal, "The newest record on the terminal's own screen; there is no gateway yet:")
         self.stack.start_gateway()
-        self.say("The gateway starts, verifies and stores; acknowledgements go down. The bank is still closed.")
+        self.say(
+            "The gateway starts, verifies and stores; acknowledgements go down. The bank is still closed."
+        )
         seen = [RECORDED]
         shown = terminal.ask("screen")["rows"]
         deadline = time.monotonic() + LINK_TIMEOUT_S
