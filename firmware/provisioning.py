@@ -141,9 +141,21 @@ def renew(flash: dict, ledger, given: dict, roster_signed: bytes = b"") -> None:
         ca_key_list.decode(given[document_area.CA_KEYS])
     _require_operators(given.get(document_area.OPERATORS, b""))
     settings.parse(given.get(document_area.SETTINGS, b""))
-    if octets and roster_digest != ledger.roster.digest:
-        roster_area.write(_free_area(flash, documents), octets)
+    if octets:
+        _renew_roster(flash, documents, octets)
     ledger.replace_documents(changes)
+
+
+def _renew_roster(flash: dict, documents: Documents, octets: bytes) -> None:
+    """The roster into the free area. The one in force given once more is a cure for flash that lost some of it: then the
+    damaged copy goes, once the new one is whole.
+    """
+    free = _free_area(flash, documents)
+    roster_area.write(free, octets)
+    if roster.digest(octets) == documents.get(document_area.ROSTER_SIGNATURE)[:32]:
+        for name in ("roster_a", "roster_b"):
+            if flash[name] is not free:
+                flash[name].erase(0)
 
 
 def _require_grants(

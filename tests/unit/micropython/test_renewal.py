@@ -136,6 +136,25 @@ def test_a_roster_that_grows_keeps_what_every_family_has_drawn():
     assert ledger.roster.digest == roster.digest(make_roster(flow.LATER_FAMILIES, 2))
 
 
+def test_the_same_roster_once_more_cures_flash_that_lost_some_of_it():
+    for place in (0, roster_area.DATA_AT + roster.HEADER_OCTETS + 2 * roster.ENTRY_OCTETS + 40):
+        ledger, flash = terminal()
+        remaining = [ledger.remaining_rupiah(1, family) for family in range(flow.FAMILIES)]
+        flash["roster_a"].program(place, bytes(40))
+        ill = open_ledger(flash)
+        while ill.prepare():
+            pass
+        assert not ill.findings.is_sound, place
+        provisioning.renew(flash, ill, {}, flow.signed_roster(1, flow.FAMILIES))
+        well = open_ledger(flash)
+        while well.prepare():
+            pass
+        assert well.findings.is_sound, place
+        assert [well.remaining_rupiah(1, family) for family in range(flow.FAMILIES)] == remaining
+        assert well.roster.entry(2).hamlet == 2
+        note_event(well)
+
+
 class Cable:
     """What a `Console` is to a command."""
 
