@@ -84,9 +84,13 @@ class ModemLine:
         """Begin."""
         self._thread.start()
 
+    def end(self) -> None:
+        """Let the thread end as soon as it can."""
+        self._stopping.set()
+
     def stop(self, timeout_s: float = 10.0) -> None:
         """End the thread; messages that were not committed stay in the modem."""
-        self._stopping.set()
+        self.end()
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
 

@@ -56,6 +56,8 @@ class SmsModemChannel:
     def stop(self, timeout_s: float = 10.0) -> None:
         """Delete what is committed, close the ports and end the threads."""
         for line in self.lines:
+            line.end()
+        for line in self.lines:
             line.stop(timeout_s)
 
     @property

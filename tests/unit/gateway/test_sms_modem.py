@@ -35,7 +35,7 @@ class Bench:
         self.received: list[Received] = []
         self.news = threading.Condition()
         self.powered: list[str] = []
-        usual = LineSettings(look_s=0.2, pause_s=0.1, boot_s=1.5, list_s=3.0, reply_s=1.0)
+        usual = LineSettings(look_s=0.2, pause_s=0.1, boot_s=1.5, list_s=1.5, reply_s=1.0)
         settings = dataclasses.replace(usual, sends_per_minute=sends_per_minute)
         self.channel = SmsModemChannel(
             [pty.path for pty in self.ptys], settings, SenderBounds(50), self.deliver, self.cycle_power
