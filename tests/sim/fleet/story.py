@@ -235,9 +235,7 @@ class Story:
             later = world.district.grant(seat.place, octets)
             visit_ms = dice.randint(MINUTE_MS, 20 * HOUR_MS)
             brought = {"roster": octets.hex(), "grants": {str(GRANT_FIRST + SEMBAKO): grant.hex()}}
-            self._clock.after(
-                visit_ms, lambda seat=seat, brought=brought: world.visit(seat, "roster", brought)
-            )
+            self._clock.after(visit_ms, lambda seat=seat, brought=brought: world.bring_roster(seat, brought))
             self._clock.after(
                 visit_ms + dice.randint(0, 6 * HOUR_MS),
                 lambda seat=seat, later=later: world.publish(Order.GRANT, later, seat.kid),

@@ -13,7 +13,7 @@ from protocol import carry, records
 from tests.sim.fleet import invariants
 from tests.sim.fleet.bank import FINE, Bank
 from tests.sim.fleet.clockwork import Clockwork
-from tests.sim.fleet.district import SEMBAKO, District
+from tests.sim.fleet.district import NOW_S, SEMBAKO, District
 from tests.sim.fleet.gateway import Gateway
 from tests.sim.fleet.seat import Seat
 
@@ -252,6 +252,11 @@ class World:
         self.clock.note("technician", f"{seat.kid:08x}", order[0])
         if was_on:
             self.switch_on(seat)
+
+    def bring_roster(self, seat: Seat, brought: dict[str, Any]) -> None:
+        """A technician renews a terminal's roster and grants."""
+        now_ms = max(self.clock.now_ms, seat.now_ms)
+        self.visit(seat, "roster", brought, now_ms, NOW_S + now_ms // 1000)
 
     def publish(self, order: Order, octets: bytes, kid: int = 0) -> None:
         """An order for the gateway; while it is down, later."""

@@ -25,7 +25,7 @@ from firmware.crypto.signer import SoftwareSigner  # noqa: E402
 from firmware.drivers.ds3231 import Ds3231, RtcError  # noqa: E402
 from firmware.hal import pins  # noqa: E402
 from firmware.hal.i2c_device import I2cDevice  # noqa: E402
-from firmware.ledger import document_area, roster_area  # noqa: E402
+from firmware.ledger import document_area  # noqa: E402
 from firmware.refusals import Refusal  # noqa: E402
 from firmware.relay.link import LinkError  # noqa: E402
 from firmware.relay.sms_link import SmsLink  # noqa: E402
@@ -294,16 +294,12 @@ class Terminal:
         """No more power cuts."""
         self.flash.arm(None)
 
-    def do_roster(self, world):
-        """A technician brings a new roster and the grants under it; only while the power is off."""
-        self.flash.power_on()
-        board = VirtualBoard(flash=self.flash, clock=Time.running, model_clock=Time.running.models).board
-        opened = provisioning.open_documents(board.flash)
-        octets = bytes.fromhex(world["roster"])
-        roster_area.write(provisioning._free_area(board.flash, opened), octets[:-64])
-        changes = {int(name): bytes.fromhex(grant) for name, grant in world["grants"].items()}
-        changes[document_area.ROSTER_SIGNATURE] = hashlib.sha256(octets[:-64]).digest() + octets[-64:]
-        opened.save(changes)
+    def do_roster(self, brought, now_ms, now_s):
+        """A technician switches the terminal on, gives it a new roster and the grants under it, and switches it off."""
+        self.do_on(now_ms, now_s)
+        grants = {int(name): bytes.fromhex(grant) for name, grant in brought["grants"].items()}
+        provisioning.renew(self.board.board.flash, self.app.ledger, grants, bytes.fromhex(brought["roster"]))
+        self._lose_power()
 
     def do_state(self, number, state):
         """A connection came up or was closed."""
