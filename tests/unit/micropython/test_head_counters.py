@@ -148,7 +148,7 @@ def test_counting_on_a_bad_wire_is_late_or_right_never_ahead():
         for sequence in range(1, 12):
             try:
                 counters.bind(sequence)
-            except core.AteccError:
+            except (core.AteccError, CounterStuck):  # three increments in a row that did not arrive
                 assert max(chip.counts) <= sequence
                 continue
             assert chip.counts == (sequence, sequence)
