@@ -15,7 +15,8 @@ from firmware.carry.usb import CarryCommands
 from firmware.console.books import BookCommands
 from firmware.console.console import Console
 from firmware.console.lines import Lines
-from firmware.crypto import self_test
+from firmware.console.releases import ReleaseCommands
+from firmware.crypto import p256, self_test
 from firmware.crypto.p256 import InvalidPrivateKey
 from firmware.crypto.signer import SoftwareSigner
 from firmware.drivers.atecc608 import Atecc608
@@ -42,6 +43,7 @@ from firmware.terminal import Terminal
 from firmware.time_keeper import TimeKeeper
 from firmware.ui import screens
 from firmware.ui.flow import Flow
+from firmware.updater import Updater, release_of
 from firmware.upkeep import LinkKeys, Upkeep
 from protocol.errors import ProtocolError
 
@@ -83,14 +85,16 @@ TASK_CONSOLE = ("console", 8, 60000)
 
 
 class App:
-    """One powered terminal. `board`: hal.board.Board; `restart(code)` ends it after its code was shown.
+    """One powered terminal. `board`: hal.board.Board; `restart(code)` ends it after its code was shown; `running`: (root of
+    the flash file system, slot) that this application was started from, () where there is none.
 
     `stopped_code` is the code on the screen of a terminal that has stopped itself, 0 while it runs.
     """
 
-    def __init__(self, board, restart) -> None:
+    def __init__(self, board, restart, running: tuple = ()) -> None:
         self._board = board
         self._restart = restart
+        self._running = running
         clock = board.clock
         self.display = Ssd1309(
             board.spi, board.display_select, board.display_data, board.display_reset, clock
@@ -116,6 +120,8 @@ class App:
         self._crash_code = 0
         self._has_crashed = asyncio.Event()
         self._renewal = None
+        self.releases = None
+        self._proving = None
 
     def _device(self, address: int, chip: str) -> I2cDevice:
         return I2cDevice(self._board.i2c, address, chip, self._board.recover_i2c)
@@ -195,6 +201,12 @@ class App:
         carry = CarryCommands(ledger, self.relay, self.keys.ready.is_set)
         commands = dict(carry.commands)
         commands.update(BookCommands(ledger, self._board.flash, self._begin_anew).commands)
+        if self._running:
+            root, slot = self._running
+            release_key = self.documents.get(document_area.AUTHORITY_KEY)
+            updater = Updater(root, slot, release_of(root, slot), release_key, p256.verify)
+            self.releases = ReleaseCommands(updater, root, slot, self._is_busy, self._begin_anew)
+            commands.update(self.releases.commands)
         self.console = Console(Lines(self._board.technician_uart, self._board.clock), commands)
         self.terminal = Terminal(
             ledger, self.authorizer, self.reader, self.relay, self._board.clock, self.signer
@@ -209,7 +221,7 @@ class App:
         return self._un_cipher.encrypt(block)
 
     def _begin_anew(self) -> None:
-        """New documents are stored: start with them, once the answer has left."""
+        """New documents or a new release are stored: start with them, once the answer has left."""
 
         async def restart() -> None:
             await self._board.clock.sleep_ms(RENEWED_MS)
@@ -273,6 +285,8 @@ class App:
             tasks.append((TASK_SMS, self._run_sms))
         for task, work in tasks:
             self.supervisor.add(task[0], task[1], task[2], work)
+        if self.releases is not None:
+            self._proving = asyncio.create_task(self.releases.prove(self._board.clock))
         watching = asyncio.create_task(self.supervisor.run())
         await self._has_crashed.wait()
         watching.cancel()

@@ -80,7 +80,7 @@ def start(root: str = "/") -> None:
     sys.path.insert(0, root + slot)
     from firmware.main import start as start_application
 
-    start_application()
+    start_application(root, slot)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Starts the terminal on the ESP32; the loader's `main.py` imports this and calls `start`."""
+"""Starts the terminal on the ESP32; the loader (`firmware/loader.py`, the flash's `main.py`) imports this and calls `start`."""
 
 import asyncio
 
@@ -36,11 +36,11 @@ def load() -> None:
         __import__(name)
 
 
-def start() -> None:
-    """Build the board and run until a restart."""
+def start(root: str, slot: str) -> None:
+    """Build the board and run until a restart; the loader started this from `slot` below `root`."""
     load()
     # Only a real ESP32 has what the board needs.
     from firmware.app import App
     from firmware.hal import esp32_board
 
-    asyncio.run(App(esp32_board.build(), esp32_board.restart).run())
+    asyncio.run(App(esp32_board.build(), esp32_board.restart, (root, slot)).run())

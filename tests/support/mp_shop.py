@@ -43,6 +43,7 @@ class Shop:
         self.rtc_epoch_s = rtc_epoch_s
         self.now_s = NOW_S
         self.restarts = []
+        self.running = ()  # (root, slot) of a flash file system
         self.cards = {}
         self.fittings = lambda models: {}  # more options of the board, given the chips' clock
         self.prepare = lambda shop: None  # called when board and app are there, before power
@@ -59,7 +60,7 @@ class Shop:
             entropy=Draws(),
             **self.fittings(self.time.models),
         )
-        self.app = App(self.board.board, self.restarts.append)
+        self.app = App(self.board.board, self.restarts.append, self.running)
         self.prepare(self)
         try:
             return self.time.run(self._live(story))

@@ -7,7 +7,7 @@ from firmware import loader
 from firmware.console import errors
 from firmware.console.console import Console
 from firmware.console.lines import Lines
-from firmware.console.releases import ReleaseCommands
+from firmware.console.releases import PROVED_AFTER_MS, ReleaseCommands
 from firmware.crypto import p256
 from firmware.updater import Updater
 from tests.support.mp_release import PUBLIC, ROOT, bundle, mount, new_flash, put, unmount
@@ -112,4 +112,21 @@ def test_refusals_say_why_and_nothing_starts():
     bench.busy = True
     assert bench.ask("release-begin", HEAD).startswith("ERROR %d " % errors.NOT_READY)
     assert (bench.restarts, loader.choose(ROOT)) == (0, "a")
+    unmount()
+
+
+def test_a_release_that_runs_long_enough_has_proved_itself():
+    bench = Bench()
+    loader.write_state(ROOT, "a", 2)
+    time = VirtualTime(1_790_000_000)
+
+    async def run():
+        task = asyncio.create_task(bench.work.prove(time))
+        await time.sleep_ms(PROVED_AFTER_MS - 1000)
+        assert loader.read_state(ROOT) == ("a", 2)
+        await time.sleep_ms(2000)
+        await task
+
+    time.run(run())
+    assert loader.read_state(ROOT) == ("a", -1)
     unmount()
