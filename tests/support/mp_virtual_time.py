@@ -12,6 +12,7 @@ from hardware.model_clock import ManualClock
 
 _real_ticks = asyncio.core.ticks
 _RealQueue = asyncio.core.IOQueue
+AHEAD_MS = 600_000
 
 
 class VirtualTime:
@@ -19,8 +20,9 @@ class VirtualTime:
 
     def __init__(self, epoch_s):
         self.models = ManualClock()
-        # Tasks that are to run at once are stamped with the real time, so this one starts there and is never behind.
-        self._base = time.ticks_ms()
+        # Tasks that are to run at once are stamped with the real time, so this one is never behind: it starts well ahead, as a
+        # busy host may take seconds for what is a moment here.
+        self._base = time.ticks_add(time.ticks_ms(), AHEAD_MS)
         self._epoch_s = epoch_s
 
     def ticks_ms(self):

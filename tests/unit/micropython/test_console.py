@@ -84,7 +84,7 @@ class Bench:
     def check_in(self):
         self.check_ins += 1
 
-    async def say(self, octets, wait_ms=100):
+    async def say(self, octets, wait_ms=500):
         """Type, and read what comes back."""
         self.cable.incoming += octets
         await asyncio.sleep_ms(wait_ms)
