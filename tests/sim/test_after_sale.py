@@ -1,44 +1,22 @@
 """What follows a sale, at real terminals' keys and through to the bank: what was voided is not paid, the rest is, once."""
 
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from protocol.records import TENDER_GOODS
-from tools.hands import Counter, Visit
-from tools.setup import checkout
-from tools.stack import OPERATOR_CODE, Stack
+from tests.sim.shop import NEEDS_MICROPYTHON, NEEDS_MOSQUITTO, opened, wait_until
+from tools.hands import Visit
+from tools.stack import Stack
 
 KID = 0x53
-TIMEOUT_S = 60.0
 EGGS = ((1, "1"),)
 
 pytestmark = [
     pytest.mark.timeout(300),
-    pytest.mark.skipif("mosquitto" in checkout.missing(), reason="Mosquitto could not be had"),
-    pytest.mark.skipif("micropython64" in checkout.missing(), reason="MicroPython could not be had"),
+    NEEDS_MOSQUITTO,
+    NEEDS_MICROPYTHON,
 ]
-
-
-@pytest.fixture
-def stack(tmp_path: Path) -> Iterator[Stack]:
-    """A district with its services, none of them running."""
-    made = Stack(tmp_path)
-    try:
-        yield made
-    finally:
-        made.stop()
-
-
-def wait_until(condition: Callable[[], bool], what: str) -> None:
-    """Look until it holds."""
-    deadline = time.monotonic() + TIMEOUT_S
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {TIMEOUT_S:.0f} s: {what}"
-        time.sleep(0.1)
 
 
 def kinds_of(books: dict[str, Any]) -> list[str]:
@@ -50,8 +28,7 @@ def kinds_of(books: dict[str, Any]) -> list[str]:
 def test_a_void_is_netted_and_the_rest_is_paid_whatever_follows_it(stack: Stack) -> None:
     stack.issue_documents()
     terminal = stack.add_terminal(KID)
-    counter = Counter(terminal)
-    counter.open_shop(OPERATOR_CODE)
+    counter = opened(terminal)
     for index in (0, 2):
         visit = Visit(index, "1", TENDER_GOODS, goods=EGGS)
         assert counter.serve(visit, stack.card_of(index), stack.families[index].pin) == "granted"

@@ -1,16 +1,14 @@
 """No network at all: a laptop at the cable takes the records to a gateway, and its answer back, until DIBAYAR is shown."""
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from protocol.records import TENDER_CASH
+from tests.sim.shop import NEEDS_MICROPYTHON, states
 from tools.carry import Console
 from tools.hands import Counter, Visit
-from tools.setup import checkout
 from tools.stack import OPERATOR_CODE, Stack, StackError
 from tools.virtual_terminal.control import VirtualTerminal
 
@@ -19,7 +17,7 @@ TIMEOUT_S = 120.0
 
 pytestmark = [
     pytest.mark.timeout(300),
-    pytest.mark.skipif("micropython64" in checkout.missing(), reason="MicroPython could not be had"),
+    NEEDS_MICROPYTHON,
 ]
 
 
@@ -42,22 +40,6 @@ class Cable:
             self._heard += self._terminal.ask("cable", typed="")["heard"]
         line, end, self._heard = self._heard.partition("\n")
         return (line + end).encode()
-
-
-@pytest.fixture
-def stack(tmp_path: Path) -> Iterator[Stack]:
-    """A district with its services, none of them running."""
-    made = Stack(tmp_path)
-    try:
-        yield made
-    finally:
-        made.stop()
-
-
-def states(terminal: VirtualTerminal) -> list[str]:
-    """The word on the screen for each redemption."""
-    entries: list[dict[str, Any]] = terminal.ask("books")["records"]
-    return [entry["state"] for entry in entries if entry["kind"] == "redemption"]
 
 
 def sell(stack: Stack, counter: Counter, family: int, keys: str) -> None:

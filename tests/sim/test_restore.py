@@ -7,34 +7,36 @@ from pathlib import Path
 
 import pytest
 
-from tests.sim.test_whole_system import all_paid, cash, send_now, serve, wait_until
-from tools.hands import Counter
-from tools.setup import checkout
-from tools.stack import OPERATOR_CODE, Stack, StackError
+from tests.sim.shop import (
+    NEEDS_MICROPYTHON,
+    NEEDS_MOSQUITTO,
+    all_paid,
+    cash,
+    district,
+    open_for_business,
+    opened,
+    send_now,
+    serve,
+    wait_until,
+)
+from tools.stack import Stack, StackError
 from tools.virtual_terminal.control import VirtualTerminal
 
 KID = 0x71
 
 pytestmark = [
     pytest.mark.timeout(300),
-    pytest.mark.skipif("mosquitto" in checkout.missing(), reason="Mosquitto could not be had"),
-    pytest.mark.skipif("micropython64" in checkout.missing(), reason="MicroPython could not be had"),
+    NEEDS_MOSQUITTO,
+    NEEDS_MICROPYTHON,
 ]
 
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Stack]:
     """A district whose services run."""
-    made = Stack(tmp_path)
-    try:
-        made.issue_documents()
-        made.broker.start()
-        made.start_settlement()
-        made.start_gateway()
-        made.wait_for_gateway()
+    with district(tmp_path) as made:
+        open_for_business(made)
         yield made
-    finally:
-        made.stop()
 
 
 def is_stopped(stack: Stack) -> bool:
@@ -60,8 +62,7 @@ def assert_nothing_is_lost(stack: Stack, terminal: VirtualTerminal, head: int, r
 
 def test_a_restored_gateway_stops_and_gets_what_it_lacks_under_a_new_epoch(stack: Stack) -> None:
     terminal = stack.add_terminal(KID)
-    counter = Counter(terminal)
-    counter.open_shop(OPERATOR_CODE)
+    counter = opened(terminal)
     serve(stack, counter, cash(0, "50*"))
     send_now(terminal)
     wait_until(lambda: all_paid(terminal, 1), "what the backup has is paid")
@@ -90,8 +91,7 @@ def test_a_restored_gateway_stops_and_gets_what_it_lacks_under_a_new_epoch(stack
     stack.start_gateway()
     stack.wait_for_gateway()
     terminal = stack.power_cut(KID)
-    counter = Counter(terminal)
-    counter.open_shop(OPERATOR_CODE)
+    counter = opened(terminal)
     wait_until(lambda: is_stopped(stack), "the gateway notices that it was restored")
     acknowledged = stack.gateway_status()["health"]["acknowledgements"]["sent"]
     serve(stack, counter, cash(4, "20*"))

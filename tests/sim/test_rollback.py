@@ -6,10 +6,19 @@ from typing import Any
 import pytest
 
 from firmware import states
-from tests.sim.test_whole_system import cash, redemptions, send_now, serve, wait_until
-from tools.hands import Counter
-from tools.setup import checkout
-from tools.stack import OPERATOR_CODE, Stack
+from tests.sim.shop import (
+    NEEDS_MICROPYTHON,
+    NEEDS_MOSQUITTO,
+    cash,
+    district,
+    open_for_business,
+    opened,
+    redemptions,
+    send_now,
+    serve,
+    wait_until,
+)
+from tools.stack import Stack
 from tools.virtual_terminal.control import TerminalError, VirtualTerminal
 
 LOCKED_KID = 0x60
@@ -18,37 +27,17 @@ NEXT_KID = 0x62
 
 pytestmark = [
     pytest.mark.timeout(300),
-    pytest.mark.skipif("mosquitto" in checkout.missing(), reason="Mosquitto could not be had"),
-    pytest.mark.skipif("micropython64" in checkout.missing(), reason="MicroPython could not be had"),
+    NEEDS_MOSQUITTO,
+    NEEDS_MICROPYTHON,
 ]
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A district whose broker and gateway run; each test has a terminal and families of its own there."""
-    made = Stack(tmp_path_factory.mktemp("stack"))
-    try:
-        made.issue_documents()
-        made.broker.start()
-        made.start_gateway()
-        made.wait_for_gateway()
+    with district(tmp_path_factory.mktemp("stack")) as made:
+        open_for_business(made, with_settlement=False)
         yield made
-    finally:
-        made.stop()
-
-
-def opened(terminal: VirtualTerminal) -> Counter:
-    """A counter that is open for business."""
-    counter = Counter(terminal)
-    counter.open_shop(OPERATOR_CODE)
-    return counter
-
-
-def refuse(stack: Stack, counter: Counter, family: int) -> None:
-    """One family that is refused, and back to the idle screen."""
-    one = stack.families[family]
-    assert counter.serve(cash(family, "10*"), stack.card_of(family), one.pin) == "refused"
-    counter.finish()
 
 
 def notices_of(stack: Stack) -> int:
@@ -108,7 +97,7 @@ def test_a_terminal_put_back_locks_before_it_forks(stack: Stack) -> None:
     terminal = stack.power_cut(LOCKED_KID)
     counter = opened(terminal)
     assert terminal.ask("books")["locked"]
-    refuse(stack, counter, 9)
+    serve(stack, counter, cash(9, "10*"), ends="refused")
     assert len(terminal.ask("books")["records"]) == len(books["records"]), "nothing is added to its chain"
     send_now(terminal)
     row = row_of(stack, LOCKED_KID)

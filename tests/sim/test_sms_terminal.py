@@ -3,15 +3,20 @@
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from protocol.records import TENDER_CASH
+from tests.sim.shop import (
+    NEEDS_MICROPYTHON,
+    NEEDS_MOSQUITTO,
+    cash,
+    opened,
+    send_now,
+    serve,
+    states,
+)
 from tests.support.sms_air import ModemAir
-from tools.hands import Counter, Visit
-from tools.setup import checkout
-from tools.stack import OPERATOR_CODE, Stack
+from tools.stack import Stack
 from tools.virtual_terminal.control import VirtualTerminal
 
 KID = 0x53
@@ -21,8 +26,8 @@ TIMEOUT_S = 120.0
 
 pytestmark = [
     pytest.mark.timeout(300),
-    pytest.mark.skipif("mosquitto" in checkout.missing(), reason="Mosquitto could not be had"),
-    pytest.mark.skipif("micropython64" in checkout.missing(), reason="MicroPython could not be had"),
+    NEEDS_MOSQUITTO,
+    NEEDS_MICROPYTHON,
 ]
 
 
@@ -42,8 +47,7 @@ class Scene:
         self.terminal: VirtualTerminal = self.stack.add_terminal(KID, fittings, settings)
         self.stack.gateway_command("telephone", f"{KID:08x}", NUMBER)
         self.terminal.ask("wlan", in_reach=False)
-        self.counter = Counter(self.terminal)
-        self.counter.open_shop(OPERATOR_CODE)
+        self.counter = opened(self.terminal)
 
     def air_moves(self) -> None:
         """What either side has sent arrives at the other; `is_held` keeps what goes up."""
@@ -71,22 +75,7 @@ class Scene:
 
     def sell(self, family: int, keys: str) -> None:
         """A family takes cash."""
-        stack = self.stack
-        visit = Visit(family, "1", TENDER_CASH, cash_keys=keys)
-        assert self.counter.serve(visit, stack.card_of(family), stack.families[family].pin) == "granted"
-        self.counter.finish()
-
-    def send_now(self) -> None:
-        """The operator's order."""
-        terminal = self.terminal
-        for keys, screen in (("M", "choose"), ("6", "pending"), ("MX", "choose"), ("X", "idle")):
-            terminal.press(keys)
-            terminal.wait_for_screen(screen)
-
-    def states(self) -> list[str]:
-        """The word on the screen for each redemption."""
-        entries: list[dict[str, Any]] = self.terminal.ask("books")["records"]
-        return [entry["state"] for entry in entries if entry["kind"] == "redemption"]
+        serve(self.stack, self.counter, cash(family, keys))
 
 
 @pytest.fixture
@@ -111,25 +100,25 @@ def test_a_redemption_is_settled_by_sms_alone_and_twice_delivered_is_once_booked
     stack, terminal = scene.stack, scene.terminal
     scene.until(lambda: terminal.ask("modem")["state"] == "ready", "the modem is up")
     scene.sell(0, "50*")
-    assert scene.states() == ["TERCATAT"]
-    scene.send_now()
+    assert states(scene.terminal) == ["TERCATAT"]
+    send_now(scene.terminal)
     scene.until(lambda: scene.carried > 0, "a message is under way")
     stack.start_gateway()
-    scene.until(lambda: scene.states() == ["TERKIRIM"], "sealed at the gateway")
+    scene.until(lambda: states(scene.terminal) == ["TERKIRIM"], "sealed at the gateway")
     stack.start_settlement()
-    scene.until(lambda: scene.states() == ["DIBAYAR"], "paid")
+    scene.until(lambda: states(scene.terminal) == ["DIBAYAR"], "paid")
     assert stack.settlement_get("/v1/totals")["settled_rupiah"] == 50_000
     assert terminal.ask("books")["link"] != "up"
 
     # The next one goes by SMS, but MQTT comes up first and brings it there too.
     scene.is_held = True
     scene.sell(2, "70*")
-    scene.send_now()
+    send_now(scene.terminal)
     scene.until(lambda: len(scene.held) > 0, "its message is under way")
     stack.broker.start()
     stack.wait_for_gateway()
     terminal.ask("wlan", in_reach=True)
-    scene.until(lambda: scene.states() == ["DIBAYAR"] * 2, "paid by way of MQTT")
+    scene.until(lambda: states(scene.terminal) == ["DIBAYAR"] * 2, "paid by way of MQTT")
     before = stack.gateway_status()["counters"]
     scene.is_held = False
     scene.air_moves()
@@ -143,4 +132,4 @@ def test_a_redemption_is_settled_by_sms_alone_and_twice_delivered_is_once_booked
     assert totals["settled_rupiah"] == 120_000
     assert totals["refused_rupiah"] == totals["disputed_rupiah"] == 0
     assert stack.gateway_status()["conflicts"] == []
-    assert scene.states() == ["DIBAYAR"] * 2
+    assert states(scene.terminal) == ["DIBAYAR"] * 2
