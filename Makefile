@@ -27,7 +27,7 @@ build/stamps:
 
 test: $(STAMP) ## lint, compile for the ESP32, then run all tests
 	@$(MAKE) --no-print-directory lint mpy
-	@.venv/bin/pytest -n auto --dist loadfile
+	@.venv/bin/pytest -n $$(($$(nproc) + 1)) --dist worksteal
 
 lint: $(STAMP) ## ruff, types, import rules, trap lint and the other checks of tools/lint
 	@$(PYTHON) -m tools.lint
