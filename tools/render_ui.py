@@ -8,6 +8,7 @@ tinting happen here. Default folder: build/ui.
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
@@ -123,7 +124,9 @@ def ask(names: Sequence[str]) -> list[bytes]:
 
 def main(arguments: Sequence[str]) -> int:
     """Write one PNG for each screen and receipt, and a sheet of all of each kind."""
-    folder = Path(arguments[0]) if arguments else BUILD / "ui"
+    parser = argparse.ArgumentParser(prog="python -m tools.render_ui", description=main.__doc__)
+    parser.add_argument("folder", nargs="?", type=Path, default=BUILD / "ui")
+    folder = parser.parse_args(arguments).folder
     kinds: dict[str, list[tuple[str, Image.Image]]] = {"screen": [], "receipt": []}
     lines = ask([""])[0].decode().splitlines()
     for line, answer in zip(lines, ask(lines), strict=True):
