@@ -394,8 +394,8 @@ class Gateway:
 
     # Orders.
 
-    def publish(self, order: Order, octets: bytes, kid: int = 0) -> None:
-        """An order of the operator, as the daemon obeys it."""
+    def publish(self, order: Order, octets: bytes, kid: int = 0) -> bool:
+        """An order of the operator, as the daemon obeys it; False where it was killed over it."""
         authority = signatures.load_public(self._district.authority.public)
         publisher = Publisher(self.store, authority, self._district.ring, self.clock_ms())
         publication = publisher.check(order, octets, kid)
@@ -404,11 +404,11 @@ class Gateway:
             self.acknowledger.published(publication.granted)
         except Killed:
             self.die()
-            self.clock.after(120_000, lambda: self.publish(order, octets, kid))
-            return
+            return False
         if publication.redirected:
             self.downlinks.redirected(publication.redirected)
         self.wake()
+        return True
 
     def carry(self, octets: bytes, kid: int) -> bytes:
         """Import a carry file and export the answer to a terminal; b"" where that does not go through."""

@@ -48,6 +48,7 @@ class World:
         self.frames_down: deque[bytes] = deque(maxlen=FRAMES_KEPT)
         self.gateway.frames_up, self.gateway.frames_down = self.frames_up, self.frames_down
         self._dice = self.clock.dice("world")
+        self._orders: list[tuple[Order, bytes, int]] = []
 
     def __enter__(self) -> Self:
         return self
@@ -259,11 +260,18 @@ class World:
         self.visit(seat, "roster", brought, now_ms, NOW_S + now_ms // 1000)
 
     def publish(self, order: Order, octets: bytes, kid: int = 0) -> None:
-        """An order for the gateway; while it is down, later."""
-        if self.gateway.is_running:
-            self.gateway.publish(order, octets, kid)
-        else:
-            self.clock.after(MINUTE_MS, lambda: self.publish(order, octets, kid))
+        """An order for the gateway, after all orders before it; while it is down, later."""
+        self._orders.append((order, octets, kid))
+        if len(self._orders) == 1:
+            self._obey()
+
+    def _obey(self) -> None:
+        """Give the waiting orders in their turn: a grant whose roster is not there yet would be refused."""
+        while self._orders:
+            if not self.gateway.is_running or not self.gateway.publish(*self._orders[0]):
+                self.clock.after(MINUTE_MS, self._obey)
+                return
+            self._orders.pop(0)
 
     def stop_broker(self, down_ms: int, keeps_sessions: bool) -> None:
         """The broker restarts."""
