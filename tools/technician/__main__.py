@@ -222,7 +222,7 @@ def erase(port: str, baud: int, no_stub: bool, folder: Path, name: str) -> dict[
         "files": saved.files,
         "said": [
             f"{saved.name} is erased; its dump and {saved.records} records are in {folder}",
-            "next: `lumbung-gateway import` takes what was exported" if saved.records else "next: flash it",
+            "next: `python -m gateway import` takes what was exported" if saved.records else "next: flash it",
         ],
     }
 
