@@ -26,75 +26,68 @@ def fresh():
     return Bench(copy_of(_made["flash"]))
 
 
+def attempt(bench, operation, outcome, work):
+    """Do `work()` with the power cut that the operation asks for; what it returns is a receipt. The outcome gets the
+    receipt's sequence, a refusal's number or a power cut; None where there is no receipt.
+    """
+    at = operation["cut_at"]
+    if at >= 0:
+        bench.flash.arm(FaultPlan(at, [cut(at, operation["torn"], operation["tear"])]))
+    receipt = None
+    try:
+        receipt = work()
+        outcome["receipt"] = receipt.sequence
+    except Refusal as refusal:
+        bench.run(bench.settling())
+        outcome["refused"] = [refusal.number, refusal.detail]
+    except PowerCut:
+        outcome["cut"] = True
+        while True:
+            try:
+                bench.power_cycle()
+                break
+            except PowerCut:
+                pass
+    bench.flash.arm(None)
+    bench.mend()
+    return receipt
+
+
 def sell(bench, operation):
-    """One sale, with what goes wrong in it; the outcome is a receipt's sequence, a refusal's number or a power cut."""
+    """One sale, with what goes wrong in it."""
     name = operation["family"]
     pin = family(name)["pin"] if operation["pin_is_right"] else "000000"
     if operation["pull_at"]:
         at = bench.board.pn532.apdu_count + operation["pull_at"]
         bench.board.pn532.faults = CardFaults(**{operation["pull"]: at})
-    if operation["cut_at"] >= 0:
-        plan = FaultPlan(
-            operation["cut_at"], [cut(operation["cut_at"], operation["torn"], operation["tear"])]
+
+    def work():
+        return bench.sell(
+            name, operation["amount"], pin=pin, programme=operation["programme"], lift=operation["lift"]
         )
-        bench.flash.arm(plan)
+
     outcome = {}
-    try:
-        receipt = bench.sell(
-            name,
-            operation["amount"],
-            pin=pin,
-            programme=operation["programme"],
-            lift=operation["lift"],
-        )
-        outcome["receipt"] = receipt.sequence
+    receipt = attempt(bench, operation, outcome, work)
+    if receipt is not None:
         outcome["remaining"] = receipt.remaining_rupiah
-    except Refusal as refusal:
-        bench.run(bench.settling())
-        outcome["refused"] = [refusal.number, refusal.detail]
-    except PowerCut:
-        outcome["cut"] = True
-        while True:
-            try:
-                bench.power_cycle()
-                break
-            except PowerCut:
-                pass
-    bench.flash.arm(None)
-    bench.mend()
     return outcome
 
 
 def after_sale(bench, operation):
-    """Void, goods received or return; the outcome is the record's sequence, a refusal's number or a power cut."""
+    """Void, goods received or return."""
     name = operation["family"]
     held = bench.terminal.receipts(operation["back"], 1, (records.REDEMPTION,))
     sequence = held[0].sequence if held else 0
-    outcome = {"of": sequence}
-    if operation["cut_at"] >= 0:
-        at = operation["cut_at"]
-        bench.flash.arm(FaultPlan(at, [cut(at, operation["torn"], operation["tear"])]))
-    try:
+
+    def work():
         if operation["do"] == "void":
-            receipt = bench.void(name, sequence)
-        elif operation["do"] == "receive":
-            receipt = bench.receive(name, sequence, operation["with_card"])
-        else:
-            receipt = bench.give_back(name, operation["programme"])
-        outcome["receipt"] = receipt.sequence
-    except Refusal as refusal:
-        bench.run(bench.settling())
-        outcome["refused"] = [refusal.number, refusal.detail]
-    except PowerCut:
-        outcome["cut"] = True
-        while True:
-            try:
-                bench.power_cycle()
-                break
-            except PowerCut:
-                pass
-    bench.flash.arm(None)
-    bench.mend()
+            return bench.void(name, sequence)
+        if operation["do"] == "receive":
+            return bench.receive(name, sequence, operation["with_card"])
+        return bench.give_back(name, operation["programme"])
+
+    outcome = {"of": sequence}
+    attempt(bench, operation, outcome, work)
     return outcome
 
 
