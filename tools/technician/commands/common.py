@@ -1,0 +1,92 @@
+"""What all sub-commands share: their options, progress bars, a terminal's console, and how outcomes and refusals are told."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Iterator
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+import serial
+from rich.console import Console as Screen
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from tools.authority.signing import KeyFileError
+from tools.carry import BAUDRATE, LINE_TIMEOUT_S, Console
+from tools.technician import cable
+from tools.technician.errors import CableError, TechnicianError
+
+INPUT = click.Path(exists=True, dir_okay=False, path_type=Path)
+FOLDER = click.Path(file_okay=False, path_type=Path)
+JSON = click.option("--json", "as_json", is_flag=True, help="Print what happened as JSON.")
+
+
+PORT = click.option(
+    "--port", default="", help="Serial port, or any address that pyserial knows; left out: the only USB one."
+)
+BAUD = click.option(
+    "--baud",
+    default=460_800,
+    show_default=True,
+    help="Speed after the first handshake; lower it for a bad cable.",
+)
+STUB = click.option(
+    "--no-stub", is_flag=True, help="Use the chip's own loader alone: slower, for chips that refuse the stub."
+)
+
+
+def told(command: Callable[..., dict[str, Any]]) -> Callable[..., None]:
+    """Print what a command returns, as sentences or as JSON; a refusal is a sentence, advice and an exit code."""
+
+    @wraps(command)
+    def wrapped(as_json: bool, **options: Any) -> None:
+        try:
+            result = command(**options)
+        except (TechnicianError, KeyFileError) as error:
+            advice = getattr(error, "advice", "")
+            if as_json:
+                click.echo(json.dumps({"error": str(error), "advice": advice}))
+            else:
+                click.echo(f"error: {error}", err=True)
+                if advice:
+                    click.echo(f"what to do: {advice}", err=True)
+            sys.exit(getattr(error, "code", 1))
+        if as_json:
+            click.echo(json.dumps(result, sort_keys=True))
+        else:
+            for line in result["said"]:
+                click.echo(line)
+
+    return wrapped
+
+
+@contextlib.contextmanager
+def bars(is_shown: bool) -> Iterator[cable.Progress]:
+    """Progress bars on the error stream; none where nobody looks."""
+    columns = (TextColumn("{task.description:<16}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Screen(stderr=True), disable=not is_shown) as progress:
+        tasks: dict[str, TaskID] = {}
+
+        def show(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = progress.add_task(what, total=total)
+            progress.update(tasks[what], completed=done)
+
+        yield show
+
+
+@contextlib.contextmanager
+def open_console(port: str) -> Iterator[Console]:
+    """The console of a terminal that runs."""
+    name = port or cable.find_port()
+    try:
+        with serial.serial_for_url(name, BAUDRATE, timeout=LINE_TIMEOUT_S) as line:
+            yield Console(line)
+    except (serial.SerialException, OSError) as error:
+        raise CableError(
+            f"{name} cannot be used ({error})", "look at the cable and the port's name"
+        ) from error
