@@ -1,5 +1,9 @@
 """Why a technician's command stopped: a sentence, and what to do next."""
 
+# Exit code where a file of the laptop cannot be read or written. Codes of commands that name no error of their own begin
+# at 11; click takes 2 for a line that it does not understand.
+LAPTOP_CODE = 10
+
 
 class TechnicianError(Exception):
     """`advice` is what the technician can do; `code` the command's exit code."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
+import urllib.parse
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +21,9 @@ MERGED_AT = 0x1000
 _DOWNLOAD_OCTETS_MAX = 8 << 20
 _TIMEOUT_S = 60
 _CHIP_ESP32 = 0
+_PIN = re.compile(r"([0-9a-fA-F]{64}) [ *](\S.*)")
 _ADVICE = "take the ESP32_GENERIC image with SPIRAM from MicroPython's download page, whole and unchanged"
+PINS = Path(__file__).parent / "runtimes.sha256"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +35,39 @@ class Runtime:
     digest: bytes
 
 
-def fetch(source: str, sha256: str) -> bytes:
-    """Read the image from a path or an http(s) address; without the right SHA-256 nothing downloaded is used."""
-    is_remote = source.startswith(("http://", "https://"))
-    if is_remote and not sha256:
+def read_pins(path: Path) -> dict[str, str]:
+    """The runtimes that may be used, file name -> SHA-256 in hexadecimal, from a file as sha256sum(1) writes it."""
+    pins = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        found = _PIN.fullmatch(line)
+        if found is None:
+            raise RuntimeImageError(
+                f"{path}, line {number}: neither a comment nor a SHA-256 with a file name",
+                "write it as sha256sum does: 64 hexadecimal digits, two blanks, the name",
+            )
+        pins[found[2]] = found[1].lower()
+    return pins
+
+
+def name_of(source: str) -> str:
+    """The file name at the end of a path or an address, which is what pins go by."""
+    return Path(urllib.parse.urlsplit(source).path if _is_remote(source) else source).name
+
+
+def fetch(source: str, sha256: str, pins: dict[str, str] | None = None) -> bytes:
+    """Read the image from a path or an http(s) address. Its SHA-256 must be the one given, and the pinned one of its name;
+    without either nothing is downloaded.
+    """
+    wanted = {digest for digest in (sha256.lower(), (pins or {}).get(name_of(source), "")) if digest}
+    if _is_remote(source) and not wanted:
         raise RuntimeImageError(
-            f"{source}: its SHA-256 was not given", "give it with --sha256, from a source that you trust"
+            f"{source}: its SHA-256 is neither given nor pinned",
+            "give it with --sha256, from a source that you trust",
         )
     try:
-        if is_remote:
+        if _is_remote(source):
             with urllib.request.urlopen(source, timeout=_TIMEOUT_S) as answer:
                 octets: bytes = answer.read(_DOWNLOAD_OCTETS_MAX + 1)
         else:
@@ -49,11 +77,15 @@ def fetch(source: str, sha256: str) -> bytes:
             f"{source}: cannot be read ({error})", "look at the path, or at the network"
         ) from error
     digest = hashlib.sha256(octets).hexdigest()
-    if sha256 and digest != sha256.lower():
+    for other in sorted(wanted - {digest}):
         raise RuntimeImageError(
-            f"{source}: its SHA-256 is {digest}, not {sha256.lower()}", "do not use it; fetch it again"
+            f"{source}: its SHA-256 is {digest}, not {other}", "do not use it; fetch it again"
         )
     return octets
+
+
+def _is_remote(source: str) -> bool:
+    return source.startswith(("http://", "https://"))
 
 
 def cut(octets: bytes, board: dict[str, Any]) -> Runtime:

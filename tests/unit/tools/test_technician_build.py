@@ -9,6 +9,7 @@ import hashlib
 import http.server
 import json
 import threading
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -20,7 +21,7 @@ from tools.authority.signing import SigningKey
 from tools.lint.compile import compile_file
 from tools.technician import build, filesystem, partitions, runtime
 from tools.technician.__main__ import main
-from tools.technician.errors import RuntimeImageError, TooLargeError
+from tools.technician.errors import LAPTOP_CODE, RuntimeImageError, TooLargeError
 
 BOARD = pinmap.load()
 
@@ -166,14 +167,53 @@ def test_a_download_is_used_only_with_its_digest(tmp_path):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         address = f"http://127.0.0.1:{server.server_port}/image.bin"
-        with pytest.raises(RuntimeImageError, match="was not given"):
+        with pytest.raises(RuntimeImageError, match="neither given nor pinned"):
             runtime.fetch(address, "")
         with pytest.raises(RuntimeImageError, match="its SHA-256 is"):
             runtime.fetch(address, "00" * 32)
-        assert runtime.fetch(address, hashlib.sha256(octets).hexdigest()) == octets
+        digest = hashlib.sha256(octets).hexdigest()
+        assert runtime.fetch(address, digest.upper()) == octets
+        assert runtime.fetch(address, "", {"image.bin": digest}) == octets
         with pytest.raises(RuntimeImageError, match="cannot be read"):
             runtime.fetch(address + "x", "00" * 32)
         server.shutdown()
+
+
+def test_a_pinned_name_takes_no_other_file(tmp_path):
+    image = tmp_path / "image.bin"
+    image.write_bytes(b"an image")
+    pins = tmp_path / "pins"
+    pins.write_text(f"# a comment\n\n{hashlib.sha256(b'an image').hexdigest().upper()}  image.bin\n")
+    pinned = runtime.read_pins(pins)
+    assert runtime.fetch(str(image), "", pinned) == b"an image"
+    image.write_bytes(b"another one")
+    with pytest.raises(RuntimeImageError, match="its SHA-256 is"):
+        runtime.fetch(str(image), "", pinned)
+    with pytest.raises(RuntimeImageError, match="its SHA-256 is"):
+        runtime.fetch(str(image), hashlib.sha256(b"another one").hexdigest(), pinned)
+    pins.write_text("# a comment\n12ab  image.bin\n")
+    with pytest.raises(RuntimeImageError, match="line 2"):
+        runtime.read_pins(pins)
+
+
+def test_the_project_s_own_pins_can_be_read():
+    assert isinstance(runtime.read_pins(runtime.PINS), dict)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_full_disk_ends_in_a_sentence(tmp_path, key):
+    (tmp_path / "runtime.bin").write_bytes(esp_image.merged())
+    key.save(tmp_path / "release.pem")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/manifest.py").symlink_to("/dev/full")
+    done = CliRunner().invoke(
+        main,
+        ["build", "--runtime", str(tmp_path / "runtime.bin"), "--release", "7", "--key", str(tmp_path / "release.pem"),
+         "--to", str(tmp_path / "out")],
+    )  # fmt: skip
+    assert done.exit_code == LAPTOP_CODE
+    assert "No space left on device" in done.output
+    assert "what to do:" in done.output
 
 
 def test_the_command_builds_signs_and_reports(tmp_path, key, application):
@@ -191,6 +231,7 @@ def test_the_command_builds_signs_and_reports(tmp_path, key, application):
     done = CliRunner().invoke(main, [*arguments, "--to", str(tmp_path / "out"), "--json"])
     assert done.exit_code == 0, done.output
     told = json.loads(done.output)
+    assert "is not pinned" in " ".join(told["said"])
     assert told["files"] == len(application.files)
     assert told["code_heap_octets_estimated"] < told["code_heap_octets_budget"]
     manifest = (tmp_path / "out/manifest.json").read_bytes()

@@ -22,7 +22,13 @@ from tools.technician.errors import TechnicianError
     required=True,
     help="The official MicroPython image for the ESP32 with SPIRAM: a path or an http(s) address.",
 )
-@click.option("--sha256", default="", help="Its SHA-256; must be given for an address.")
+@click.option("--sha256", default="", help="Its SHA-256; an address needs it, unless it is pinned.")
+@click.option(
+    "--pins",
+    type=INPUT,
+    default=runtimes.PINS,
+    help="File of pinned runtimes, as sha256sum writes it; a runtime of a name in it must be that one.",
+)
 @click.option(
     "--release",
     "number",
@@ -44,7 +50,9 @@ from tools.technician.errors import TechnicianError
 )
 @click.option("--to", type=FOLDER, required=True, help="Folder for what is built.")
 @told
-def build(runtime: str, sha256: str, number: int, least: int, key: Path, to: Path) -> dict[str, Any]:
+def build(
+    runtime: str, sha256: str, pins: Path, number: int, least: int, key: Path, to: Path
+) -> dict[str, Any]:
     """Build the flash image of a new terminal and the bundle that updates one."""
     if least > number:
         raise TechnicianError(
@@ -52,7 +60,8 @@ def build(runtime: str, sha256: str, number: int, least: int, key: Path, to: Pat
         )
     board = pinmap.load()
     signer = SigningKey.load(key)
-    image = runtimes.cut(runtimes.fetch(runtime, sha256), board)
+    pinned = runtimes.read_pins(pins)
+    image = runtimes.cut(runtimes.fetch(runtime, sha256, pinned), board)
     built = building.build(image, building.compile_application(), board, number, least, signer)
     building.write(built, board, signer, to)
     (to / "manifest.py").write_text(building.frozen_manifest(), encoding="utf-8")
@@ -77,6 +86,14 @@ def build(runtime: str, sha256: str, number: int, least: int, key: Path, to: Pat
             ),
             f"  update bundle                 {len(built.bundle):>9} octets",
             f"code on the heap: about {built.heap_octets // 1024} KB, {heap_share} % of its budget of {building.HEAP_BUDGET_OCTETS // 1024} KB (estimated)",
+            _said_of_pin(runtimes.name_of(runtime), built.runtime_digest.hex(), pinned, pins),
             f"written to {to}, signed; manifest.py is for a runtime with frozen code",
         ],
     }
+
+
+def _said_of_pin(name: str, digest: str, pinned: dict[str, str], pins: Path) -> str:
+    """Whether anybody vouches for the runtime."""
+    if name in pinned:
+        return f"runtime {name} is the pinned one"
+    return f"runtime {name} is not pinned; if you trust it, add this line to {pins}:\n  {digest}  {name}"

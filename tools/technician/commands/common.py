@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 import serial
@@ -18,7 +18,7 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 from tools.authority.signing import KeyFileError
 from tools.carry import BAUDRATE, LINE_TIMEOUT_S, Console
 from tools.technician import cable
-from tools.technician.errors import CableError, TechnicianError
+from tools.technician.errors import LAPTOP_CODE, CableError, TechnicianError
 
 INPUT = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -39,6 +39,16 @@ STUB = click.option(
 )
 
 
+def _refuse(sentence: str, advice: str, code: int, as_json: bool) -> NoReturn:
+    if as_json:
+        click.echo(json.dumps({"error": sentence, "advice": advice}))
+    else:
+        click.echo(f"error: {sentence}", err=True)
+        if advice:
+            click.echo(f"what to do: {advice}", err=True)
+    sys.exit(code)
+
+
 def told(command: Callable[..., dict[str, Any]]) -> Callable[..., None]:
     """Print what a command returns, as sentences or as JSON; a refusal is a sentence, advice and an exit code."""
 
@@ -47,14 +57,10 @@ def told(command: Callable[..., dict[str, Any]]) -> Callable[..., None]:
         try:
             result = command(**options)
         except (TechnicianError, KeyFileError) as error:
-            advice = getattr(error, "advice", "")
-            if as_json:
-                click.echo(json.dumps({"error": str(error), "advice": advice}))
-            else:
-                click.echo(f"error: {error}", err=True)
-                if advice:
-                    click.echo(f"what to do: {advice}", err=True)
-            sys.exit(getattr(error, "code", 1))
+            _refuse(str(error), getattr(error, "advice", ""), getattr(error, "code", 1), as_json)
+        except OSError as error:
+            # Ports and sockets end as a CableError: this is a file of the laptop, on a full disk or without rights.
+            _refuse(str(error), "make room or choose another folder, then run it again", LAPTOP_CODE, as_json)
         if as_json:
             click.echo(json.dumps(result, sort_keys=True))
         else:
