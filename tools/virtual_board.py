@@ -17,6 +17,7 @@ from firmware.hal.network import NetworkError
 from hardware.atecc608 import Atecc608
 from hardware.buses import I2cBus, Pin, SpiBus, Uart, Watchdog
 from hardware.display_ssd1309 import Ssd1309
+from hardware.ina219 import Ina219
 from hardware.keypad_mcp23017 import GROUND, MatrixKeypad, Mcp23017
 from hardware.model_clock import HostClock, ManualClock
 from hardware.modem import Modem
@@ -143,6 +144,8 @@ class VirtualBoard:
         )
         self.rtc = Ds3231(self.model_clock)
         self.i2c.attach(pins.CLOCK_ADDRESS, self.rtc)
+        self.supply_monitor = Ina219(self.model_clock)  # its `millivolts` can be set
+        self.i2c.attach(pins.SUPPLY_MONITOR_ADDRESS, self.supply_monitor)
         if self.secure_element is not None:
             self.secure_element.attach_to(self.i2c, pins.SECURE_ELEMENT_ADDRESS)
         if rtc_epoch_s:  # as the technician set it, long ago

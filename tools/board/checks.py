@@ -18,6 +18,11 @@ _PULL_OHM_MAX = 100_000.0
 _PULL_I2C_OHM = (1_000.0, 10_000.0)
 _SUPPLY_VOLTS_MAX = {"printer": 9.0, "modem": 5.5, "buck_3v3": 28.0, "buck_5v": 36.0}
 """What parts without a 3.3 V supply bear (their `source` in parts.toml)."""
+_MEASURED_VOLTS = {"supply_monitor": ("VIN-", 26.0)}
+"""Pins that measure a supply, and what they bear; below ground, as before the polarity diode, they bear nothing."""
+_UNPROTECTED = ("VBAT", "FUSED")
+_CHARGING = 1.25
+"""A battery on its charger, or a wrong charger, gives so much more than its name."""
 
 
 def faults(sheet: Netlist, catalogue: Catalogue, board: dict[str, Any]) -> list[str]:
@@ -28,6 +33,7 @@ def faults(sheet: Netlist, catalogue: Catalogue, board: dict[str, Any]) -> list[
         *_level_faults(view),
         *_floating_inputs(view),
         *_supply_faults(view),
+        *_measuring_faults(view),
         *_strap_faults(view),
         *_pin_map_faults(view, board),
         *_bus_faults(view, board),
@@ -144,6 +150,20 @@ def _supply_faults(view: _View) -> Iterator[str]:
                 yield f"{end.ref} ({end.kind}): {end.pin.name} is on {net}"
             elif volts > most:
                 yield f"{end.ref} ({end.kind}): {end.pin.name} bears {most} V and is on {net}, {volts} V"
+
+
+def _measuring_faults(view: _View) -> Iterator[str]:
+    """What measures a supply is on one, behind the polarity diode, and bears it."""
+    for ref, placed in view.sheet.placed.items():
+        if placed.kind not in _MEASURED_VOLTS:
+            continue
+        name, most = _MEASURED_VOLTS[placed.kind]
+        net = view.net_at(ref, name)
+        volts = view.sheet.volts.get(net)
+        if net in _UNPROTECTED or volts is None:
+            yield f"{ref} ({placed.kind}): {name} is on {net or 'nothing'}, not on a protected supply"
+        elif volts * _CHARGING > most:
+            yield f"{ref} ({placed.kind}): {name} bears {most} V and is on {net}, {volts} V"
 
 
 def _strap_faults(view: _View) -> Iterator[str]:

@@ -48,11 +48,11 @@ class Sheet:
 SHEETS = (
     Sheet("Lumbung reference terminal: module", "module",
           ("usb_bridge", "display", "card_reader", "printer"),
-          ("modem", "expander", "clock", "contact_bridge", "secure_element", "supervisor")),
+          ("modem", "expander", "clock", "contact_bridge", "secure_element", "supply_monitor", "supervisor")),
     Sheet("Lumbung reference terminal: panel", "expander", ("keypad", "case_switch"), ("led", "led", "buzzer", "modem")),
     Sheet("Lumbung reference terminal: contact reader", "contact_bridge", (), ("contact_reader",)),
     Sheet("Lumbung reference terminal: supply", "polarity_diode", ("battery", "charger", "fuse"),
-          ("buck_5v", "polarity_diode", "hold_up", "buck_3v3"), ("GND", "+3V3", "+5V")),
+          ("buck_5v", "supply_monitor", "polarity_diode", "hold_up", "buck_3v3"), ("GND", "+3V3", "+5V")),
 )  # fmt: skip
 
 

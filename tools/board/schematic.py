@@ -330,6 +330,15 @@ def _draw_readers(sheet: _Sheet) -> None:
     sheet.between("resistor", "10 kOhm", "CONTACT_SLEEP", "+3V3")
     sheet.join("CONTACT_IRQ", "A4.IRQ")  # polled: no pin of the module is left
     sheet.between("resistor", "10 kOhm", "CONTACT_IRQ", "+3V3")
+    # The monitor measures behind the polarity diode, which keeps a wrongly connected battery from it, and before the
+    # hold-up diode, so that it sees the battery fall. No current of the terminal flows through its shunt: a module that
+    # is pulled or breaks must not switch the terminal off.
+    sheet.place("supply_monitor")
+    sheet.join("+3V3", "A12.VCC")
+    sheet.join("GND", "A12.GND")
+    sheet.join("I2C_SCL", "A12.SCL")
+    sheet.join("I2C_SDA", "A12.SDA")
+    sheet.join("+12V", "A12.VIN+", "A12.VIN-")
     element = sheet.place("secure_element")
     if element:
         sheet.join("+3V3", f"{element}.VCC")

@@ -215,6 +215,7 @@ def test_buses_are_those_of_the_design(board):
         "contact_bridge": "i2c",
         "secure_element": "i2c",
         "clock": "i2c",
+        "supply_monitor": "i2c",
         "printer": "printer",
         "modem": "modem",
     }

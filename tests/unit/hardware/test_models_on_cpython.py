@@ -8,7 +8,17 @@ from collections.abc import Callable
 
 import pytest
 
-MODELS = ("atecc608", "buses", "ds3231", "mcp23017", "nor_flash", "nor_flash_faults", "printer", "ssd1309")
+MODELS = (
+    "atecc608",
+    "buses",
+    "ds3231",
+    "ina219",
+    "mcp23017",
+    "nor_flash",
+    "nor_flash_faults",
+    "printer",
+    "ssd1309",
+)
 
 
 def promises() -> list[Callable[[], None]]:

@@ -121,6 +121,24 @@ def test_a_chip_on_the_wrong_rail_is_named(sheets, catalogue):
     assert any("U3 (expander): VDD bears 3.6 V and is on +5V" in fault for fault in found), found
 
 
+@pytest.mark.parametrize(
+    ("net", "expected"),
+    [
+        ("VBAT", "VIN- is on VBAT, not on a protected supply"),
+        ("FUSED", "VIN- is on FUSED, not on a protected supply"),
+        ("PN532_IRQ", "VIN- is on PN532_IRQ, not on a protected supply"),
+    ],
+)
+def test_a_supply_monitor_that_a_wrong_battery_would_kill_is_named(sheets, catalogue, net, expected):
+    found = faults(moved(sheets["software"], "A12", "VIN-", net), catalogue)
+    assert any(expected in fault for fault in found), found
+
+
+def test_a_supply_above_what_its_monitor_bears_is_named(sheets, catalogue):
+    sheet = replace(sheets["software"], volts={**sheets["software"].volts, "+12V": 24.0})
+    assert any("VIN- bears 26.0 V" in fault for fault in faults(sheet, catalogue))
+
+
 def test_outputs_against_each_other_are_an_electrical_error(catalogue):
     """Found by the rule check of SKiDL, so a board with it has to be drawn."""
     board = copy.deepcopy(pinmap.load())
