@@ -54,14 +54,17 @@ class Console:
         self._port = port
         self._told = told
 
-    def fetch(self, command: str) -> tuple[bytes, dict[str, str]]:
-        """Run a command that sends octets: (them, the values of its OK)."""
+    def fetch(
+        self, command: str, take: Callable[[bytes], None] = lambda _octets: None
+    ) -> tuple[bytes, dict[str, str]]:
+        """Run a command that sends octets: (them, the values of its OK); `take` gets them as they come, line by line."""
         self._write(command)
         octets = bytearray()
         while True:
             word, rest = self._line()
             if word == "DATA":
-                octets += base64.b64decode(rest, validate=True)
+                octets += _octets(rest)
+                take(_octets(rest))
             elif word == "OK":
                 return bytes(octets), _values(rest)
 
@@ -104,6 +107,14 @@ class Console:
                     self._told(int(done), int(total))
             if word in ("PROGRESS", "DATA", "OK"):
                 return word, rest
+
+
+def _octets(text: str) -> bytes:
+    """What a DATA line brought; ConsoleError where it was spoiled on its way."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError as error:
+        raise ConsoleError("a line was spoiled on its way") from error
 
 
 def _values(text: str) -> dict[str, str]:

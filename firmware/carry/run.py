@@ -4,18 +4,18 @@ from firmware.relay.outbox import Outbox
 
 
 class Run:
-    """One walk from the gateway's mark to the head. `frames`: a `firmware.relay.frames.Frames`; `is_short`: frames of at
-    most 140 octets, sealed at the end of the walk; else of up to 32 records, each sealed.
+    """One walk from the gateway's mark, or from record `first` on, to the head. `frames`: a `firmware.relay.frames.Frames`;
+    `is_short`: frames of at most 140 octets, sealed at the end of the walk; else of up to 32 records, each sealed.
 
     `records` went into frames so far; `unfit` fit no short one. What is carried is sent by other ways all the same: the
     gateway books it once.
     """
 
-    def __init__(self, ledger, frames, is_short: bool) -> None:
+    def __init__(self, ledger, frames, is_short: bool, first: int = 0) -> None:
         self._frames = frames
         self._is_short = is_short
         self._outbox = Outbox()
-        self._outbox.restart(ledger.marks.sealed_through)
+        self._outbox.restart(first - 1 if first else ledger.marks.sealed_through)
         self.records = 0
         self.unfit = 0
 

@@ -8,10 +8,14 @@ from firmware.ledger.journal import JournalFull
 from firmware.relay.downlink import APPLIED, PART, STALE
 from protocol import carry
 
+# Of a record's number.
+DIGITS_MAX = 7
+
 
 class CarryCommands:
-    """`carry-out`: a status report, then all records that are not sealed at the gateway. `carry-in`: a carry file with
-    acknowledgements, grants or certificates; signatures decide what they are worth, not who brings them.
+    """`carry-out [FIRST]`: a status report, then all records that are not sealed at the gateway, or all that are held from
+    FIRST on. `carry-in`: a carry file with acknowledgements, grants or certificates; signatures decide what they are worth,
+    not who brings them.
 
     `is_ready()`: the link keys are there.
     """
@@ -24,16 +28,17 @@ class CarryCommands:
 
     async def carry_out(self, console, words: list) -> list:
         """OK with frames and records."""
-        self._require(words)
+        first = int(words[0]) if len(words) == 1 and words[0].isdigit() and len(words[0]) <= DIGITS_MAX else 0
+        self._require(words[1:] if first else words)
         ledger, frames = self._ledger, self._relay.frames
-        total = ledger.journal.sequence - ledger.marks.sealed_through
+        total = ledger.journal.sequence - (first - 1 if first else ledger.marks.sealed_through)
         count = 0
         try:
             await console.send(carry.pack(await frames.report(console.check_in)))
             count += 1
         except (JournalFull, FlashError):
             pass  # no counter can be burned for it; records go all the same
-        run = Run(ledger, frames, False)
+        run = Run(ledger, frames, False, first)
         while True:
             octets = await run.next()
             if not octets:

@@ -96,6 +96,22 @@ def test_all_that_is_not_sealed_leaves_as_a_carry_file():
     assert bench.run(story) == held(bench)
 
 
+def test_who_was_interrupted_goes_on_from_a_record():
+    bench = away(60)
+
+    async def story(bench):
+        bench.plug_in()
+        bench.ledger.marks.sealed_through = 40
+        found = await bench.say(b"carry-out 30")
+        octets = b"".join([a2b_base64(line[5:]) for line in found if line[:5] == "DATA "])
+        assert found[-1] == "OK frames=3 records=34"
+        for words in (b"0", b"x", b"3 4", b"99999999", b"-1"):
+            assert (await bench.say(b"carry-out " + words))[-1] == 'ERROR 5 "takes no words"', words
+        return opened(bench, [entry[1] for entry in carry.read(octets)])
+
+    assert bench.run(story) == held(bench)[29:]
+
+
 def test_the_answer_comes_back_by_the_same_cable():
     bench = away(20)
 
