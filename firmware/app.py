@@ -13,38 +13,30 @@ from firmware.card.oda import Trust
 from firmware.carry.codes import Codes
 from firmware.carry.usb import CarryCommands
 from firmware.console.books import BookCommands
-from firmware.console.console import Console
-from firmware.console.lines import Lines
-from firmware.console.releases import ReleaseCommands
-from firmware.crypto import p256, self_test
+from firmware.crypto import self_test
 from firmware.crypto.p256 import InvalidPrivateKey
 from firmware.crypto.signer import SoftwareSigner
 from firmware.drivers.atecc608 import Atecc608
-from firmware.drivers.ds3231 import Ds3231, RtcError
-from firmware.drivers.escpos_printer import Printer
-from firmware.drivers.mcp23017_keypad import Expander, Keypad, Signals
-from firmware.drivers.pn532 import Pn532Reader
-from firmware.drivers.pn532_transport import SpiTransport
-from firmware.drivers.ssd1309 import DisplayError, Ssd1309
+from firmware.drivers.ssd1309 import DisplayError
 from firmware.failures import FAILURES
 from firmware.hal import pins
 from firmware.hal.flash_area import FlashError
-from firmware.hal.i2c_device import BusError, I2cDevice
+from firmware.hal.i2c_device import BusError
 from firmware.key_chip import KeyChip
 from firmware.ledger import ca_key_list, document_area
 from firmware.ledger.document_area import Documents, DocumentsMissing
 from firmware.ledger.ledger import Ledger
 from firmware.links import FrameNotTaken, Links
+from firmware.parts import Parts
 from firmware.relay.downlink import Downlink
 from firmware.relay.mqtt_way import Settings
 from firmware.relay.relay import Relay
 from firmware.supervisor import TASK_ENDED, Supervisor, decode_crash, encode_crash
 from firmware.terminal import Terminal
-from firmware.time_keeper import TimeKeeper
 from firmware.ui import screens
 from firmware.ui.flow import Flow
-from firmware.updater import Updater, release_of
 from firmware.upkeep import LinkKeys, Upkeep
+from firmware.workshop import Workshop
 from protocol.errors import ProtocolError
 
 WATCHDOG_MS = 30000
@@ -94,20 +86,14 @@ class App:
     def __init__(self, board, restart, running: tuple = ()) -> None:
         self._board = board
         self._restart = restart
-        self._running = running
-        clock = board.clock
-        self.display = Ssd1309(
-            board.spi, board.display_select, board.display_data, board.display_reset, clock
-        )
-        self._expander = Expander(self._device(pins.EXPANDER_ADDRESS, "MCP23017"))
-        self.keypad = Keypad(self._expander, board.expander_interrupt, clock)
-        self.signals = Signals(self._expander, clock)
-        self.printer = Printer(board.printer_uart, board.printer_busy, clock)
-        self.time_keeper = TimeKeeper(
-            clock, Ds3231(self._device(pins.CLOCK_ADDRESS, "DS3231")), (RtcError, BusError)
-        )
-        transport = SpiTransport(board.spi, board.pn532_select, board.pn532_irq, clock)
-        self.reader = Pn532Reader(transport, board.pn532_reset, clock)
+        self.parts = Parts(board)
+        self.display = self.parts.display
+        self.keypad = self.parts.keypad
+        self.signals = self.parts.signals
+        self.printer = self.parts.printer
+        self.time_keeper = self.parts.time_keeper
+        self.reader = self.parts.reader
+        self.workshop = Workshop(board, running, self._begin_anew)
         self.chip = None
         self.flow = None
         self.terminal = None
@@ -115,16 +101,17 @@ class App:
         self.stopped_code = 0
         self._un_cipher = None
         self._watchdog = None
-        self._started_ms = clock.ticks_ms()
+        self._started_ms = board.clock.ticks_ms()
         self._crash_before = b""
         self._crash_code = 0
         self._has_crashed = asyncio.Event()
         self._renewal = None
-        self.releases = None
         self._proving = None
 
-    def _device(self, address: int, chip: str) -> I2cDevice:
-        return I2cDevice(self._board.i2c, address, chip, self._board.recover_i2c)
+    @property
+    def console(self):
+        """The technician's."""
+        return self.workshop.console
 
     def open_books(self) -> None:
         """Everything that does not need time: documents, journal, signer. Raises what is wrong with them."""
@@ -179,7 +166,7 @@ class App:
         self.downlink = Downlink(ledger, self.keys.downlink)
         self.links = Links(
             self._board,
-            self._expander,
+            self.parts.expander,
             self.settings,
             self.documents,
             self._take_frame,
@@ -201,13 +188,7 @@ class App:
         carry = CarryCommands(ledger, self.relay, self.keys.ready.is_set)
         commands = dict(carry.commands)
         commands.update(BookCommands(ledger, self._board.flash, self._begin_anew).commands)
-        if self._running:
-            root, slot = self._running
-            release_key = self.documents.get(document_area.AUTHORITY_KEY)
-            updater = Updater(root, slot, release_of(root, slot), release_key, p256.verify)
-            self.releases = ReleaseCommands(updater, root, slot, self._is_busy, self._begin_anew)
-            commands.update(self.releases.commands)
-        self.console = Console(Lines(self._board.technician_uart, self._board.clock), commands)
+        self.workshop.open(commands, self._is_busy)
         self.terminal = Terminal(
             ledger, self.authorizer, self.reader, self.relay, self._board.clock, self.signer
         )
@@ -252,7 +233,7 @@ class App:
         try:
             await self.display.start()
             await self._show(screens.starting)
-            self._expander.start()
+            self.parts.expander.start()
             self_test.run()
             self.open_books()
             self.assemble()
@@ -285,8 +266,8 @@ class App:
             tasks.append((TASK_SMS, self._run_sms))
         for task, work in tasks:
             self.supervisor.add(task[0], task[1], task[2], work)
-        if self.releases is not None:
-            self._proving = asyncio.create_task(self.releases.prove(self._board.clock))
+        if self.workshop.releases is not None:
+            self._proving = asyncio.create_task(self.workshop.releases.prove(self._board.clock))
         watching = asyncio.create_task(self.supervisor.run())
         await self._has_crashed.wait()
         watching.cancel()
@@ -362,7 +343,9 @@ class App:
         return STOPPED_AGAIN_MS if before_s < SOON_S and self._uptime_s() < SOON_S else STOPPED_MS
 
     async def stop(self, code: int, shown_ms: int = STOPPED_MS) -> None:
-        """A code for the technician, and what became of the last sale if the books can tell; then `restart`."""
+        """A code for the technician, who is served at the cable meanwhile, and what became of the last sale if the books can
+        tell; then `restart`.
+        """
         receipt = self.terminal.last_receipt() if self.terminal is not None else None
         last = (receipt.sequence, receipt.state) if receipt is not None else ()
         self.stopped_code = code
@@ -370,11 +353,13 @@ class App:
             await self._show(screens.stopped, code, last)
         except DisplayError:
             pass  # nothing to show it on
-        for _ in range(0, shown_ms, 1000):
-            if self._watchdog is not None:
-                self._watchdog.feed()
-            await self._board.clock.sleep_ms(1000)
+        await self.workshop.attend(shown_ms, self._feed)
         self._restart(code)
+
+    def _feed(self) -> None:
+        """Nobody else does where no task is supervised; a terminal that could not start has no watchdog."""
+        if self._watchdog is not None:
+            self._watchdog.feed()
 
     async def _show(self, draw, *values) -> None:
         draw(self.display.framebuffer, *values)

@@ -27,6 +27,7 @@ LOAD_ORDER = (
     "firmware.authorize",
     "firmware.terminal",
     "firmware.provisioning",
+    "firmware.workshop",
 )
 
 

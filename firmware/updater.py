@@ -22,7 +22,7 @@ class UpdateRefused(Exception):
 
 class Updater:
     """`root`: where the slots are ("/" on the terminal); `verify(public_key, digest, signature)` -> bool (crypto/p256);
-    `release_key`: 64 octets, the authority's; `running`: the release that runs, 0 if it has none.
+    `release_key`: 64 octets, the authority's, b"" where there is none; `running`: the release that runs, 0 if it has none.
     """
 
     def __init__(self, root: str, running_slot: str, running: int, release_key: bytes, verify) -> None:
@@ -42,6 +42,8 @@ class Updater:
 
     def begin(self, head: bytes) -> None:
         """The bundle up to the end of its signature. Raises a `ProtocolError` or `UpdateRefused`; nothing is written then."""
+        if not self._release_key:
+            raise UpdateRefused("the terminal holds no authority key: provision it, or flash it")
         manifest, octets, signature, _ = release.decode(head)
         message = release.signed_message(octets)
         if not self._verify(self._release_key, hashlib.sha256(message).digest(), signature):

@@ -26,7 +26,8 @@ _DATA_OCTETS = 57
 class Console:
     """`commands`: name -> `async work(console, words)`, which returns the values of its OK as a list of (name, value).
 
-    `failures` counts commands that ended with an error, `last_error` is the last one that nobody foresaw.
+    `failures` counts commands that ended with an error, `last_error` is the last one that nobody foresaw; `uses` counts lines
+    that came, `is_working` says whether a command is being carried out.
     """
 
     def __init__(self, lines, commands: dict) -> None:
@@ -36,6 +37,18 @@ class Console:
         self._check_in = None
         self.failures = 0
         self.last_error = None
+        self.uses = 0
+        self.is_working = False
+
+    def add(self, commands: dict) -> None:
+        """More commands."""
+        self._commands.update(commands)
+
+    def keep(self, names: list) -> None:
+        """These commands and `help`; no others any more."""
+        for name in self.names:
+            if name not in names and name != "help":
+                del self._commands[name]
 
     async def run(self, check_in) -> None:
         """For ever: one command after another. Nothing that a cable brings may stop the terminal."""
@@ -44,10 +57,14 @@ class Console:
             words = (await self._lines.read(check_in)).split()
             if not words:
                 continue
+            self.uses += 1
+            self.is_working = True
             try:
                 await self._lines.write(await self._answer(words))
             except NobodyThere:
                 self.failures += 1
+            finally:
+                self.is_working = False
 
     async def _answer(self, words: list) -> str:
         """Carry a command out; the line that ends it."""

@@ -182,3 +182,11 @@ def test_the_loader_starts_something_whatever_its_line_says():
         put("slot.txt", line)
         assert loader.choose(ROOT) == "b", line
     unmount()
+
+
+def test_a_terminal_without_the_authoritys_key_takes_none():
+    shop()
+    update = Updater(ROOT, "a", 4, b"", p256.verify)
+    assert "no authority key" in str(raises(UpdateRefused, update.begin, HEAD))
+    assert loader.choose(ROOT) == "a"
+    unmount()

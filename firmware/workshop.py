@@ -1,0 +1,84 @@
+"""The technician's cable: what is offered there by every terminal, whether or not it could start.
+
+One console for the terminal's whole life. `Workshop` gives it the commands that need no open books; the application adds
+those that do. A terminal that shows a code serves it too, and does not restart while somebody works there.
+"""
+
+import asyncio
+
+from firmware.console.console import Console
+from firmware.console.lines import Lines
+from firmware.console.releases import ReleaseCommands
+from firmware.crypto import p256
+from firmware.hal.flash_area import FlashError
+from firmware.ledger import document_area
+from firmware.provisioning import open_documents
+from firmware.updater import Updater, release_of
+
+# Who was heard so short a time ago is still at work.
+AT_WORK_MS = 120_000
+_LOOK_MS = 1000
+
+
+class Workshop:
+    """`board`: hal.board.Board; `running`: (root of the flash file system, slot) of the application, () where there is none;
+    `restart()` is called when what a command changed needs a new start, and lets the answer leave first.
+
+    `console` takes more commands; `releases` is None where no application can be renewed.
+    """
+
+    def __init__(self, board, running: tuple, restart) -> None:
+        self._clock = board.clock
+        self._is_busy = None
+        self.releases = None
+        commands = {}
+        if running:
+            root, slot = running
+            updater = Updater(root, slot, release_of(root, slot), _release_key(board.flash), p256.verify)
+            self.releases = ReleaseCommands(updater, root, slot, self._is_serving_a_card, restart)
+            commands.update(self.releases.commands)
+        self._own = list(commands)
+        self.console = Console(Lines(board.technician_uart, board.clock), commands)
+
+    def open(self, commands: dict, is_busy) -> None:
+        """The books are open: `commands` need them; `is_busy()`: a card is being served."""
+        self._is_busy = is_busy
+        self.console.add(commands)
+
+    def _is_serving_a_card(self) -> bool:
+        return self._is_busy is not None and bool(self._is_busy())
+
+    async def attend(self, shown_ms: int, feed) -> None:
+        """Serve the cable of a terminal that has stopped, for `shown_ms` and as long as somebody works there; `feed()` keeps
+        the watchdog quiet. Of books that were open, nothing is offered any more: what stopped it may have been in them.
+        """
+        console = self.console
+        console.keep(self._own)
+        self._is_busy = None
+        serving = asyncio.create_task(self._serve())
+        left_ms = shown_ms
+        uses = console.uses
+        while left_ms > 0:
+            feed()
+            await self._clock.sleep_ms(_LOOK_MS)
+            left_ms -= _LOOK_MS
+            if console.is_working or console.uses != uses:
+                uses = console.uses
+                left_ms = max(left_ms, AT_WORK_MS)
+        serving.cancel()
+
+    async def _serve(self) -> None:
+        try:
+            await self.console.run(lambda: None)
+        except (
+            Exception
+        ):  # lumbung: catch-all - the terminal is stopped already; its restart comes all the same
+            self.console.failures += 1
+
+
+def _release_key(flash: dict) -> bytes:
+    """The authority's key, b"" in a terminal that has none or cannot read it."""
+    try:
+        return open_documents(flash).get(document_area.AUTHORITY_KEY)
+    except FlashError:
+        return b""
