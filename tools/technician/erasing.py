@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hmac
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from tools import pinmap
 from tools.forensics import dump, export, report
+from tools.technician import dumping
 from tools.technician.cable import Chip, Progress
 from tools.technician.errors import BundleError, CableError, HoldsRecordsError
 
@@ -30,14 +30,8 @@ def save(chip: Chip, folder: Path, progress: Progress | None = None) -> Saved:
     The dump holds the private keys of a terminal with software keys, so only its owner may read it; destroy it when the records are
     booked. Raises `BundleError` where the disk has no room: nothing is erased then.
     """
-    octets = chip.read(0, chip.flash_bytes, progress, "reading the flash")
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = folder / f"{chip.mac.replace(':', '')}.dump"
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(octets)
-            file.flush()
-            os.fsync(file.fileno())
+        _, octets = dumping.take(chip, folder, progress)
         name, records, files = chip.mac, 0, 1
         if len(octets) == pinmap.load()["module"]["flash_bytes"]:
             reading = report.read(dump.of(octets))

@@ -3,6 +3,9 @@
 # Exit code where a file of the laptop cannot be read or written. Codes of commands that name no error of their own begin
 # at 11; click takes 2 for a line that it does not understand.
 LAPTOP_CODE = 10
+# What a rescue came to, where not every record that the gateway lacks could be had.
+SOMETHING_MISSING_CODE = 20
+NOTHING_READABLE_CODE = 21
 
 
 class TechnicianError(Exception):

@@ -50,7 +50,10 @@ def _refuse(sentence: str, advice: str, code: int, as_json: bool) -> NoReturn:
 
 
 def told(command: Callable[..., dict[str, Any]]) -> Callable[..., None]:
-    """Print what a command returns, as sentences or as JSON; a refusal is a sentence, advice and an exit code."""
+    """Print what a command returns, as sentences or as JSON; a refusal is a sentence, advice and an exit code.
+
+    `exit` in what it returns is the exit code of a command whose outcome has more than one.
+    """
 
     @wraps(command)
     def wrapped(as_json: bool, **options: Any) -> None:
@@ -66,6 +69,8 @@ def told(command: Callable[..., dict[str, Any]]) -> Callable[..., None]:
         else:
             for line in result["said"]:
                 click.echo(line)
+        if result.get("exit"):
+            sys.exit(result["exit"])
 
     return wrapped
 
