@@ -39,6 +39,25 @@ def room_for_states(octets_max: int, gaps: int) -> int:
     return max(0, min(acknowledgement.STATES_MAX, octets * _STATES_PER_OCTET))
 
 
+def window(terminal: TerminalRow, cursor: int, unknown_from: int, octets_max: int) -> int:
+    """Where the window of states of the next acknowledgement starts.
+
+    What was not told yet, from `cursor` on, comes first. It costs nothing to fill the rest: with the states before, from
+    `unknown_from` on, that were told and of which it is not known whether they have come. Where nothing is new, the oldest
+    of those are told.
+    """
+    behind = terminal.booked_through + 1
+    if cursor >= behind:
+        return unknown_from
+    room = room_for_states(octets_max, len(_gaps(terminal)))
+    return min(cursor, max(unknown_from, behind - room))
+
+
+def _gaps(terminal: TerminalRow) -> tuple[tuple[int, int, bool], ...]:
+    """(first, count, whether literally) of those that one acknowledgement names."""
+    return tuple(tuple(gap) for gap in json.loads(terminal.gaps)[: acknowledgement.GAPS_MAX])
+
+
 def build(
     reader: Reader,
     terminal: TerminalRow,
@@ -61,7 +80,7 @@ def build(
         : acknowledgement.DIGEST_OCTETS
     ]
     body.reclaim_through = min(terminal.booked_through, terminal.sealed_through)
-    body.gaps = tuple(tuple(gap) for gap in json.loads(terminal.gaps)[: acknowledgement.GAPS_MAX])
+    body.gaps = _gaps(terminal)
     room = room_for_states(octets_max, len(body.gaps))
     last = min(terminal.booked_through, states_first + room - 1)
     rows = reader.records(terminal.kid, states_first, last) if last >= states_first else []

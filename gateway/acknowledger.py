@@ -5,10 +5,10 @@ from __future__ import annotations
 import heapq
 import threading
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -28,23 +28,51 @@ _LOG = structlog.get_logger("acknowledger")
 _IDLE_S = 0.5
 _PAUSE_S_MIN = 0.005
 _TERMINALS_MAX = 50_000
+_WINDOWS_MAX = 8
 _NEVER = float("inf")
 
 
 @dataclass(slots=True)
 class _Told:
-    """What this process has told one terminal: `cursor` is the next record whose state is to be told."""
+    """What this process has told one terminal: `cursor` is the next record whose state is to be told, `unknown_from` the first
+    one of which the terminal has not shown that it knows it. `windows`: (epoch and counter, first, behind) of the states in
+    the last acknowledgements since its last report; `heard`: the echo in that.
+    """
 
     cursor: int
+    unknown_from: int
+    windows: deque[tuple[tuple[int, int], int, int]] = field(
+        default_factory=lambda: deque(maxlen=_WINDOWS_MAX)
+    )
     due_s: float = 0.0
     epoch: int = 0
-    counter: int = 0
-    unconfirmed_from: int = 0
     grant_due_s: float = 0.0
     has_strayed: bool = False
     notice_due_s: float = 0.0
-    heard_epoch: int | None = None
+    heard: tuple[int, int] | None = None
     cipher: GatewayCipher | None = None
+
+    def rewind(self, first: int) -> None:
+        """The states from a record on are to be told (again)."""
+        self.cursor = min(self.cursor, first)
+        self.unknown_from = min(self.unknown_from, first)
+
+    def hear(self, echo: tuple[int, int]) -> bool:
+        """(epoch, counter) of the last acknowledgement that the terminal has applied.
+
+        What that one told is known. What later ones told is told again at once. Of earlier ones nothing follows: they may
+        have been lost, or overtaken, and one that is overtaken is not applied. Tells whether the terminal has forgotten what
+        it had applied: its flash did not keep it.
+        """
+        has_forgotten = self.heard is not None and echo < self.heard
+        for order, first, behind in self.windows:
+            if order > echo:
+                self.cursor = min(self.cursor, first)
+            elif order == echo and first <= self.unknown_from:
+                self.unknown_from = max(self.unknown_from, behind)
+        self.windows.clear()
+        self.heard = echo
+        return has_forgotten
 
 
 class Acknowledger:
@@ -163,23 +191,17 @@ class Acknowledger:
             self._down.heard(kid, contact.channels)
             told.has_strayed = told.has_strayed or contact.has_strayed
         if settled_from:
-            told.cursor = min(told.cursor, settled_from)
+            told.rewind(settled_from)
         elif contact is None:
             told.grant_due_s = 0.0
         elif contact.report is not None:
             if not self._down.manner(kid).grant_interval_s:  # else each report would cost a grant
                 told.grant_due_s = min(told.grant_due_s, self._monotonic())
-            self._hear(told, (contact.report.echo_epoch, contact.report.echo_counter))
+            if told.hear((contact.report.echo_epoch, contact.report.echo_counter)):
+                self._recall(kid, told)
         elif contact.repeated_from:
-            told.cursor = min(told.cursor, contact.repeated_from)
+            told.rewind(contact.repeated_from)
         self._line_up(kid, told)
-
-    def _hear(self, told: _Told, echo: tuple[int, int]) -> None:
-        """The last acknowledgement that the terminal has applied: if it is not our last, tell again what it missed."""
-        if echo != (told.epoch, told.counter) and told.unconfirmed_from:
-            told.cursor = min(told.cursor, told.unconfirmed_from)
-        told.unconfirmed_from = 0
-        told.heard_epoch = echo[0]
 
     def _told_of(self, kid: int) -> _Told | None:
         told = self._told.get(kid)
@@ -187,12 +209,19 @@ class Acknowledger:
             row = self._reader.terminal(kid)
             if row is None:
                 return None
+            first = owed.first_state(row)
             report = owed.last_report(row)
-            heard_epoch = report.echo_epoch if report else None
-            told = self._told[kid] = _Told(owed.first_state(row), heard_epoch=heard_epoch)
+            heard = (report.echo_epoch, report.echo_counter) if report else None
+            told = self._told[kid] = _Told(first, first, heard=heard)
             if len(self._told) > _TERMINALS_MAX:
                 self._told.popitem(last=False)
         return told
+
+    def _recall(self, kid: int, told: _Told) -> None:
+        """Of the last states nothing is known any more."""
+        row = self._reader.terminal(kid)
+        if row is not None:
+            told.unknown_from = min(told.unknown_from, owed.first_state(row))
 
     def _line_up(self, kid: int, told: _Told) -> None:
         """Put a terminal in line for when it may be spoken to; earlier than it stands there if a quicker way has opened."""
@@ -250,19 +279,18 @@ class Acknowledger:
             self._carry_grants(row, told.cipher, manner.octets_max)
         counter = self._counter.take()
         signer = Signer(epoch.number, epoch.key.acknowledgement)
-        first = told.cursor
-        octets, told.cursor = acknowledge.build(
+        first = acknowledge.window(row, told.cursor, told.unknown_from, octets_max)
+        octets, behind = acknowledge.build(
             self._reader, row, signer, told.cipher, counter, self._clock_s(), first, octets_max
         )
         told.due_s = now_s + self._config.interval_ms / 1000
         if not self._down.send(row.kid, octets):
-            told.cursor = first
             self._line_up(row.kid, told)
             return
         self.sent += 1
-        told.counter = counter
-        if told.cursor > first:
-            told.unconfirmed_from = min(told.unconfirmed_from or first, first)
+        told.cursor = max(told.cursor, behind)
+        if behind > first:
+            told.windows.append(((epoch.number, counter), first, behind))
         if told.cursor <= row.booked_through:
             self._line_up(row.kid, told)
 
@@ -280,7 +308,7 @@ class Acknowledger:
 
     def _carry_epoch(self, row: TerminalRow, told: _Told, epoch: Epoch) -> None:
         """Send the epoch certificate to a terminal that echoes an older epoch."""
-        if told.heard_epoch is not None and told.heard_epoch < epoch.number and not epoch.is_first:
+        if told.heard is not None and told.heard[0] < epoch.number and not epoch.is_first:
             self._down.send(row.kid, acknowledge.build_epoch(row.kid, epoch.octets, self._counter.take()))
 
     def _carry_grants(self, row: TerminalRow, cipher: GatewayCipher, octets_max: int) -> None:

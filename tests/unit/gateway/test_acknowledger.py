@@ -229,8 +229,9 @@ def told_since(scene, terminal, counter):
 
 def test_a_repeated_frame_is_answered_again_with_its_states(scene, terminal):
     counter = told_twelve(scene, terminal)
+    scene.deliver(terminal.report(sealed_through=12, epoch=EPOCH, counter=counter))
     scene.deliver(terminal.frame(8, 12))
-    assert told_since(scene, terminal, counter) == [8]
+    assert told_since(scene, terminal, counter) == [0, 8]
 
 
 def test_a_terminal_that_missed_acknowledgements_hears_their_states_again(scene, terminal):
@@ -243,6 +244,52 @@ def test_a_terminal_that_heard_everything_is_not_told_again(scene, terminal):
     counter = told_twelve(scene, terminal)
     scene.deliver(terminal.report(sealed_through=12, epoch=EPOCH, counter=counter))
     assert told_since(scene, terminal, counter) == [0]
+
+
+def test_states_are_told_until_the_acknowledgement_that_told_them_is_heard_of(scene, terminal):
+    """One that got lost, or was overtaken and came too late to be applied, is made good by the next: that one's echo says
+    nothing of it.
+    """
+    told_twelve(scene, terminal)
+    scene.deliver(terminal.frame(13, 14))
+    told = acknowledgements(scene, terminal)[-1]
+    assert (told.states_first, len(told.states), told.sealed_through) == (1, 12, 14)
+    book(scene, 14, first=13)
+    told = acknowledgements(scene, terminal)[-1]
+    assert (told.states_first, len(told.states)) == (1, 14)
+    scene.deliver(terminal.report(sealed_through=14, epoch=EPOCH, counter=told.counter))
+    assert told_since(scene, terminal, told.counter) == [0]
+    scene.deliver(terminal.frame(15, 16))
+    book(scene, 16, first=15)
+    assert told_since(scene, terminal, told.counter) == [0, 0, 15]
+
+
+def test_a_terminal_that_has_its_records_settled_but_not_their_states_need_only_report(scene, terminal):
+    """Whatever it has missed, and however much: each report is answered with what is not known to be there, oldest first."""
+    for _ in range(260):
+        terminal.redeem()
+    scene.deliver(terminal.frame(1, 3), terminal.frame(4, 200), terminal.frame(201, 303))
+    book(scene, 303)
+    known, reports, messages = set(), 0, 0
+    echo = latest(scene, terminal, "counter")  # of all that was told, the last alone has come
+    before = len(acknowledgements(scene, terminal))
+    while len(known) < 303 and reports < 8:
+        scene.deliver(terminal.report(sealed_through=303, epoch=EPOCH, counter=echo))
+        told = acknowledgements(scene, terminal)[-1]
+        known.update(range(told.states_first, told.states_first + len(told.states)))
+        echo = told.counter
+        reports += 1
+    messages = len(acknowledgements(scene, terminal)) - before
+    assert known == set(range(1, 304))
+    assert reports == messages == 4, "one answer to each report"
+
+
+def test_a_terminal_that_forgot_what_it_had_applied_hears_it_again(scene, terminal):
+    """Its flash could not keep the acknowledgement, or was torn: after a restart its echo is an older one."""
+    counter = told_twelve(scene, terminal)
+    for echo, window in ((counter, 0), (counter - 1, 1)):
+        scene.deliver(terminal.report(sealed_through=12, epoch=EPOCH, counter=echo))
+        assert latest(scene, terminal, "states_first") == window
 
 
 def test_counters_rise_and_are_reserved_before_use(scene, terminal):
