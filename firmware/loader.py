@@ -13,6 +13,8 @@ import sys
 SLOTS = ("a", "b")
 STATE = "slot.txt"
 STARTS_ON_TRIAL = 3
+# In a slot whose release used all its starts and did not prove itself.
+FAILED = "release.failed"
 _OK = "ok"
 _MARK = "firmware/main.mpy"
 
@@ -51,6 +53,7 @@ def choose(root: str) -> str:
     """The slot to start now. A start on trial is burned before it is made; one that has used all falls back."""
     slot, left = read_state(root)
     if left == 0 and _holds_application(root, other(slot)):
+        _mark_failed(root + slot)
         slot, left = other(slot), -1
         write_state(root, slot, left)
     elif left > 0:
@@ -64,6 +67,15 @@ def confirm(root: str, slot: str) -> None:
     """The slot has proved itself: from now on it is the one that runs. Called by the application after its start."""
     if read_state(root) != (slot, -1):
         write_state(root, slot, -1)
+
+
+def _mark_failed(folder: str) -> None:
+    """So that nobody tries the same again unasked; a file system that takes no mark must not stop the way back."""
+    try:
+        with open(folder + "/" + FAILED, "w"):
+            pass
+    except OSError:
+        pass
 
 
 def _holds_application(root: str, slot: str) -> bool:

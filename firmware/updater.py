@@ -9,10 +9,10 @@ import os
 
 from firmware import loader
 from protocol import release
-from protocol.errors import AuthenticationFailed, OutOfRange, ProtocolError
+from protocol.errors import AuthenticationFailed, OutOfRange, ProtocolError, TrailingData
 
 HEAD_OCTETS_MAX = 65536
-_READ_OCTETS = 512
+_READ_OCTETS = 2048
 _HEAD = "release.head"
 
 
@@ -21,59 +21,103 @@ class UpdateRefused(Exception):
 
 
 class Updater:
-    """`root`: where the slots are ("/" on the terminal); `verify(public_key, digest, signature)` -> bool (crypto/p256);
-    `release_key`: 64 octets, the authority's, b"" where there is none; `running`: the release that runs, 0 if it has none.
+    """`root`: where the slots are ("/" on the terminal); `verify_steps(public_key, digest, signature)` generates a bool
+    (crypto/p256); `release_key`: 64 octets, the authority's, b"" where there is none; `running`: the release that runs, 0 if it
+    has none.
+
+    `release` and `head_digest` (SHA-256 of its head) are those of the bundle that was begun, 0 and empty before. What takes
+    long is a generator, whose steps give way to a sale; the bundle that is begun last is the one that counts.
     """
 
-    def __init__(self, root: str, running_slot: str, running: int, release_key: bytes, verify) -> None:
+    def __init__(self, root: str, running_slot: str, running: int, release_key: bytes, verify_steps) -> None:
         self._root = root
         self._running_slot = running_slot
         self._slot = loader.other(running_slot)
         self._base = root + self._slot + "/"
-        self._running = running
         self._release_key = release_key
-        self._verify = verify
+        self._verify_steps = verify_steps
         self._manifest = None
         self._place = 0  # the file that comes next
         self._file = None
         self._digest = None
         self._written = 0
+        self._turn = 0
+        self.running = running
         self.release = 0
+        self.head_digest = b""
 
     def begin(self, head: bytes) -> None:
         """The bundle up to the end of its signature. Raises a `ProtocolError` or `UpdateRefused`; nothing is written then."""
+        for _ in self.begin_steps(head):
+            pass
+
+    def begin_steps(self, head: bytes):
+        """Generate `begin`."""
+        self._turn += 1
+        turn = self._turn
+        manifest = yield from self._checked_steps(head)
+        self._require_turn(turn)
+        self._close()
+        self._manifest = None
+        if self.kept_head() != head:
+            # Another bundle was begun before: nothing of it may stay in the slot, and the slot is not started.
+            loader.confirm(self._root, self._running_slot)
+            for _ in _remove_tree_steps(self._base[:-1]):
+                yield
+                self._require_turn(turn)
+            _make_folders(self._base, _HEAD)
+            _write_whole(self._base + _HEAD, head)
+        place = 0
+        while place < len(manifest.files):
+            is_whole = yield from self._whole_steps(manifest.files[place])
+            self._require_turn(turn)
+            if not is_whole:
+                break
+            place += 1
+        self._place = place
+        self._manifest = manifest
+        self.release = manifest.release
+        self.head_digest = hashlib.sha256(head).digest()
+
+    def _checked_steps(self, head: bytes):
+        """Generate the manifest of a bundle that this terminal may take."""
         if not self._release_key:
             raise UpdateRefused("the terminal holds no authority key: provision it, or flash it")
-        manifest, octets, signature, _ = release.decode(head)
+        manifest, octets, signature, end = release.decode(head)
+        if end != len(head):
+            raise TrailingData("head", end, "more than manifest and signature")
         message = release.signed_message(octets)
-        if not self._verify(self._release_key, hashlib.sha256(message).digest(), signature):
+        digest = hashlib.sha256(message).digest()
+        if not (yield from self._verify_steps(self._release_key, digest, signature)):
             raise AuthenticationFailed("signature", len(octets), "not the release key's")
         if manifest.chip != release.CHIP_ESP32:
             raise UpdateRefused("the release is for another chip")
-        if manifest.release <= self._running:
+        if manifest.release <= self.running:
             raise UpdateRefused(
-                "release %d is not newer than %d, which runs" % (manifest.release, self._running)
+                "release %d is not newer than %d, which runs" % (manifest.release, self.running)
             )
-        if self._running < manifest.least:
+        if self.running < manifest.least:
             raise UpdateRefused("release %d needs at least %d" % (manifest.release, manifest.least))
         slot, left = loader.read_state(self._root)
         if slot == self._running_slot and left >= 0:
             raise UpdateRefused("the release that runs is still on trial")
-        self._close()
-        if self._read_head() != head:
-            # Another bundle was begun before: nothing of it may stay in the slot, and the slot is not started.
-            self._empty_slot()
-            _make_folders(self._base, _HEAD)
-            _write_whole(self._base + _HEAD, head)
-        self._manifest = manifest
-        self.release = manifest.release
-        self._place = 0
-        while self._place < len(manifest.files) and self._is_whole(manifest.files[self._place]):
-            self._place += 1
+        return manifest
+
+    def _require_turn(self, turn: int) -> None:
+        """Between two steps a technician may have begun another bundle."""
+        if turn != self._turn:
+            raise UpdateRefused("another bundle was begun meanwhile")
+
+    @property
+    def size(self) -> int:
+        """Octets of all files of the bundle that was begun, 0 before."""
+        return self._manifest.size if self._manifest is not None else 0
 
     @property
     def next_offset(self) -> int:
         """Where in the files' octets the next piece begins; the size of all when nothing is lacking."""
+        if self._manifest is None:
+            return 0
         offset = self._written
         for file in self._manifest.files[: self._place]:
             offset += file.size
@@ -118,17 +162,52 @@ class Updater:
 
     def finish(self) -> None:
         """Read every file back from flash and let the loader try the slot at the next start."""
+        for _ in self.check_steps():
+            pass
+        self.try_next()
+
+    def check_steps(self):
+        """Generate a look at every file on flash; one that differs is an `OutOfRange` that names where to go on."""
         if not self.is_complete:
             raise UpdateRefused("files are lacking")
+        turn = self._turn
         for place, file in enumerate(self._manifest.files):
-            if not self._is_whole(file):
+            is_whole = yield from self._whole_steps(file)
+            self._require_turn(turn)
+            if not is_whole:
                 self._place = place
                 raise OutOfRange(
                     "digest of %s" % file.path, self.next_offset, "differs on flash; send it again"
                 )
+
+    def try_next(self) -> None:
+        """The loader tries the slot at the next start; only after `check_steps` found nothing."""
+        if not self.is_complete:
+            raise UpdateRefused("files are lacking")
+        try:
+            os.remove(self._base + loader.FAILED)
+        except OSError:
+            pass  # it was not tried before
         loader.write_state(self._root, self._slot, loader.STARTS_ON_TRIAL)
 
-    def _is_whole(self, file) -> bool:
+    def has_failed(self, head: bytes) -> bool:
+        """Whether this bundle was tried here and did not prove itself."""
+        try:
+            os.stat(self._base + loader.FAILED)
+        except OSError:
+            return False
+        return self.kept_head() == head
+
+    def kept_head(self) -> bytes:
+        """The head of the bundle that the slot is for, empty where there is none."""
+        try:
+            with open(self._base + _HEAD, "rb") as file:
+                return file.read(HEAD_OCTETS_MAX)
+        except OSError:
+            return b""
+
+    def _whole_steps(self, file):
+        """Generate whether a file is on flash as it should be."""
         digest = hashlib.sha256()
         size = 0
         try:
@@ -139,16 +218,10 @@ class Updater:
                         break
                     size += len(octets)
                     digest.update(octets)
+                    yield
         except OSError:
             return False
         return size == file.size and digest.digest() == file.digest
-
-    def _read_head(self) -> bytes:
-        try:
-            with open(self._base + _HEAD, "rb") as file:
-                return file.read(HEAD_OCTETS_MAX)
-        except OSError:
-            return b""
 
     def _close(self) -> None:
         if self._file is not None:
@@ -156,11 +229,6 @@ class Updater:
         self._file = None
         self._digest = None
         self._written = 0
-
-    def _empty_slot(self) -> None:
-        """The running slot is made the one that starts before anything of the other is lost."""
-        loader.confirm(self._root, self._running_slot)
-        _remove_tree(self._base[:-1])
 
 
 def release_of(root: str, slot: str) -> int:
@@ -191,8 +259,8 @@ def _make_folders(base: str, path: str) -> None:
             pass  # it is there; if it could not be made, opening the file says so
 
 
-def _remove_tree(path: str) -> None:
-    """A file, or a folder with all that is in it; nothing where there is none."""
+def _remove_tree_steps(path: str):
+    """Remove a file, or a folder with all that is in it, a step for each; nothing where there is none."""
     try:
         entries = list(os.ilistdir(path))
     except OSError:
@@ -200,7 +268,9 @@ def _remove_tree(path: str) -> None:
     for entry in entries:
         inner = path + "/" + entry[0]
         if entry[1] & 0x4000:
-            _remove_tree(inner)
+            yield from _remove_tree_steps(inner)
         else:
+            yield
             os.remove(inner)
+    yield
     os.rmdir(path)

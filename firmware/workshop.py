@@ -6,7 +6,10 @@ those that do. A terminal that shows a code serves it too, and does not restart 
 
 import asyncio
 
+from firmware.console import errors
 from firmware.console.console import Console
+from firmware.console.errors import CommandError
+from firmware.console.identity import IdentityCommands
 from firmware.console.lines import Lines
 from firmware.console.releases import ReleaseCommands
 from firmware.crypto import p256
@@ -21,32 +24,53 @@ _LOOK_MS = 1000
 
 
 class Workshop:
-    """`board`: hal.board.Board; `running`: (root of the flash file system, slot) of the application, () where there is none;
+    """`board`: hal.board.Board; `rtc`: its battery-backed clock; `running`: (root of the flash file system, slot) of the application, () where there is none;
     `restart()` is called when what a command changed needs a new start, and lets the answer leave first.
 
     `console` takes more commands; `releases` is None where no application can be renewed.
     """
 
-    def __init__(self, board, running: tuple, restart) -> None:
+    def __init__(self, board, rtc, running: tuple, restart) -> None:
         self._clock = board.clock
         self._is_busy = None
+        self._stand_by = None
         self.releases = None
-        commands = {}
+        identity = IdentityCommands(board, rtc, self.serves_families, restart)
+        commands = dict(identity.commands)
+        commands["stand-by"] = self.stand_by
         if running:
             root, slot = running
-            updater = Updater(root, slot, release_of(root, slot), _release_key(board.flash), p256.verify)
+            updater = Updater(
+                root, slot, release_of(root, slot), _release_key(board.flash), p256.verify_steps
+            )
             self.releases = ReleaseCommands(updater, root, slot, self._is_serving_a_card, restart)
             commands.update(self.releases.commands)
         self._own = list(commands)
         self.console = Console(Lines(board.technician_uart, board.clock), commands)
 
-    def open(self, commands: dict, is_busy) -> None:
-        """The books are open: `commands` need them; `is_busy()`: a card is being served."""
+    def open(self, commands: dict, is_busy, stand_by) -> None:
+        """The books are open: `commands` need them; `is_busy()`: a card is being served; `stand_by()` closes them, and
+        `attend` follows.
+        """
         self._is_busy = is_busy
+        self._stand_by = stand_by
         self.console.add(commands)
 
+    def serves_families(self) -> bool:
+        """Whether the books are open: then nobody else may touch what they and the application use."""
+        return self._is_busy is not None
+
+    async def stand_by(self, _console, _words: list) -> list:
+        """The terminal serves no families for a while, so that the technician may have all of it; OK says whether it did."""
+        if self._is_serving_a_card():
+            raise CommandError(errors.NOT_READY, "a card is being served")
+        was_serving = self.serves_families()
+        if was_serving:
+            self._stand_by()
+        return [("served", int(was_serving))]
+
     def _is_serving_a_card(self) -> bool:
-        return self._is_busy is not None and bool(self._is_busy())
+        return self.serves_families() and bool(self._is_busy())
 
     async def attend(self, shown_ms: int, feed) -> None:
         """Serve the cable of a terminal that has stopped, for `shown_ms` and as long as somebody works there; `feed()` keeps

@@ -5,8 +5,11 @@ import asyncio
 from firmware.relay import mqtt_packets
 from firmware.relay.link import LinkError
 from firmware.relay.mqtt_packets import MqttError
+from protocol import offer
 
 CONNACK_TIMEOUT_MS = 15000
+# What is published here is kept by the broker for `fetch`, and never is a frame.
+KEPT_TOPICS = (offer.PREFIX + "/release/").encode()
 
 
 class MqttClient:
@@ -28,6 +31,11 @@ class MqttClient:
         self._answered = asyncio.Event()
         self._heard_ms = 0
         self._wrote = asyncio.Lock()
+        # What `fetch` waits for: its topic, the packet that asked for it, the payload.
+        self._kept_topic = b""
+        self._kept_id = 0
+        self._kept = None
+        self._kept_came = asyncio.Event()
         self.connected = False
 
     async def open(self, topic: str) -> None:
@@ -55,17 +63,51 @@ class MqttClient:
             packet = await self._receive()
             self._heard_ms = self._clock.ticks_ms()
             if packet.kind == mqtt_packets.PUBLISH:
-                if await handle(packet.payload) and packet.packet_id:
+                if packet.topic.startswith(KEPT_TOPICS):
+                    is_done = self._take_kept(packet)
+                else:
+                    is_done = await handle(packet.payload)
+                if is_done and packet.packet_id:
                     await self._send(mqtt_packets.puback(packet.packet_id))
             elif packet.kind == mqtt_packets.PUBACK:
                 if packet.packet_id in self._awaited:
                     self._awaited[packet.packet_id] = True
                     self._answered.set()
             elif packet.kind == mqtt_packets.SUBACK:
-                if packet.code != 1:
+                if packet.packet_id == self._kept_id:
+                    if packet.code > 1:
+                        self._kept_came.set()  # it is not for us to have
+                elif packet.code != 1:
                     raise MqttError("SUBACK: quality 1 was not granted")
             elif packet.kind == mqtt_packets.CONNACK:
                 raise MqttError("CONNACK: a second one")
+
+    def _take_kept(self, packet: mqtt_packets.Packet) -> bool:
+        """What comes too late, or because somebody changed it, belongs to nobody."""
+        if packet.topic == self._kept_topic:
+            self._kept = packet.payload
+            self._kept_came.set()
+        return True
+
+    async def fetch(self, topic: str, timeout_ms: int):
+        """The message that the broker keeps (retains) on one of KEPT_TOPICS; None where there is none in time, or it is not
+        for us. One at a time, beside `serve`; raises `LinkError`.
+        """
+        name = topic.encode()
+        self._kept = None
+        self._kept_came.clear()
+        self._kept_id = self._next_id()
+        self._kept_topic = name
+        try:
+            await self._send(mqtt_packets.subscribe(name, self._kept_id, 0))
+            await asyncio.wait_for_ms(self._kept_came.wait(), timeout_ms)
+        except asyncio.TimeoutError:
+            pass
+        finally:
+            self._kept_topic = b""
+        # The session is a lasting one: what stays subscribed would be sent in every session to come.
+        await self._send(mqtt_packets.unsubscribe(name, self._next_id()))
+        return self._kept or None
 
     async def publish(self, topic: str, payload: bytes, timeout_ms: int) -> None:
         """Publish with QoS 1 and wait for the broker's PUBACK; raises `LinkError` when it does not come in time."""
@@ -107,7 +149,7 @@ class MqttClient:
         """The next packet id that no answer is awaited for."""
         while True:
             self._packet_id = self._packet_id % 0xFFFF + 1
-            if self._packet_id not in self._awaited:
+            if self._packet_id not in self._awaited and self._packet_id != self._kept_id:
                 return self._packet_id
 
     async def _send(self, octets: bytes) -> None:

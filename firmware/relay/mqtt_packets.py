@@ -7,10 +7,12 @@ CONNACK = 2
 PUBLISH = 3
 PUBACK = 4
 SUBACK = 9
+UNSUBACK = 11
 PINGRESP = 13
 
 _CONNECT = 0x10
 _SUBSCRIBE = 0x82
+_UNSUBSCRIBE = 0xA2
 # The largest frame (protocol/frame, MQTT_OCTETS_MAX) with its topic, and some room.
 REMAINING_MAX = 66000
 STRING_MAX = 0xFFFF
@@ -77,9 +79,14 @@ def puback(packet_id: int) -> bytes:
     return _packet(PUBACK << 4, packet_id.to_bytes(2, "big"))
 
 
-def subscribe(topic: bytes, packet_id: int) -> bytes:
-    """SUBSCRIBE to one topic with QoS 1."""
-    return _packet(_SUBSCRIBE, packet_id.to_bytes(2, "big") + _string(topic) + b"\x01")
+def subscribe(topic: bytes, packet_id: int, quality: int = 1) -> bytes:
+    """SUBSCRIBE to one topic, with QoS 1 or less."""
+    return _packet(_SUBSCRIBE, packet_id.to_bytes(2, "big") + _string(topic) + bytes((quality,)))
+
+
+def unsubscribe(topic: bytes, packet_id: int) -> bytes:
+    """UNSUBSCRIBE from one topic."""
+    return _packet(_UNSUBSCRIBE, packet_id.to_bytes(2, "big") + _string(topic))
 
 
 class Packet:
@@ -110,8 +117,8 @@ def parse(first: int, body: bytes) -> Packet:
         _require_length("SUBACK", body, 3)
         packet.packet_id = int.from_bytes(body[:2], "big")
         packet.code = body[2]
-    elif packet.kind == PUBACK:
-        _require_length("PUBACK", body, 2)
+    elif packet.kind in (PUBACK, UNSUBACK):
+        _require_length("PUBACK" if packet.kind == PUBACK else "UNSUBACK", body, 2)
         packet.packet_id = int.from_bytes(body, "big")
     elif packet.kind == PINGRESP:
         _require_length("PINGRESP", body, 0)

@@ -75,6 +75,47 @@ def polite(packet):
     return b""
 
 
+class Keeper:
+    """A broker that keeps messages: `kept` is topic -> payload; `asked` the topics that clients subscribed to with QoS 0.
+
+    With `refuses` it does not let clients have them.
+    """
+
+    def __init__(self, kept=None):
+        self.kept = kept or {}
+        self.asked = []
+        self.left = []
+        self.refuses = False
+
+    def answer(self, packet):
+        """What goes back for a packet."""
+        kind = packet[0] >> 4
+        body = packet[skip_length(packet) :]
+        if kind == 10:
+            self.left.append(body[4:].decode())
+            return b"\xb0\x02" + body[:2]
+        if kind != 8 or body[-1]:
+            return polite(packet)
+        topic = body[4:-1]
+        self.asked.append(topic.decode())
+        if self.refuses:
+            return b"\x90\x03" + body[:2] + b"\x80"
+        payload = self.kept.get(topic.decode(), b"")
+        return b"\x90\x03" + body[:2] + b"\x00" + (retained(topic, payload) if payload else b"")
+
+
+def retained(topic, payload):
+    """A retained PUBLISH with QoS 0."""
+    body = len(topic).to_bytes(2, "big") + topic + payload
+    length = bytearray()
+    left = len(body)
+    while True:
+        length.append(left & 0x7F | (0x80 if left > 0x7F else 0))
+        left >>= 7
+        if not left:
+            return b"\x31" + bytes(length) + body
+
+
 def skip_length(packet):
     """Where the body of a packet begins."""
     at = 1

@@ -27,6 +27,7 @@ def install(slot, running, given):
 
 def fast_verify(public, digest, signature):
     """The signature was verified once below; each of the hundreds of lives need not pay for it again."""
+    yield
     return public == PUBLIC and len(digest) == 32 and signature in (OLD[0][-64:], NEW[0][-64:])
 
 
@@ -59,7 +60,7 @@ def shop(plan_seed):
 
 def test_the_signatures_are_good():
     for given in (OLD, NEW):
-        update = Updater(ROOT, "a", 3, PUBLIC, p256.verify)
+        update = Updater(ROOT, "a", 3, PUBLIC, p256.verify_steps)
         mount(new_flash())
         update.begin(given[0])
         unmount()

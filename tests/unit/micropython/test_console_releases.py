@@ -48,7 +48,7 @@ class Bench:
         self.cable = Cable()
         self.busy = False
         self.restarts = 0
-        updater = Updater(ROOT, "a", 4, PUBLIC, p256.verify)
+        updater = Updater(ROOT, "a", 4, PUBLIC, p256.verify_steps)
         self.work = ReleaseCommands(updater, ROOT, "a", lambda: self.busy, self.restart)
 
     def restart(self):

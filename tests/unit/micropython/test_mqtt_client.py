@@ -5,7 +5,7 @@ import asyncio
 from firmware.relay.link import LinkError
 from firmware.relay.mqtt_client import CONNACK_TIMEOUT_MS, MqttClient
 from firmware.relay.mqtt_packets import REMAINING_MAX, MqttError
-from tests.support.mp_broker import CONNACK, PlayedLink, message, payload_of, polite
+from tests.support.mp_broker import CONNACK, Keeper, PlayedLink, message, payload_of, polite, retained
 from tests.support.mp_virtual_time import VirtualTime
 
 KEEPALIVE_S = 60
@@ -280,3 +280,69 @@ def test_packet_ids_go_round_and_never_take_one_that_is_awaited():
         return [client._next_id(), client._next_id()]
 
     assert lived(story) == [2, 3]
+
+
+OFFER = "lumbung/1/release/offer"
+
+
+def fetched(keeper, story):
+    """What `story(client, link)` gives while the session is read; with what was handled as a frame."""
+    handled = []
+
+    async def note(payload):
+        handled.append(payload)
+        return True
+
+    async def live(client, link, time):
+        await client.open("down")
+        reader = asyncio.create_task(client.serve(note))
+        try:
+            return await story(client, link), handled
+        finally:
+            reader.cancel()
+
+    return lived(live, keeper.answer)
+
+
+def test_what_the_broker_keeps_is_fetched_and_nothing_stays_subscribed():
+    keeper = Keeper({OFFER: bytes(5000), OFFER + "2": b"x"})
+
+    async def story(client, link):
+        first = await client.fetch(OFFER, 1000)
+        second = await client.fetch(OFFER + "2", 1000)
+        return [first, second, await client.fetch(OFFER, 1000)]
+
+    assert fetched(keeper, story) == ([bytes(5000), b"x", bytes(5000)], [])
+    assert keeper.left == keeper.asked == [OFFER, OFFER + "2", OFFER]
+
+
+def test_what_the_broker_does_not_keep_or_give_is_none():
+    keeper = Keeper({OFFER: b"x"})
+
+    async def story(client, link):
+        nothing_there = await client.fetch(OFFER + "2", 1000)
+        keeper.refuses = True
+        return nothing_there, await client.fetch(OFFER, 1000), client.connected
+
+    assert fetched(keeper, story) == ((None, None, True), [])
+
+
+def test_what_is_kept_is_never_taken_for_a_frame_nor_for_what_is_fetched_now():
+    keeper = Keeper({OFFER: b"x"})
+
+    async def story(client, link):
+        link.feed(retained(OFFER.encode(), b"late") + retained(b"lumbung/1/release/0/0", b"other"))
+        link.feed(message(b"stray", 9, b"lumbung/1/release/1"))
+        await asyncio.sleep_ms(10)
+        taken = await client.fetch(OFFER, 1000)
+        return taken, [packet for packet in link.written if packet[0] >> 4 == 4]
+
+    assert fetched(keeper, story) == ((b"x", [b"\x40\x02\x00\x09"]), [])
+
+
+def test_a_withdrawal_that_comes_while_fetching_is_none():
+    async def story(client, link):
+        link.feed(retained(OFFER.encode(), b""))
+        return await client.fetch(OFFER, 1000)
+
+    assert fetched(Keeper(), story) == (None, [])

@@ -26,6 +26,8 @@ def test_the_session_outlives_the_connection():
 def test_publish_subscribe_and_puback_are_the_standards_octets():
     assert mqtt.publish(b"a/b", b"\x01\x02", 10) == b"\x32\x09\x00\x03a/b\x00\x0a\x01\x02"
     assert mqtt.subscribe(b"a/b", 10) == b"\x82\x08\x00\x0a\x00\x03a/b\x01"
+    assert mqtt.subscribe(b"a/b", 10, 0) == b"\x82\x08\x00\x0a\x00\x03a/b\x00"
+    assert mqtt.unsubscribe(b"a/b", 10) == b"\xa2\x07\x00\x0a\x00\x03a/b"
     assert mqtt.puback(0x1234) == b"\x40\x02\x12\x34"
     assert (mqtt.PINGREQ, mqtt.DISCONNECT) == (b"\xc0\x00", b"\xe0\x00")
 
@@ -53,6 +55,8 @@ def test_what_a_broker_sends_is_read():
     assert (packet.kind, packet.packet_id) == (mqtt.PUBACK, 0x1234)
     packet = mqtt.parse(0x90, b"\x00\x01\x01")
     assert (packet.kind, packet.packet_id, packet.code) == (mqtt.SUBACK, 1, 1)
+    packet = mqtt.parse(0xB0, b"\x12\x34")
+    assert (packet.kind, packet.packet_id) == (mqtt.UNSUBACK, 0x1234)
     assert mqtt.parse(0xD0, b"").kind == mqtt.PINGRESP
 
 

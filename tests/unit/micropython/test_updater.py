@@ -23,7 +23,7 @@ def shop(running=4):
 
 
 def updater(running=4, slot="a"):
-    return Updater(ROOT, slot, running, PUBLIC, p256.verify)
+    return Updater(ROOT, slot, running, PUBLIC, p256.verify_steps)
 
 
 def send(update, octets=OCTETS):
@@ -186,7 +186,73 @@ def test_the_loader_starts_something_whatever_its_line_says():
 
 def test_a_terminal_without_the_authoritys_key_takes_none():
     shop()
-    update = Updater(ROOT, "a", 4, b"", p256.verify)
+    update = Updater(ROOT, "a", 4, b"", p256.verify_steps)
     assert "no authority key" in str(raises(UpdateRefused, update.begin, HEAD))
     assert loader.choose(ROOT) == "a"
     unmount()
+
+
+def test_a_release_that_failed_its_trial_is_remembered_until_another_is_begun():
+    update = shop()
+    update.begin(HEAD)
+    send(update)
+    update.finish()
+    assert not update.has_failed(HEAD)
+    for _ in range(loader.STARTS_ON_TRIAL + 1):
+        loader.choose(ROOT)
+    again = updater()
+    assert again.has_failed(HEAD)
+    other = bundle(6, FILES)[0]
+    assert not again.has_failed(other)
+    again.begin(HEAD)
+    again.finish()
+    assert not again.has_failed(HEAD), "a technician may try it again"
+    for _ in range(loader.STARTS_ON_TRIAL + 1):
+        loader.choose(ROOT)
+    again.begin(other)
+    assert not again.has_failed(other) and not again.has_failed(HEAD)
+    unmount()
+
+
+def test_a_file_system_that_takes_no_mark_does_not_stop_the_way_back():
+    shop()
+    put("b/firmware/main.mpy", b"new")
+    put("b/release.failed/x", b"a folder in the mark's place")
+    put("slot.txt", b"b 0")
+    assert loader.choose(ROOT) == "a"
+    assert loader.read_state(ROOT) == ("a", -1)
+    unmount()
+
+
+def test_of_two_bundles_that_are_begun_the_last_counts_at_whatever_step():
+    """A technician's cable comes in while one is begun over the air, which gives way between its steps."""
+    other, octets = bundle(6, {"firmware/main.mpy": b"N" * 500, "firmware/new.mpy": b"n"})
+
+    def believe(public, digest, signature):
+        yield
+        return True
+
+    steps = 1
+    is_over = False
+    while not is_over:
+        mount(new_flash())
+        put("a/firmware/main.mpy", b"old")
+        put("b/protocol/x.mpy", b"left from before")
+        update = Updater(ROOT, "a", 4, PUBLIC, believe)
+        first = update.begin_steps(HEAD)
+        try:
+            for _ in range(steps):
+                next(first)
+        except StopIteration:
+            is_over = True
+        update.begin(other)
+        update.write(0, octets[:100])
+        if not is_over:
+            assert "another bundle" in str(raises(UpdateRefused, list, first))
+        assert update.release == 6 and update.next_offset == 100
+        send(update, octets)
+        update.finish()
+        assert release_of(ROOT, "b") == 6
+        unmount()
+        steps += 1
+    assert steps > 4
