@@ -36,7 +36,7 @@ from firmware.terminal import Terminal
 from firmware.ui import screens
 from firmware.ui.flow import Flow
 from firmware.upkeep import LinkKeys, Upkeep
-from firmware.workshop import Workshop
+from firmware.workshop import AT_WORK_MS, Workshop
 from protocol.errors import ProtocolError
 
 WATCHDOG_MS = 30000
@@ -54,6 +54,9 @@ START_FAILURES = (
     (308, BusError),  # keypad
     (309, DisplayError),
 )
+
+# Not a fault: a technician has taken the terminal out of service at the cable.
+STANDS_BY = 310
 
 # How long a code is shown before the restart. What comes back at once is given time: each start costs the journal a
 # slot, and the heat or the loose contact behind it may pass.
@@ -93,7 +96,7 @@ class App:
         self.printer = self.parts.printer
         self.time_keeper = self.parts.time_keeper
         self.reader = self.parts.reader
-        self.workshop = Workshop(board, running, self._begin_anew)
+        self.workshop = Workshop(board, self.parts.rtc, running, self._begin_anew)
         self.chip = None
         self.flow = None
         self.terminal = None
@@ -188,7 +191,7 @@ class App:
         carry = CarryCommands(ledger, self.relay, self.keys.ready.is_set)
         commands = dict(carry.commands)
         commands.update(BookCommands(ledger, self._board.flash, self._begin_anew).commands)
-        self.workshop.open(commands, self._is_busy)
+        self.workshop.open(commands, self._is_busy, self._stand_by)
         self.terminal = Terminal(
             ledger, self.authorizer, self.reader, self.relay, self._board.clock, self.signer
         )
@@ -203,12 +206,18 @@ class App:
 
     def _begin_anew(self) -> None:
         """New documents or a new release are stored: start with them, once the answer has left."""
+        self._renewal = asyncio.create_task(self._after_the_answer(self._restart, 0))
 
-        async def restart() -> None:
+    def _stand_by(self) -> None:
+        """Serve no families any more, but the technician alone."""
+        self._renewal = asyncio.create_task(self._after_the_answer(self._crashed, STANDS_BY))
+
+    async def _after_the_answer(self, do, code: int) -> None:
+        """To whoever asked for it at the cable; a card that was laid on meanwhile is served first."""
+        await self._board.clock.sleep_ms(RENEWED_MS)
+        while not self.stopped_code and self.terminal is not None and self.terminal.busy:
             await self._board.clock.sleep_ms(RENEWED_MS)
-            self._restart(0)
-
-        self._renewal = asyncio.create_task(restart())
+        do(code)
 
     def _is_busy(self) -> bool:
         return self.terminal.busy
@@ -338,7 +347,11 @@ class App:
         return max(0, clock.ticks_diff(clock.ticks_ms(), self._started_ms) // 1000)
 
     def _pause_ms(self) -> int:
-        """How long the code of a crash is shown: long where the crash before came soon after its start, too."""
+        """How long the code of a crash is shown: long where the crash before came soon after its start, too; and long enough
+        for a technician who asked for it.
+        """
+        if self._crash_code == STANDS_BY:
+            return AT_WORK_MS
         before_s = decode_crash(self._crash_before)[1] if self._crash_before else SOON_S
         return STOPPED_AGAIN_MS if before_s < SOON_S and self._uptime_s() < SOON_S else STOPPED_MS
 

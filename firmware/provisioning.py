@@ -10,7 +10,8 @@ import hashlib
 from firmware import settings
 from firmware.crypto import p256
 from firmware.crypto.p256_curve import N
-from firmware.ledger import ca_key_list, document_area, roster_area
+from firmware.hal.flash_area import FlashError
+from firmware.ledger import ca_key_list, document_area, roster_area, slots
 from firmware.ledger.document_area import Documents, DocumentsMissing
 from firmware.ledger.roster_area import RosterArea, RosterMissing
 from protocol import certificates, chain, grant, link_keys, policy, roster
@@ -37,6 +38,10 @@ RENEWABLE = OPTIONAL + (document_area.POLICY, document_area.CA_KEYS)
 
 class AlreadyProvisioned(Exception):
     """This terminal is in use: new keys would let its journal be overwritten, and with it records that were not sent."""
+
+
+class ReadBackDiffers(FlashError):
+    """What was installed does not come back from flash as it was given."""
 
 
 class DocumentsIncomplete(Exception):
@@ -71,6 +76,59 @@ def make_keys(documents: Documents, kid: int, entropy, discards_records: bool = 
         publics.append(p256.public_key(private))
     documents.save(changes)
     return publics[0], publics[1]
+
+
+def holds_records_of(flash: dict, documents: Documents) -> list:
+    """Kids of the generations whose records new keys would put at risk: the one in use, or where the documents are lost
+    altogether those that the journal names. Empty where keys may be made.
+    """
+    if documents.get(document_area.CHAIN_START):
+        return [int.from_bytes(documents.get(document_area.KID), "big")]
+    if documents.get(document_area.KID):
+        return []  # keys were made: whoever made them was asked
+    kids = set()
+    head = bytearray(slots.SECTOR_HEADER_OCTETS)
+    for address in range(0, flash["journal"].size, slots.SECTOR_BYTES):
+        flash["journal"].read_into(address, head)
+        header = slots.decode_sector_header(head)
+        if header is not None:
+            kids.add(header.kid)
+    return sorted(kids)
+
+
+def manifest(sections: dict, roster_signed: bytes) -> bytes:
+    """SHA-256 over what the authority gave: for each section in order its name (1 octet) and the SHA-256 of its octets, then
+    the SHA-256 of the signed roster. Both ends of a cable work it out, each from what it has.
+    """
+    hasher = hashlib.sha256()
+    for name in sorted(sections):
+        hasher.update(bytes((name,)) + hashlib.sha256(sections[name]).digest())
+    hasher.update(hashlib.sha256(roster_signed).digest())
+    return hasher.digest()
+
+
+def installed_manifest(flash: dict, documents: Documents) -> bytes:
+    """`manifest` of what the flash holds, every octet of it read for this; raises `ReadBackDiffers` without a roster."""
+    given = {}
+    for name in documents.names():
+        if name in REQUIRED or name in OPTIONAL or name >= document_area.GRANT_FIRST:
+            given[name] = documents.get(name)
+    signature = documents.get(document_area.ROSTER_SIGNATURE)
+    return manifest(given, _roster_octets(flash, signature[:32]) + signature[32:])
+
+
+def _roster_octets(flash: dict, digest: bytes) -> bytes:
+    """The roster of that digest as flash has it."""
+    for name in ("roster_a", "roster_b"):
+        try:
+            held = RosterArea(flash[name])
+        except RosterMissing:
+            continue
+        if held.digest == digest:
+            octets = bytearray(roster.octets(held.count))
+            flash[name].read_into(roster_area.DATA_AT, octets)
+            return bytes(octets)
+    raise ReadBackDiffers("roster_a", 0, "no area has the roster")
 
 
 def install(flash: dict, documents: Documents, given: dict, roster_signed: bytes, signer) -> None:

@@ -32,7 +32,7 @@ def test_every_code_of_a_stopped_terminal_has_its_line():
     tasks = [ast.literal_eval(value)[1] for value in of_app("TASK_")]
     starts = [element.elts[0].value for element in of_app("START_FAILURES")[0].elts]
     cannot_start = of_app("CANNOT_START")[0].value
-    expected = {100, 200, cannot_start, *starts}
+    expected = {100, 200, cannot_start, of_app("STANDS_BY")[0].value, *starts}
     expected |= {base + number for base in (100, 200) for number in tasks}
     told = section("The terminal has stopped itself")
     assert sorted(told) == sorted(set(told)), "no code twice"
