@@ -288,8 +288,11 @@ class Ledger(Questions):
         self._forget_reclaimed()
 
     def _today(self) -> int:
-        """The local day, counted since 1970."""
-        return (self.now_s() + 60 * self.policy.utc_offset_minutes) // 86400 & 0xFFFF
+        """The local day, counted since 1970; by the clock as it is, where it has a time: behind the newest record `now_s` stands
+        still, and with it would the day.
+        """
+        seconds = self._time_keeper.epoch_seconds() or self.now_s()
+        return (seconds + 60 * self.policy.utc_offset_minutes) // 86400 & 0xFFFF
 
     def record_crash(self, payload: bytes) -> None:
         """Keep why the firmware restarts (`supervisor.encode_crash`)."""

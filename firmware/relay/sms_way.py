@@ -53,9 +53,12 @@ class SmsWay:
         self._bridge = []
         self._sent_s = 0
         self._tries = 0
-        self._oldest = (0, 0)
+        # The oldest waiting record: sequence, time that it shows, and how long it was seen to wait.
+        self._oldest = [0, 0, 0]
         self._soon_since = None
-        self._reported_s = 0
+        # Waits of REPORT_AGAIN_S, from the last message and from the last report on.
+        self._sent = None
+        self._reported = None
         self._wait_ms = 0
         self._pause_ms = 0
         self._pause = None
@@ -87,8 +90,7 @@ class SmsWay:
             self._ordered = [self._clock.ticks_ms(), ORDER_GRACE_MS]
         self._pause = None
         self._pause_ms = 0
-        silent_s = self._ledger.now_s() - self._sent_s
-        if self.is_awaiting and not self._has_begun and silent_s >= REPORT_AGAIN_S:
+        if self.is_awaiting and not self._has_begun and self._is_over(self._sent):
             self._rewind()
         self._wake.set()
 
@@ -155,6 +157,9 @@ class SmsWay:
         elapsed_ms = self._clock.ticks_diff(now, self._looked_ms)
         self._looked_ms = now
         rules = self._ledger.policy.channels
+        self._oldest[2] += elapsed_ms
+        for wait in (self._sent, self._reported):
+            self._is_over(wait)
         situation = self._situation(now)
         if situation.is_mqtt_up or not self.is_awaiting:
             self._silent_ms = 0
@@ -202,6 +207,7 @@ class SmsWay:
         return wait[1] == 0
 
     def _oldest_age_s(self) -> int:
+        """By its own time, or by how long it was seen to wait: a clock that is behind its records stands still."""
         ledger = self._ledger
         oldest = max(self._outbox.carried_through + 1, ledger.journal.first_sequence)
         if self._oldest[0] != oldest:
@@ -211,8 +217,8 @@ class SmsWay:
             if first:
                 octets = ledger.records_from(first, 1)[0].payload
                 made_s = int.from_bytes(octets[_TIME_AT : _TIME_AT + 4], "big")
-            self._oldest = (oldest, made_s)
-        return max(0, ledger.now_s() - self._oldest[1])
+            self._oldest = [oldest, made_s, 0]
+        return max(self._oldest[2] // 1000, ledger.now_s() - self._oldest[1])
 
     def _probe_if_overdue(self, rules, situation: choice.Situation) -> None:
         """No answer in time."""
@@ -267,11 +273,14 @@ class SmsWay:
 
     def _may_report(self) -> bool:
         """Not at every impatient key."""
-        now_s = self._ledger.now_s()
-        if now_s - self._reported_s < REPORT_AGAIN_S:
+        if not self._is_over(self._reported):
             return False
-        self._reported_s = now_s
+        self._reported = self._rest()
         return True
+
+    def _rest(self) -> list:
+        """A wait of REPORT_AGAIN_S from now on; by ticks, since the time of day may stand still."""
+        return [self._clock.ticks_ms(), 1000 * REPORT_AGAIN_S]
 
     async def _submit(self, frame: bytes, through: int, check_in) -> None:
         """Burn the count, then send; LinkError where it did not go or nobody knows."""
@@ -289,6 +298,7 @@ class SmsWay:
             raise errors[0]
         self.sent += 1
         self._sent_s = self._ledger.now_s()
+        self._sent = self._rest()
         self._pause_ms = 0
         self._silent_ms = 0
 
