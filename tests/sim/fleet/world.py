@@ -311,7 +311,7 @@ class World:
             self.set_signal(seat, True)
             self.switch_on(seat)
             if not has_net:
-                self._hurry(seat, seat.lives)
+                self._hurry(seat)
         self._until(self._is_drained, "every terminal drained")
         for seat in self.seats:
             seat.books = seat.ask_books()
@@ -319,10 +319,12 @@ class World:
         # What is still under way by SMS comes when all is over: it must change nothing.
         self.run_until(clock.now_ms + LATE_MESSAGES_MS)
 
-    def _hurry(self, seat: Seat, life: int) -> None:
-        if seat.is_on and seat.lives == life:
-            seat.order("hurry")
-            self.clock.after(HURRY_MS, lambda: self._hurry(seat, life))
+    def _hurry(self, seat: Seat) -> None:
+        """Also after a technician has been there and switched it off and on."""
+        if seat.books is None:
+            if seat.is_on:
+                seat.order("hurry")
+            self.clock.after(HURRY_MS, lambda: self._hurry(seat))
 
     def _until(self, holds: Callable[[], bool], what: str) -> None:
         end_ms = self.clock.now_ms + DRAIN_MS
