@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import binascii
 import json
 from typing import Any, Self
 
@@ -74,3 +75,19 @@ def chip(**areas: bytes) -> bytes:
         flash[part["offset"] : part["offset"] + len(octets)] = octets
     assert not areas, f"no such partition: {sorted(areas)}"
     return bytes(flash)
+
+
+def documents_area(sections: dict[int, bytes], generation: int = 1) -> bytes:
+    """A documents area as the format's description has it."""
+    body = b"".join(
+        bytes((name,)) + len(octets).to_bytes(2, "big") + octets for name, octets in sections.items()
+    )
+    header = b"LDOC\x01\0\0\0" + generation.to_bytes(4, "big") + len(body).to_bytes(4, "big")
+    header = with_crc(header + binascii.crc32(body).to_bytes(4, "big"))
+    page = header + b"\xff" * (256 - len(header))
+    return page + page + b"\xff" * (2048 - 512) + body
+
+
+def with_crc(octets: bytes) -> bytes:
+    """Octets with their CRC-32 behind them."""
+    return octets + binascii.crc32(octets).to_bytes(4, "little")

@@ -35,6 +35,7 @@ _SECTION_HEAD_OCTETS = 3
 KID = 1
 AGREEMENT_PRIVATE = 3
 TERMINAL_CERTIFICATE = 4
+EPOCH_CERTIFICATE = 5
 AUTHORITY_KEY = 6
 ROSTER_SIGNATURE = 9
 CHAIN_START = 12
@@ -46,7 +47,7 @@ _NAMES = {
     2: "seal key (private)",
     AGREEMENT_PRIVATE: "agreement key (private)",
     TERMINAL_CERTIFICATE: "terminal certificate",
-    5: "epoch certificate",
+    EPOCH_CERTIFICATE: "epoch certificate",
     AUTHORITY_KEY: "authority key",
     7: "roster key",
     8: "policy",
@@ -63,7 +64,7 @@ _NAMES = {
 _PUBLIC = {
     KID,
     TERMINAL_CERTIFICATE,
-    5,
+    EPOCH_CERTIFICATE,
     AUTHORITY_KEY,
     8,
     ROSTER_SIGNATURE,

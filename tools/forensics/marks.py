@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from protocol import acknowledgement, notice
@@ -182,6 +182,66 @@ def reclaim_through(slots: Iterable[Slot]) -> int:
     return through
 
 
+@dataclass(slots=True)
+class Known:
+    """What a terminal knows of its records' way, as its marks tell: `states` (protocol.acknowledgement) by sequence."""
+
+    epoch: int = 0
+    counter: int = 0
+    sealed_through: int = 0
+    reclaim_through: int = 0
+    time_s: int = 0
+    states: dict[int, int] = field(default_factory=dict)
+
+    def settlement(self, sequence: int) -> str:
+        """One of "pending", "settled", "refused", "disputed"."""
+        return _SETTLEMENT[self.states.get(sequence, acknowledgement.PENDING)]
+
+    def hear(self, marks: tuple[int, ...], first: int, states: Iterable[int]) -> None:
+        """Take in (epoch, counter, sealed_through, reclaim_through, time_s) and the states from `first` on, unless older."""
+        epoch, counter, sealed, reclaim, time_s = marks
+        if (epoch, counter) < (self.epoch, self.counter):
+            return
+        # A gateway that was restored says what it has, even if it is less.
+        self.sealed_through = sealed if epoch > self.epoch else max(self.sealed_through, sealed)
+        self.epoch, self.counter, self.time_s = epoch, counter, max(self.time_s, time_s)
+        self.reclaim_through = max(self.reclaim_through, reclaim)
+        for sequence, state in enumerate(states, first):
+            if state:
+                self.states[sequence] = state
+
+    def begin_epoch(self, epoch: int) -> None:
+        """The authority certified newer gateway keys: what the gateway before them may have lost is not counted on."""
+        if epoch > self.epoch:
+            self.sealed_through = self.reclaim_through
+
+
+def known(slots: Iterable[Slot]) -> Known:
+    """How far the gateway had a terminal's records, from acknowledgements and checkpoints in these slots."""
+    ordered = list(slots)
+    states = {checkpoint.end: checkpoint.state for checkpoint in checkpoints(ordered)}
+    found = Known()
+    for slot in ordered:
+        try:
+            if slot.address in states:
+                octets = _parts(states[slot.address])[1]
+                epoch, counter, sealed, reclaim, time_s, first = _MARKS.unpack(octets[: _MARKS.size])
+                found.hear((epoch, counter, sealed, reclaim, time_s), first, _unpacked(octets[_MARKS.size :]))
+            elif slot.slot_class is SlotClass.LOCAL and slot.kind == ACKNOWLEDGEMENT:
+                told = acknowledgement.decode(slot.payload[4:])
+                counter = int.from_bytes(slot.payload[:4], "big")
+                through = told.sealed_through, told.reclaim_through, told.time_s
+                found.hear((told.epoch, counter, *through), told.states_first, told.states)
+        except (ProtocolError, struct.error, IndexError, ValueError):
+            continue  # of another version, or damaged: what is not known is not counted on
+    return found
+
+
+def _unpacked(octets: bytes) -> list[int]:
+    """Settlement states, four to an octet."""
+    return [octet >> shift & 3 for octet in octets for shift in (0, 2, 4, 6)]
+
+
 def retired_places(slots: Iterable[Slot]) -> list[int]:
     """Places of bad sectors, as the last mark or the last checkpoint in these slots tells."""
     ordered = list(slots)
@@ -241,7 +301,7 @@ def _parts(state: bytes) -> tuple[bytes, ...]:
 
 def _open_marks(octets: bytes) -> dict[str, Any]:
     epoch, counter, sealed, reclaim, time_s, first = _MARKS.unpack(octets[: _MARKS.size])
-    states = [octet >> shift & 3 for octet in octets[_MARKS.size :] for shift in (0, 2, 4, 6)]
+    states = _unpacked(octets[_MARKS.size :])
     counts = {name: states.count(value) for value, name in enumerate(_SETTLEMENT) if value}
     return {
         "epoch": epoch,

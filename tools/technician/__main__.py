@@ -5,6 +5,7 @@ import click
 from tools.technician.commands.build import build
 from tools.technician.commands.flash import erase, flash
 from tools.technician.commands.release import show_release, update
+from tools.technician.commands.rescue import rescue
 
 
 @click.group()
@@ -18,6 +19,7 @@ for command in (
     erase,
     update,
     show_release,
+    rescue,
 ):
     main.add_command(command)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import binascii
 import hashlib
 import json
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from firmware.ledger.state import State, store_sms
 from protocol import frame, notice
 from tests.support import frames
 from tests.support.gateway_rig import Bench, Rig
-from tests.support.journal_images import SECTOR, JournalImages, chip
+from tests.support.journal_images import SECTOR, JournalImages, chip, documents_area, with_crc
 from tools import golden_corpus
 from tools.forensics import documents, dump, export, marks, proof, report, sectors
 from tools.forensics.__main__ import main
@@ -46,21 +45,6 @@ def journal(terminal: frames.Terminal) -> Iterator[bytes]:
     with JournalImages("unix64", KID, terminal.chains[0]) as firmware:
         _, image = firmware.live([*written[:20], ("off",), *written[20:], crash], seals=terminal.seals[1:])
     return image
-
-
-def documents_area(sections: dict[int, bytes], generation: int = 1) -> bytes:
-    """A documents area as the format's description has it."""
-    body = b"".join(
-        bytes((name,)) + len(octets).to_bytes(2, "big") + octets for name, octets in sections.items()
-    )
-    header = b"LDOC\x01\0\0\0" + generation.to_bytes(4, "big") + len(body).to_bytes(4, "big")
-    header = with_crc(header + binascii.crc32(body).to_bytes(4, "big"))
-    page = header + b"\xff" * (256 - len(header))
-    return page + page + b"\xff" * (2048 - 512) + body
-
-
-def with_crc(octets: bytes) -> bytes:
-    return octets + binascii.crc32(octets).to_bytes(4, "little")
 
 
 @pytest.fixture(scope="module")

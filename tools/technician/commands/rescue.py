@@ -1,0 +1,204 @@
+"""`lumbung rescue`: the records of a terminal to where the gateway takes them, and what is missing by number."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from rich import box
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from tools.forensics import proof
+from tools.technician import cable, rescuing
+from tools.technician.account import RECOVERED, Account, Found, Gateway
+from tools.technician.commands import pages
+from tools.technician.commands.common import BAUD, FOLDER, INPUT, JSON, PORT, STUB, bars, told
+from tools.technician.errors import SOMETHING_MISSING_CODE, CableError, TechnicianError
+from tools.technician.rescuing import Rescued
+
+AUTO, CONSOLE, FLASH = "auto", "console", "flash"
+_COLOURS = {
+    Found.PROVED: "green",
+    Found.CARRIED: "green",
+    Found.OPEN: "yellow",
+    Found.UNPROVED: "red",
+    Found.TORN: "red",
+    Found.MISSING: "red",
+    Found.LET_GO: "dim",
+}
+
+
+@click.command()
+@JSON
+@PORT
+@BAUD
+@STUB
+@click.option("--to", "folder", type=FOLDER, required=True, help="Folder for what is rescued.")
+@click.option(
+    "--dump",
+    type=INPUT,
+    default=None,
+    help="A dump of the flash that somebody has read; no terminal is needed.",
+)
+@click.option(
+    "--by",
+    type=click.Choice([AUTO, CONSOLE, FLASH]),
+    default=AUTO,
+    show_default=True,
+    help="Ask the terminal itself, or read its flash; auto finds out which of the two there is.",
+)
+@click.option("--all", "is_all", is_flag=True, help="By console: also the records that the gateway has.")
+@click.option(
+    "--certificate",
+    type=INPUT,
+    default=None,
+    help="The terminal's certificate from the authority, to prove seals with; else the flash's own copy.",
+)
+@click.option("--chain-start", default="", metavar="HEX", help="The chain's value before the first record.")
+@told
+def rescue(
+    port: str,
+    baud: int,
+    no_stub: bool,
+    folder: Path,
+    dump: Path | None,
+    by: str,
+    is_all: bool,
+    certificate: Path | None,
+    chain_start: str,
+) -> dict[str, Any]:
+    """Save the records of a terminal for the gateway, whatever state it is in.
+
+    Exit code: 0 nothing is lost that only this terminal had; 20 something is missing or does not prove itself, by number; 21 nothing
+    could be read; others as in every command.
+    """
+    try:
+        keys = proof.read_certificate(certificate.read_bytes()) if certificate else None
+        start = bytes.fromhex(chain_start)
+    except (proof.KeyFileError, ValueError) as error:
+        raise TechnicianError(
+            f"--certificate or --chain-start cannot be used ({error})",
+            "take both from the authority's folder",
+        ) from error
+    if dump is not None:
+        return _told(rescuing.of_octets(dump.read_bytes(), folder, keys, start))
+    name = port or cable.find_port()
+    with bars(sys.stderr.isatty()) as progress:
+        why = "as asked"
+        if by != FLASH:
+            with rescuing.console_at(name) as console:
+                if console is None:
+                    why = "no terminal answers on this port's console"
+                else:
+                    try:
+                        return _told(rescuing.by_console(console, folder, is_all, progress))
+                    except rescuing.NoRecordsFromItError as error:
+                        why = f"the terminal answers, but gives no records: {error}"
+        if by == CONSOLE:
+            raise TechnicianError(why, "run it again without --by: then its flash is read")
+        click.echo(f"{why}; reading its flash", err=True)
+        with cable.connected(name, baud, is_stub_used=not no_stub) as chip:
+            try:
+                return _told(rescuing.by_flash(chip, folder, keys, start, progress), why)
+            finally:
+                with contextlib.suppress(CableError):
+                    chip.restart()
+
+
+def _told(rescued: Rescued, why: str = "") -> dict[str, Any]:
+    """The outcome as a page and as JSON."""
+    return {
+        "way": rescued.way,
+        "why": why,
+        "accounts": [one.as_json() for one in rescued.accounts],
+        "files": [str(path) for path in rescued.files],
+        "dump": str(rescued.dump) if rescued.dump else None,
+        "exit": 0 if rescued.is_whole else SOMETHING_MISSING_CODE,
+        "said": pages.lines(*page(rescued)),
+    }
+
+
+def page(rescued: Rescued) -> list[RenderableType]:
+    """What was recovered, what is missing, what is at stake, and what to do next."""
+    parts: list[RenderableType] = [f"[bold]{rescued.way}[/]"]
+    for one in rescued.accounts:
+        parts += ["", *_account(one)]
+    parts += ["", *(Text(f"for the gateway: {path}") for path in rescued.files)]
+    if rescued.dump:
+        parts.append(Text(f"the dump itself: {rescued.dump}"))
+    if rescued.has_keys:
+        parts.append(
+            "[yellow]The dump holds this terminal's private keys: give it to nobody, destroy it once the gateway has its records.[/]"
+        )
+    return [*parts, "", *_next(rescued)]
+
+
+def _account(one: Account) -> list[RenderableType]:
+    """One generation: its records by number, then sums."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for title, side in (
+        ("records", "left"),
+        ("count", "right"),
+        ("here", "left"),
+        ("gateway had it", "left"),
+    ):
+        table.add_column(title, justify="right" if side == "right" else "left")
+    table.add_column("redeemed", justify="right")
+    for span in one.spans:
+        numbers = str(span.first) if span.first == span.last else f"{span.first} to {span.last}"
+        amount = "" if span.sum is None else pages.rupiah(span.sum.redeemed_rupiah)
+        style = _COLOURS[span.found]
+        if span.found in (Found.MISSING, Found.TORN) and span.gateway is not Gateway.WAITING:
+            style = "yellow"
+        table.add_row(numbers, str(span.count), f"[{style}]{span.found.value}[/]", span.gateway.value, amount)
+    said: list[RenderableType] = [f"terminal [bold]{one.kid:08X}[/], records 1 to {one.head}", table]
+    total = one.sum
+    recovered = f"recovered: {one.count(*RECOVERED)} of {one.head}"
+    if total is not None:
+        recovered += f", {total.redeemed_count} redemptions {pages.rupiah(total.redeemed_rupiah)}"
+        if total.voided_count:
+            recovered += f", {total.voided_count} voided {pages.rupiah(total.voided_rupiah)}"
+    said.append(recovered)
+    stake = f"at stake until the gateway has them: {one.count(*RECOVERED, is_waiting=True)} records"
+    if one.waiting_rupiah is not None:
+        stake += f", {pages.rupiah(one.waiting_rupiah)}"
+    said.append(stake)
+    if one.cut_off:
+        said.append(
+            "one record more was begun when power failed; it was never confirmed to anybody: nothing is lost"
+        )
+    said += [
+        f"[red]{span.found.value}, and the gateway lacks them: {span.first} to {span.last}[/]"
+        for span in one.lost
+    ]
+    said += [
+        f"[yellow]saved, but nothing proves them yet: {span.first} to {span.last}[/]" for span in one.unproved
+    ]
+    said += [f"[yellow]{text}[/]" for text in one.troubles]
+    return said
+
+
+def _next(rescued: Rescued) -> list[RenderableType]:
+    """What the technician does now."""
+    files = " ".join(str(path) for path in rescued.files)
+    said: list[RenderableType] = [Text(f"next: take it to the gateway: python -m gateway import {files}")]
+    missing = any(one.lost for one in rescued.accounts)
+    if missing and not rescued.dump and any(one.count(Found.CARRIED) for one in rescued.accounts):
+        said.append(
+            "then: `lumbung rescue --by flash` looks for the missing ones where the terminal does not"
+        )
+    elif missing:
+        said.append(
+            "then: report the missing numbers to the programme; only the authority closes such a gap (a write-off), and what is "
+            "behind it waits at the gateway until then"
+        )
+    elif any(one.unproved for one in rescued.accounts):
+        said.append(
+            "then: report the numbers that nothing proves; the gateway keeps them and books none of them"
+        )
+    return said
