@@ -36,14 +36,13 @@ pytestmark = [
 
 @contextlib.contextmanager
 def world_of(folder: Path, seed: int, measure: Measure) -> Iterator[World]:
-    """A world; where it fails, its last events and the command that repeats it are printed."""
+    """A world; where it fails, the failure says by its last events and a command how to repeat it."""
     folder.mkdir()
     with World(folder, seed, measure.terminals) as world:
         try:
             yield world
-        except BaseException:
-            print("\n".join(world.clock.lines))
-            print(f"seed {seed}: {again(seed, measure)}")
+        except BaseException as failure:
+            failure.add_note("\n".join((*world.clock.lines, f"seed {seed}, again: {again(seed, measure)}")))
             raise
 
 
@@ -67,8 +66,25 @@ def test_a_seed_decides_everything_that_happens(tmp_path: Path, run_seed: int) -
         run(tmp_path / name, seed, HOURS)
         for name, seed in (("first", run_seed), ("second", run_seed), ("other", run_seed + 1))
     )
-    assert first == second
+    assert first == second, again(run_seed, HOURS)
     assert first.digest != other.digest
+
+
+def test_a_failing_run_says_how_to_repeat_it(tmp_path: Path, run_seed: int) -> None:
+    def run_that_fails() -> None:
+        with world_of(tmp_path / "world", run_seed, HOURS) as world:
+            world.clock.note("before", "it failed")
+            raise AssertionError
+
+    with pytest.raises(AssertionError) as failure:
+        run_that_fails()
+    (told,) = failure.value.__notes__
+    first, last = told.splitlines()
+    assert first.endswith("before it failed")
+    words = last.partition(" -m tests.sim.fleet ")[2].split()
+    assert words == [
+        "--again", str(run_seed), "--terminals", "2", "--days", "1", "--openings", "1", "--sales", "3",
+    ]  # fmt: skip
 
 
 def test_what_must_hold_is_noticed_when_it_does_not(tmp_path: Path) -> None:
