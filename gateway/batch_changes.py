@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from gateway import columns, ingest
+from gateway import columns, ingest, settlement
 from gateway.channels.channel import Channel, Received
 from gateway.ingest import Opened
 from gateway.quarantine import Quarantine
@@ -19,6 +19,7 @@ from gateway.store.interface import (
     ProvisionalRow,
     Reader,
     RecordRow,
+    RecordState,
 )
 from gateway.terminals import TerminalView
 from gateway.verdicts import EVIDENCE, Fault, Judgement, Outcome, ProvisionalRun, SealedRun, Verdict
@@ -30,6 +31,7 @@ from protocol.frame import Header
 _KID_DIGITS = 8
 _WAITING = (Outcome.CANDIDATE, Outcome.UNKNOWN_CONTEXT)
 _UNREADABLE_KID = slice(1, 5)
+_LATE = "came after its leases had gone to another terminal"
 
 
 @dataclass(slots=True)
@@ -194,6 +196,8 @@ class BatchChanges:
         last = run.last
         for record in run.records:
             derived = columns.derive(record.octets)
+            is_late = view.is_late(record.sequence) and derived.kind in settlement.SPENDING
+            self._add("records_late", int(is_late))
             changes.records.append(
                 RecordRow(
                     view.kid,
@@ -207,6 +211,8 @@ class BatchChanges:
                     derived.amount_rupiah,
                     derived.reference,
                     derived.card_use,
+                    state=RecordState.DISPUTED if is_late else RecordState.PENDING,
+                    reason=_LATE if is_late else "",
                 )
             )
         self._forward(view, run.first, last)
@@ -216,7 +222,7 @@ class BatchChanges:
         """Rows of a run behind a gap; it is forwarded while what was forwarded before leaves room under the cap."""
         known = view.history.policy()
         cap_rupiah = known.channels.provisional_cap_rupiah if known else 0
-        is_forwarded = view.islands.rupiah < cap_rupiah
+        is_forwarded = view.islands.rupiah < cap_rupiah and not view.is_retired
         before = run.before
         for record in run.records:
             derived = columns.derive(record.octets)

@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 import structlog
 
-from gateway import cli_carry, cli_conflict, keys, report, tables
+from gateway import cli_carry, cli_conflict, cli_takeover, keys, report, tables
 from gateway import config as configuration
 from gateway.cli_parts import Kid, as_json, describe, give_order, guarded, tell
 from gateway.config import Config
@@ -30,7 +30,8 @@ _GRANT_NAME = re.compile(r"grant-([0-9a-f]{8})-\d+")
 REQUEST_FILE = "gateway.req"
 
 _PUBLISHED = [
-    order.value for order in (Order.POLICY, Order.ROSTER, Order.GRANT, Order.EPOCH, Order.WRITE_OFF)
+    order.value
+    for order in (Order.POLICY, Order.ROSTER, Order.GRANT, Order.EPOCH, Order.WRITE_OFF, Order.TAKEOVER)
 ]
 
 
@@ -54,6 +55,7 @@ def main(context: click.Context, config_file: Path | None, flags: tuple[str, ...
 main.add_command(cli_carry.import_command)
 main.add_command(cli_carry.export_command)
 main.add_command(cli_conflict.conflict_group)
+main.add_command(cli_takeover.takeover_command)
 
 
 @main.command()

@@ -106,7 +106,6 @@ def give_order(config: Config, order: Order, octets: bytes, kid: int) -> dict[st
         authority = publish.authority_key(Path(config.files.authority_public_key))
         publisher = Publisher(store, authority, keys.load(config.keys), time.time_ns() // 1_000_000)
         publication = publisher.check(order, octets, kid)
-        store.apply(publication.changes)
+        return publish.carry_out(publication, lambda each: store.apply(each.changes))
     finally:
         store.close()
-    return publication.told

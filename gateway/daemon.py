@@ -177,12 +177,13 @@ class Daemon:
             return told
         publisher = Publisher(self._reader, self._authority, self._ring, time.time_ns() // 1_000_000)
         publication = publisher.check(spooled.order, spooled.octets, spooled.kid)
-        self.writer.submit(publication.changes, publication.forget).result(_COMMIT_TIMEOUT_S)
-        self._announce(publication)
-        _LOG.info("order obeyed", order=spooled.order.value, **publication.told)
-        return publication.told
+        told = publish.carry_out(publication, self._write)
+        said = {name: value for name, value in told.items() if name != "octets"}
+        _LOG.info("order obeyed", order=spooled.order.value, **said)
+        return told
 
-    def _announce(self, publication: Publication) -> None:
+    def _write(self, publication: Publication) -> None:
+        self.writer.submit(publication.changes, publication.forget).result(_COMMIT_TIMEOUT_S)
         self.acknowledger.published(publication.granted)
         if publication.redirected:
             self.downlinks.redirected(publication.redirected)

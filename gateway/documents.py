@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from gateway import signatures
 from gateway.errors import DocumentError, PublicKeyError, SignatureError
 from gateway.rosters import RosterIndex
-from protocol import certificates, grant, policy, roster, write_off
+from protocol import certificates, grant, policy, roster, takeover, write_off
 from protocol.errors import ProtocolError
 
 
@@ -27,6 +27,8 @@ class Kind(enum.StrEnum):
     EPOCH = "epoch"
     TERMINAL = "terminal"
     WRITE_OFF = "write-off"
+    STATEMENT = "statement"
+    TAKEOVER = "takeover"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,22 @@ def read_write_off(authority: ec.EllipticCurvePublicKey, octets: bytes) -> Docum
     decoded = _decoded(Kind.WRITE_OFF, write_off.decode, body)
     _signed_by(authority, Kind.WRITE_OFF, write_off.signed_message(body), signature, len(body))
     return Document(Kind.WRITE_OFF, decoded.digest, decoded.first, octets, kid=decoded.kid)
+
+
+def read_statement(gateway: ec.EllipticCurvePublicKey, octets: bytes) -> Document:
+    """What a gateway stated of a generation that it has retired; `number` is the last record that counts."""
+    body, signature = _split(Kind.STATEMENT, octets)
+    _signed_by(gateway, Kind.STATEMENT, takeover.statement_message(body), signature, len(body))
+    decoded = _decoded(Kind.STATEMENT, takeover.decode_statement, body)
+    return Document(Kind.STATEMENT, decoded.digest, decoded.sealed_through, octets, kid=decoded.kid)
+
+
+def read_takeover(authority: ec.EllipticCurvePublicKey, octets: bytes) -> tuple[Document, takeover.Takeover]:
+    """The authority's decision that a new generation takes over; `kid` is the old one, `number` the new one."""
+    body, signature = _split(Kind.TAKEOVER, octets)
+    decoded = _decoded(Kind.TAKEOVER, takeover.decode_takeover, body)
+    _signed_by(authority, Kind.TAKEOVER, takeover.takeover_message(body), signature, len(body))
+    return Document(Kind.TAKEOVER, decoded.digest, decoded.new, octets, kid=decoded.old), decoded
 
 
 def read_grant(

@@ -39,6 +39,8 @@ def load(reader: Reader, library: Library, ring: KeyRing, kid: int, waiting_max:
             write_off.decode(document.octets[: -signatures.SIGNATURE_OCTETS])
             for document in reader.documents(Kind.WRITE_OFF, kid)
         ],
+        retired_through=row.retired_through,
+        kept=frozenset(reader.kept(kid)),
     )
     for waiting in reader.waiting(kid):
         opened = ingest.open_frame(waiting.octets, frame.read_header(waiting.octets), view)

@@ -49,9 +49,10 @@ def down_cipher(row: TerminalRow, epoch: Epoch) -> GatewayCipher:
 
 
 def owed_grants(reader: Reader, kid: int) -> list[Document]:
-    """Grants that fit the terminal's roster and policy and that it has not adopted yet."""
+    """Grants that fit the terminal's roster and policy and that it has not adopted yet; a retired one gets none."""
     granted = reader.documents(Kind.GRANT, kid)
-    if not granted:
+    row = reader.terminal(kid)
+    if not granted or row is None or row.retired_through >= 0:
         return []
     adopted: set[bytes] = set()
     in_force = {records.SUBJECT_ROSTER: b"", records.SUBJECT_POLICY: b""}

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import enum
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from gateway import documents, signatures
+from gateway import documents, owed, signatures, takeovers
 from gateway.documents import Document, Kind
-from gateway.errors import DocumentError, GatewayError, TelephoneError, UnknownTerminalError
+from gateway.errors import (
+    DocumentError,
+    GatewayError,
+    NothingToSendError,
+    TelephoneError,
+    UnknownTerminalError,
+)
 from gateway.keys import KeyRing
 from gateway.store.interface import Changes, Reader, ReviewRow, TerminalRow
 from gateway.writer import RESTORED
@@ -38,12 +46,14 @@ class Order(enum.StrEnum):
     IMPORT = "import"
     EXPORT = "export"
     REVIEW = "review"
+    RETIRE = "retire"
+    TAKEOVER = "takeover"
 
 
 @dataclass(slots=True)
 class Publication:
     """Checked changes; `forget` as `Writer.submit` takes it; `granted` have a new grant; `told` is for the operator;
-    `redirected` is reached otherwise from now on.
+    `redirected` is reached otherwise from now on. `then` is what follows once the changes are durable.
     """
 
     changes: Changes
@@ -52,6 +62,16 @@ class Publication:
     granted: list[int] = field(default_factory=list)
     registered: int = 0
     redirected: int = 0
+    then: Callable[[], Publication] | None = None
+
+
+def carry_out(publication: Publication, write: Callable[[Publication], None]) -> dict[str, object]:
+    """Have a publication written, and what follows from it; returns what the last one tells."""
+    write(publication)
+    while publication.then is not None:
+        publication = publication.then()
+        write(publication)
+    return publication.told
 
 
 def authority_key(path: Path) -> ec.EllipticCurvePublicKey:
@@ -88,6 +108,8 @@ class Publisher:
             return self._register(octets)
         if order is Order.WRITE_OFF:
             return self._write_off(octets)
+        if order is Order.TAKEOVER:
+            return self._takeover(octets)
         terminal = self._terminal(kid)
         if order is Order.REVOKE:
             changes = Changes(revoked=[kid], counters={"terminals_revoked": 1})
@@ -96,6 +118,8 @@ class Publisher:
             return self._telephone(kid, octets)
         if order is Order.REVIEW:
             return self._review(terminal, octets)
+        if order is Order.RETIRE:
+            return self._retire(terminal)
         changes = Changes(stopped=[(kid, "")])
         return Publication(changes, {"kid": f"{kid:08x}", "was": terminal.settlement_error})
 
@@ -115,7 +139,8 @@ class Publisher:
         return Publication(Changes(documents=[document]), told, None)
 
     def _grant(self, octets: bytes, kid: int) -> Publication:
-        self._terminal(kid)
+        if self._terminal(kid).retired_through >= 0:
+            raise DocumentError(kind=Kind.GRANT.value, kid=f"{kid:08x}", reason="its terminal is retired")
         policies = [document.digest for document in self._reader.documents(Kind.POLICY)[:_POLICIES_TRIED]]
         rosters = [document.digest for document in self._reader.documents(Kind.ROSTER)[:_ROSTERS_TRIED]]
         under = [(roster, policy) for roster in rosters for policy in policies]
@@ -201,6 +226,40 @@ class Publisher:
         }
         return Publication(Changes(reviews=[review], counters={"forks_reviewed": 1}), told)
 
+    def _retire(self, terminal: TerminalRow) -> Publication:
+        """Nothing more of a generation counts; then, what does. A second time the same statement is given."""
+        kid = terminal.kid
+        held = self._reader.documents(Kind.STATEMENT, kid)
+        if held:
+            return _stated(held[-1], is_new=False)
+        if self._reader.value(RESTORED):
+            raise NothingToSendError(reason="this database is older than what terminals heard")
+        epoch = owed.current_epoch(self._reader, self._ring)
+        if epoch is None:
+            raise NothingToSendError(reason="no epoch certificate is published")
+        is_new = terminal.retired_through < 0
+        changes = Changes(retired=[kid], counters={"terminals_retired": int(is_new)})
+        return Publication(changes, {}, [kid], then=partial(self._state, kid, epoch))
+
+    def _state(self, kid: int, epoch: owed.Epoch) -> Publication:
+        """The statement about a generation, which is retired by now."""
+        document = takeovers.state(self._reader, self._terminal(kid), epoch, self._now_ms // 1000)
+        return _stated(document, is_new=True)
+
+    def _takeover(self, octets: bytes) -> Publication:
+        """The authority has given a retired generation's leases to another one, on our statement."""
+        document, decided = documents.read_takeover(self._authority, octets)
+        self._terminal(decided.old)
+        stated = [held.digest for held in self._reader.documents(Kind.STATEMENT, decided.old)]
+        if decided.statement not in stated:
+            raise DocumentError(
+                kind=document.kind.value, field="statement", reason="not what was stated here"
+            )
+        publication = self._document(document)
+        publication.told |= {"kid": f"{decided.old:08x}", "taken_over_by": f"{decided.new:08x}"}
+        publication.forget = []
+        return publication
+
     def _first_key_id(self) -> int:
         """The gateway key that a terminal's lasting link keys come from: the one certified when it is registered."""
         epochs = self._reader.documents(Kind.EPOCH)
@@ -208,3 +267,13 @@ class Publisher:
             return self._ring.only.key_id
         newest = max(epochs, key=lambda document: document.number)
         return certificates.decode_epoch(newest.body).gateway_key_id
+
+
+def _stated(document: Document, *, is_new: bool) -> Publication:
+    """What tells of a statement; kept where it is new."""
+    told: dict[str, object] = {
+        "kid": f"{document.kid:08x}",
+        "already": not is_new,
+        "octets": document.octets.hex(),
+    }
+    return Publication(Changes(documents=[document] if is_new else []), told)

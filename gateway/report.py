@@ -10,11 +10,12 @@ from typing import Any
 
 from gateway.config import HEALTH_FILE
 from gateway.decode import record_values
+from gateway.documents import Kind
 from gateway.store.interface import ConflictRow, EvidenceRow, Reader, RecordRow, RecordState, TerminalRow
 from gateway.store.lock import WriterLock
 from gateway.store.sqlite import LOCK_NAME
 from gateway.writer import RESTORED
-from protocol import records, status
+from protocol import records, status, takeover
 from protocol.errors import ProtocolError
 
 _HEALTH_OLD_MS = 10_000
@@ -58,6 +59,8 @@ def health(data: Path) -> dict[str, Any]:
 def _terminal(reader: Reader, row: TerminalRow) -> dict[str, Any]:
     told = standing(row) | {
         "frozen_from": row.frozen_from,
+        "retired_through": row.retired_through,
+        "taken_over_by": _successors(reader, row.kid),
         "waiting_frames": len(reader.waiting(row.kid)),
         "settlement_error": row.settlement_error,
         "last_seen_ms": row.last_seen_ms,
@@ -72,6 +75,15 @@ def _terminal(reader: Reader, row: TerminalRow) -> dict[str, Any]:
     except ProtocolError:
         told["report"] = None
     return told
+
+
+def _successors(reader: Reader, kid: int) -> list[dict[str, Any]]:
+    """Who has a retired terminal's leases now, and what the authority reckoned may have been spent of them unseen."""
+    decided = [takeover.decode_takeover(document.body) for document in reader.documents(Kind.TAKEOVER, kid)]
+    return [
+        {"kid": f"{each.new:08x}", "exposure_rupiah": each.exposure_rupiah, "issued_s": each.issued_s}
+        for each in decided
+    ]
 
 
 def _behind_gaps(reader: Reader, kid: int) -> list[dict[str, Any]]:
@@ -103,6 +115,8 @@ def _state(row: TerminalRow) -> str:
         return "revoked"
     if row.frozen_from:
         return "frozen"
+    if row.retired_through >= 0:
+        return "retired"
     return "stopped" if row.settlement_error else "active"
 
 

@@ -36,6 +36,8 @@ _STATES = {
 _HELD = "held"
 _PROVISIONAL = b"provisional"
 _REASON_MAX = 200
+SPENDING = (records.REDEMPTION, records.VOID)
+"""Kinds that count against a lease, and about which the service decides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ def segment(
     if provisional_before:
         before = provisional_before
     elif first > 1:
-        before, given_up = _sealed_before(reader, kid, first - 1)
+        before, given_up = sealed_before(reader, kid, first - 1)
     else:
         before = chain.start(kid, certificate.seal_key, certificate.agreement_key, un_key)
     frames = reader.frames(sorted({row.frame_id for row in rows}))
@@ -106,10 +108,22 @@ def segment(
         content["provisional"] = True
     if given_up:
         content["write_off"] = given_up.hex()
+    late = _late(reader, terminal, rows)
+    if late:
+        content["late"] = late
     return Segment(terminal, rows, content, bool(provisional_before))
 
 
-def _sealed_before(reader: Reader, kid: int, sequence: int) -> tuple[bytes, bytes]:
+def _late(reader: Reader, terminal: TerminalRow, rows: Sequence[RecordRow | ProvisionalRow]) -> list[int]:
+    """Sequences of what a retired terminal spent and voided after its leases had gone."""
+    if not 0 <= terminal.retired_through < rows[-1].sequence:
+        return []
+    kept = set(reader.kept(terminal.kid))
+    behind = (row for row in rows if row.sequence > terminal.retired_through and row.sequence not in kept)
+    return [row.sequence for row in behind if row.octets[0] in SPENDING]
+
+
+def sealed_before(reader: Reader, kid: int, sequence: int) -> tuple[bytes, bytes]:
     """(chain value, signed write-off or b"") at the last sequence before a segment."""
     known = reader.chain(kid, sequence, sequence)
     if known:

@@ -23,7 +23,8 @@ class TerminalView:
     `chain` is the value at `sealed_through`. From `frozen_from` on (0: not frozen) nothing is sealed any more, because
     two sealed versions exist. `recent` are records sealed since the last commit, `status_counter` the counter of the
     last status report, `channel` the one that the newest frame came by, `islands` what is proved behind a gap,
-    `write_offs` what the authority has given up or will have once it applies.
+    `write_offs` what the authority has given up or will have once it applies. A generation that was retired has
+    `retired_through`, the last record that counts (-1: it is not retired), and `kept`, those behind a gap that count too.
     """
 
     kid: int
@@ -42,6 +43,8 @@ class TerminalView:
     recent: dict[int, ChainRecord] = field(default_factory=dict)
     islands: Islands = field(default_factory=Islands)
     write_offs: list[WriteOff] = field(default_factory=list)
+    retired_through: int = -1
+    kept: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
         if not self.sealed_through:
@@ -52,6 +55,15 @@ class TerminalView:
         """`chain_0`."""
         certificate = self.certificate
         return chain.start(self.kid, certificate.seal_key, certificate.agreement_key, self.keys.un_key)
+
+    @property
+    def is_retired(self) -> bool:
+        """Whether its leases are another generation's."""
+        return self.retired_through >= 0
+
+    def is_late(self, sequence: int) -> bool:
+        """Whether a record came after its leases had gone: it is kept, and a matter of dispute."""
+        return self.is_retired and sequence > self.retired_through and sequence not in self.kept
 
     def freeze(self, sequence: int) -> None:
         """A fork was proved at `sequence`."""

@@ -18,6 +18,8 @@ POLICY = _domain(b"lumbung/policy/1")
 TERMINAL_CERTIFICATE = _domain(b"lumbung/cert/1")
 EPOCH_CERTIFICATE = _domain(b"lumbung/epoch/1")
 WRITE_OFF = _domain(b"lumbung/woff/1")
+STATEMENT = _domain(b"lumbung/state/1")
+TAKEOVER = _domain(b"lumbung/take/1")
 RELEASE = _domain(b"lumbung/rel/1")
 IMAGE = _domain(b"lumbung/image/1")
 
@@ -32,6 +34,8 @@ ALL = (
     TERMINAL_CERTIFICATE,
     EPOCH_CERTIFICATE,
     WRITE_OFF,
+    STATEMENT,
+    TAKEOVER,
     RELEASE,
     IMAGE,
 )

@@ -30,7 +30,8 @@ class TerminalRow:
 
     `certificate` is body and signature; `gaps` JSON of [first, count, literal]; `booked_through` is what settlement has
     taken; a `settlement_error` stops forwarding; `status` is the body of its last report; `telephone` is the number of its
-    SIM ("" for none), `channel` the one that its newest frame came by ("" for none).
+    SIM ("" for none), `channel` the one that its newest frame came by ("" for none); `retired_through` is the last record
+    that counts of a generation that was retired, else -1.
     """
 
     kid: int
@@ -49,6 +50,7 @@ class TerminalRow:
     status: bytes = b""
     telephone: str = ""
     channel: str = ""
+    retired_through: int = -1
 
 
 @dataclass(slots=True)
@@ -192,6 +194,8 @@ class Changes:
     terminals: list[TerminalRow] = field(default_factory=list)
     """Newly registered terminals."""
     revoked: list[int] = field(default_factory=list)
+    retired: list[int] = field(default_factory=list)
+    """Of these nothing counts any more but what is sealed now, or was on its way to settlement from behind a gap."""
     heads: list[HeadRow] = field(default_factory=list)
     statuses: list[tuple[int, bytes]] = field(default_factory=list)
     """(kid, body of its report)."""
@@ -268,6 +272,9 @@ class Reader(Protocol):
 
     def provisional(self, kid: int, first: int, last: int) -> list[ProvisionalRow]:
         """Records of a range that are proved behind a gap, rising."""
+
+    def kept(self, kid: int) -> list[int]:
+        """Records behind a gap that count although the terminal is retired, rising."""
 
     def recent_records(self, kid: int | None, limit: int) -> list[RecordRow]:
         """The newest sealed records, of one terminal or of all, newest first."""

@@ -34,6 +34,7 @@ class MemoryStore:
         self._frames: dict[int, FrameRow] = {}
         self._records: dict[tuple[int, int], RecordRow] = {}
         self._provisional: dict[tuple[int, int], ProvisionalRow] = {}
+        self._kept: dict[int, list[int]] = {}
         self._documents: dict[bytes, Document] = {}
         self._outbox: dict[int, OutboxRow] = {}
         self._requests: dict[int, RequestRow] = {}
@@ -92,6 +93,8 @@ class MemoryStore:
     def _move_terminals(self, changes: Changes) -> None:
         for kid in changes.revoked:
             self._terminals[kid].revoked = True
+        for kid in changes.retired:
+            self._retire(self._terminals[kid])
         for head in changes.heads:
             row = self._terminals[head.kid]
             row.sealed_through, row.chain, row.frozen_from = head.sealed_through, head.chain, head.frozen_from
@@ -105,6 +108,12 @@ class MemoryStore:
             self._terminals[kid].booked_through = through
         for kid, reason in changes.stopped:
             self._terminals[kid].settlement_error = reason
+
+    def _retire(self, row: TerminalRow) -> None:
+        if row.retired_through < 0:
+            row.retired_through = row.sealed_through
+            held = [self._provisional[key] for key in sorted(self._provisional) if key[0] == row.kid]
+            self._kept[row.kid] = [each.sequence for each in held if each.forwarded_rupiah > 0]
 
     def _move_provisional(self, changes: Changes) -> None:
         for kid, through in changes.proved:
@@ -164,6 +173,10 @@ class MemoryStore:
             for key in sorted(self._provisional)
             if key[0] == kid and first <= key[1] <= last
         ]
+
+    def kept(self, kid: int) -> list[int]:
+        """Records behind a gap that count although the terminal is retired, rising."""
+        return list(self._kept.get(kid, ()))
 
     def recent_records(self, kid: int | None, limit: int) -> list[RecordRow]:
         """The newest sealed records, of one terminal or of all, newest first."""

@@ -2,21 +2,32 @@
 
 -- terminal: One terminal.
 SELECT kid, certificate, gateway_key_id, registered_ms, revoked, sealed_through, chain, booked_through, frozen_from, gaps,
-    settlement_error, last_seen_ms, status_counter, status, telephone, channel
+    settlement_error, last_seen_ms, status_counter, status, telephone, channel, retired_through
 FROM terminals WHERE kid = ?;
 
 -- terminals: All terminals by kid.
 SELECT kid, certificate, gateway_key_id, registered_ms, revoked, sealed_through, chain, booked_through, frozen_from, gaps,
-    settlement_error, last_seen_ms, status_counter, status, telephone, channel
+    settlement_error, last_seen_ms, status_counter, status, telephone, channel, retired_through
 FROM terminals ORDER BY kid;
 
 -- add_terminal: A newly registered terminal.
 INSERT INTO terminals (kid, certificate, gateway_key_id, registered_ms, revoked, sealed_through, chain, booked_through,
-    frozen_from, gaps, settlement_error, last_seen_ms, status_counter, status, telephone, channel)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+    frozen_from, gaps, settlement_error, last_seen_ms, status_counter, status, telephone, channel, retired_through)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- revoke: Withdraw a terminal's certificate.
 UPDATE terminals SET revoked = 1 WHERE kid = ?;
+
+-- keep_forwarded: Records behind a gap that go on counting when their terminal is retired now.
+INSERT INTO kept (kid, sequence)
+SELECT p.kid, p.sequence FROM provisional p JOIN terminals t ON t.kid = p.kid
+WHERE p.kid = ? AND p.forwarded_rupiah > 0 AND t.retired_through < 0;
+
+-- retire: Nothing counts any more behind what is sealed now; a second time changes nothing.
+UPDATE terminals SET retired_through = sealed_through WHERE kid = ? AND retired_through < 0;
+
+-- kept: Records behind a gap that count although their terminal is retired.
+SELECT sequence FROM kept WHERE kid = ? ORDER BY sequence;
 
 -- set_head: What ingest has moved in a terminal.
 UPDATE terminals SET sealed_through = ?, chain = ?, frozen_from = ?, gaps = ?, last_seen_ms = ?, status_counter = ?,

@@ -103,6 +103,10 @@ class SqliteReader:
         """Records of a range that are proved behind a gap, rising."""
         return [_provisional(row) for row in self._all("provisional", kid, first, last)]
 
+    def kept(self, kid: int) -> list[int]:
+        """Records behind a gap that count although the terminal is retired, rising."""
+        return [row[0] for row in self._all("kept", kid)]
+
     def recent_records(self, kid: int | None, limit: int) -> list[RecordRow]:
         """The newest sealed records, of one terminal or of all, newest first."""
         rows = (
@@ -275,6 +279,8 @@ def _written(changes: Changes) -> list[tuple[str, list[Any]]]:
     return [
         ("add_terminal", [_columns(row) for row in c.terminals]),
         ("revoke", [(kid,) for kid in c.revoked]),
+        ("keep_forwarded", [(kid,) for kid in c.retired]),
+        ("retire", [(kid,) for kid in c.retired]),
         (
             "set_head",
             [

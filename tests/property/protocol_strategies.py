@@ -20,6 +20,7 @@ from protocol import (
     roster,
     roster_delta,
     status,
+    takeover,
     write_off,
 )
 from protocol.records import CardProof, Record
@@ -312,6 +313,48 @@ def write_offs(draw: st.DrawFn) -> write_off.WriteOff:
     return out
 
 
+def runs() -> st.SearchStrategy[tuple[tuple[int, int], ...]]:
+    """Sequences from .. to, rising and apart."""
+    ends = st.lists(uint(3, 1, records.SEQUENCE_MAX), max_size=6, unique=True).map(sorted)
+    return ends.map(lambda some: tuple(zip(some[::2], some[1::2], strict=False)))
+
+
+@st.composite
+def leases(draw: st.DrawFn, programme: int) -> takeover.Lease:
+    """What became of one grant."""
+    out = takeover.Lease()
+    out.digest, out.roster_digest, out.policy_digest = (draw(octets(32)) for _ in range(3))
+    out.number, out.programme, out.period = draw(uint(3, 1)), programme, draw(uint(2, 24000, 36000))
+    out.is_closed = draw(st.booleans())
+    indices = sorted(draw(st.sets(uint(2, 0, roster.ENTRIES_MAX - 1), max_size=4)))
+    out.spent = tuple((index, draw(st.booleans()), draw(uint(6)), draw(uint(6))) for index in indices)
+    return out
+
+
+@st.composite
+def statements(draw: st.DrawFn) -> takeover.Statement:
+    """Where an old generation stood."""
+    out = takeover.Statement()
+    out.kid, out.gateway_key_id, out.epoch, out.made_s = (draw(uint(width)) for width in (4, 4, 2, 4))
+    out.sealed_through, out.chain = draw(uint(3, 0, records.SEQUENCE_MAX)), draw(octets(32))
+    out.head, out.doubts = draw(uint(3, 0, records.SEQUENCE_MAX)), draw(st.integers(0, takeover.DOUBTS))
+    out.gaps, out.kept = draw(runs()), draw(runs())
+    programmes = sorted(draw(st.sets(uint(1, 1), max_size=3)))
+    out.leases = tuple(draw(leases(programme)) for programme in programmes)
+    return out
+
+
+@st.composite
+def takeovers(draw: st.DrawFn) -> takeover.Takeover:
+    """A new generation for an old one."""
+    out = takeover.Takeover()
+    out.old, out.new = draw(st.lists(uint(4), min_size=2, max_size=2, unique=True))
+    out.statement, out.chain = draw(octets(32)), draw(octets(32))
+    out.sealed_through, out.exposure_rupiah = draw(uint(3, 0, records.SEQUENCE_MAX)), draw(uint(5))
+    out.issued_s, out.reason = draw(uint(4)), draw(st.integers(1, 4))
+    return out
+
+
 @st.composite
 def roster_deltas(draw: st.DrawFn) -> bytes:
     """What is new in a roster."""
@@ -382,6 +425,12 @@ UNITS = {
     "bridge": Unit(bridges().map(bridge.encode), bridge.decode, bridge.encode),
     "part": Unit(some_parts().map(parts.encode), parts.decode, parts.encode),
     "write-off": Unit(write_offs().map(write_off.encode), write_off.decode, write_off.encode),
+    "statement": Unit(
+        statements().map(takeover.encode_statement), takeover.decode_statement, takeover.encode_statement
+    ),
+    "takeover": Unit(
+        takeovers().map(takeover.encode_takeover), takeover.decode_takeover, takeover.encode_takeover
+    ),
     "roster delta": Unit(roster_deltas(), roster_delta.decode, roster_delta.encode),
     "terminal certificate": Unit(
         terminal_certificates().map(certificates.encode_terminal),

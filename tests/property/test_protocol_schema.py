@@ -25,6 +25,8 @@ LAYOUTS: dict[str, Construct] = {
     "bridge": schema.Bridge,
     "part": schema.Part,
     "write-off": schema.WriteOff,
+    "statement": schema.Statement,
+    "takeover": schema.Takeover,
     "roster delta": schema.RosterDelta,
     "terminal certificate": schema.TerminalCertificate,
     "epoch certificate": schema.EpochCertificate,

@@ -33,6 +33,7 @@ _FIELDS = {
     "frames",
     "provisional",
     "write_off",
+    "late",
 }
 
 
@@ -51,7 +52,8 @@ class Segment:
 
     `seal` is of the last record; `unpredictable_numbers` are by sequence; `frames` are kept as evidence, unread.
     `provisional_before`: of a segment behind a gap the chain value before it, else b""; `write_off`: what the authority
-    signed about the records before the segment, else b"".
+    signed about the records before the segment, else b""; `late`: sequences of what the terminal spent and voided after
+    its leases had gone to another one.
     """
 
     kid: int
@@ -64,6 +66,7 @@ class Segment:
     frames: tuple[bytes, ...]
     provisional_before: bytes = b""
     write_off: bytes = b""
+    late: frozenset[int] = frozenset()
 
     @property
     def last(self) -> int:
@@ -145,7 +148,17 @@ def _segment(item: Any, at: str) -> Segment:
         ),
         provisional_before=before if is_provisional else b"",
         write_off=given_up,
+        late=_late(item.get("late", []), f"{at}.late", first, last),
     )
+
+
+def _late(value: Any, field: str, first: int, last: int) -> frozenset[int]:
+    """Sequences of the segment."""
+    items = _array(value, field, 0, RECORDS_MAX)
+    for place, item in enumerate(items):
+        if _number(item, f"{field}[{place}]") not in range(first, last + 1):
+            raise RequestError(f"{field}[{place}]", "not of this segment")
+    return frozenset(items)
 
 
 def _array(value: Any, field: str, least: int, most: int) -> list[Any]:

@@ -17,6 +17,8 @@ from tools.settlement.cryptogram import Issuer, Transaction
 from tools.settlement.evidence import EvidenceError
 from tools.settlement.request import Segment
 
+LATE = "the lease had gone to another terminal"
+
 
 class Settlement:
     """Books segments under an authority's key, the policies that it signed, and an issuer's cards.
@@ -123,7 +125,8 @@ class Settlement:
                     reason="behind a gap",
                 )
                 is_likely = record.kind == records.REDEMPTION and sequence not in voided
-                if held is not None and is_likely and record.amount_rupiah <= room_rupiah:
+                is_leased = is_likely and sequence not in segment.late
+                if held is not None and is_leased and record.amount_rupiah <= room_rupiah:
                     booking = self._settle_early(segment, booking, record, held)
                     room_rupiah -= booking.amount_rupiah
             bookings.append(booking)
@@ -257,7 +260,10 @@ class Settlement:
         """Book one record that the seal proves; `new`: the first new one of this segment, and those paid before it."""
         first, early = new
         number = segment.unpredictable_numbers.get(booking.sequence)
-        if policy is not None and record.kind == records.REDEMPTION:
+        if booking.sequence in segment.late and record.kind in (records.REDEMPTION, records.VOID):
+            amount_rupiah = record.amount_rupiah if record.kind == records.REDEMPTION else 0
+            booking = replace(booking, outcome=bookkeeping.DISPUTED, reason=LATE, amount_rupiah=amount_rupiah)
+        elif policy is not None and record.kind == records.REDEMPTION:
             outcome, reason = self._decide_redemption(segment.kid, booking, record, policy, number)
             booking = replace(booking, outcome=outcome, reason=reason, amount_rupiah=record.amount_rupiah)
         elif policy is not None and record.kind == records.VOID:

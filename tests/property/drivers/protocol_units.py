@@ -16,6 +16,7 @@ from protocol import (
     roster,
     roster_delta,
     status,
+    takeover,
     write_off,
 )
 from protocol.errors import ProtocolError
@@ -71,6 +72,8 @@ OPERATIONS = (
     lambda octets: bridge.encode(bridge.decode(octets)),
     lambda octets: parts.encode(parts.decode(octets)),
     lambda octets: write_off.encode(write_off.decode(octets)),
+    lambda octets: takeover.encode_statement(takeover.decode_statement(octets)),
+    lambda octets: takeover.encode_takeover(takeover.decode_takeover(octets)),
     lambda octets: roster_delta.encode(roster_delta.decode(octets)),
     lambda octets: certificates.encode_terminal(certificates.decode_terminal(octets)),
     lambda octets: certificates.encode_epoch(certificates.decode_epoch(octets)),
