@@ -1,4 +1,4 @@
-"""`python -m tools.board`: checks the schematic of both fittings, then writes netlists, bills, pictures, power budget."""
+"""`python -m tools.board`: checks the board of both fittings, then writes netlists, bills, pictures, power, the guide's drawings."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from tools import pinmap
-from tools.board import bom, checks, parts, pictures, power, schematic
+from tools.board import bom, checks, drawings, layout, parts, pictures, power, schematic
 
 DEFAULT_DIRECTORY = pinmap.ROOT / "build" / "hardware"
 
@@ -16,7 +16,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Check and write; exit code 1 and no file if the board cannot be built."""
     parser = argparse.ArgumentParser(prog="python -m tools.board", description=__doc__)
     parser.add_argument("--to", type=Path, default=DEFAULT_DIRECTORY, help="directory for what is made")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if something is wrong")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; exit 1 if something is wrong or out of date"
+    )
     options = parser.parse_args(arguments)
     catalogue, board, told = parts.load(), pinmap.load(), power.load()
     sheets = [schematic.draw(fitting, catalogue, board) for fitting in schematic.FITTINGS]
@@ -24,12 +26,21 @@ def main(arguments: list[str] | None = None) -> int:
     complaints += pinmap.faults(board)
     for sheet in sheets:
         complaints += [f"{sheet.fitting}: {fault}" for fault in checks.faults(sheet, catalogue, board)]
+    whole = sheets[-1]  # the fitting that has every part
+    laid_out = layout.lay_out(whole, catalogue, layout.load())
+    complaints += [f"layout: {fault}" for fault in layout.faults(laid_out, whole)]
+    guide = drawings.drawn(laid_out, whole, catalogue) if not complaints else {}
+    if options.check and guide:
+        complaints += drawings.stale(guide)
     for complaint in complaints:
         sys.stderr.write(f"{complaint}\n")
     if complaints:
         return 1
     if not options.check:
         _write(options.to, sheets, catalogue, told)
+        drawings.write(
+            guide, drawings.COMMITTED if options.to == DEFAULT_DIRECTORY else options.to / "drawings"
+        )
     _tell(sheets, catalogue, power.budget(told))
     return 0
 

@@ -58,6 +58,7 @@ def draw(fitting: str, catalogue: Catalogue | None = None, board: dict[str, Any]
         _draw_panel(sheet, board or pinmap.load())
         _draw_readers(sheet)
         _draw_printer_and_modem(sheet, board or pinmap.load())
+        _draw_secure_element(sheet)
         return sheet.netlist()
 
 
@@ -303,7 +304,7 @@ def _draw_pull_down(sheet: _Sheet, net: str, end: str) -> None:
 
 
 def _draw_readers(sheet: _Sheet) -> None:
-    """Contactless reader on SPI, contact reader behind its bridge, clock and secure element on I2C."""
+    """Contactless reader on SPI, contact reader behind its bridge, clock and supply monitor on I2C."""
     sheet.place("card_reader")
     sheet.join("+3V3", "A3.3.3V")
     sheet.join("GND", "A3.GND")
@@ -339,13 +340,6 @@ def _draw_readers(sheet: _Sheet) -> None:
     sheet.join("I2C_SCL", "A12.SCL")
     sheet.join("I2C_SDA", "A12.SDA")
     sheet.join("+12V", "A12.VIN+", "A12.VIN-")
-    element = sheet.place("secure_element")
-    if element:
-        sheet.join("+3V3", f"{element}.VCC")
-        sheet.join("GND", f"{element}.GND")
-        sheet.join("I2C_SCL", f"{element}.SCL")
-        sheet.join("I2C_SDA", f"{element}.SDA")
-        sheet.between("capacitor", "100 nF", "+3V3", "GND")
 
 
 def _draw_printer_and_modem(sheet: _Sheet, board: dict[str, Any]) -> None:
@@ -368,3 +362,14 @@ def _draw_printer_and_modem(sheet: _Sheet, board: dict[str, Any]) -> None:
         sheet.join(name.upper(), f"U3.{_port(outputs[name])}")
         _draw_pull_down(sheet, name.upper(), f"A8.{pin}")
     sheet.between("capacitor", "1000 uF 10 V", "+5V", "GND")  # beside the modem: 2 A for 0.6 ms on 2G
+
+
+def _draw_secure_element(sheet: _Sheet) -> None:
+    """In one fitting only, and last: so all other parts have the same references in both."""
+    element = sheet.place("secure_element")
+    if element:
+        sheet.join("+3V3", f"{element}.VCC")
+        sheet.join("GND", f"{element}.GND")
+        sheet.join("I2C_SCL", f"{element}.SCL")
+        sheet.join("I2C_SDA", f"{element}.SDA")
+        sheet.between("capacitor", "100 nF", "+3V3", "GND")
