@@ -59,6 +59,8 @@ class Updater:
         self._require_turn(turn)
         self._close()
         self._manifest = None
+        self.release = 0
+        self.head_digest = b""
         if self.kept_head() != head:
             # Another bundle was begun before: nothing of it may stay in the slot, and the slot is not started.
             loader.confirm(self._root, self._running_slot)

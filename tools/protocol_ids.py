@@ -41,6 +41,7 @@ GROUPS = (
     "RSD",
     "RSC",
     "VER",
+    "REL",
 )
 _ID = rf"(?:{'|'.join(GROUPS)})-\d\d"
 _DEFINED = re.compile(rf"^- \[({_ID})\]", re.MULTILINE)
