@@ -12,6 +12,7 @@ KNOWN = {
     "modem": "0",  # 1: there is one
     "apn": "internet",
     "modem_broker_port": "",  # the broker's port without TLS, which the modem's way has not; where TLS is off, broker_port
+    "release_by_modem": "0",  # 1: a new release may come over the modem, too, which costs what its traffic costs
     "printer_qr": "1",  # 0: the printer has no QR command, symbols are sent as images
     "gateway_number": "",  # where short messages go; none go out without
 }
@@ -84,7 +85,7 @@ def _check(line: int, name: str, value: str) -> None:
         raise SettingsError(line, name + " is longer than %d characters" % VALUE_CHARACTERS_MAX)
     if (name == "broker_port" or (name == "modem_broker_port" and value)) and not _is_port(value):
         raise SettingsError(line, name + " is not in 1..65535")
-    if name in ("broker_tls", "modem", "printer_qr") and value not in ("0", "1"):
+    if name in ("broker_tls", "modem", "printer_qr", "release_by_modem") and value not in ("0", "1"):
         raise SettingsError(line, name + " is neither 0 nor 1")
     if name == "gateway_number" and value and not _is_number(value):
         raise SettingsError(line, "gateway_number is not 3 to 20 digits, with + before an international one")

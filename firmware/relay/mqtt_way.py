@@ -48,7 +48,8 @@ class MqttWay:
     """`make_link()` gives a fresh link; `jitter(most_ms)` a random part of a wait; `await received(frame)` tells whether a
     frame from the gateway is done with (and durable), so that the broker may forget it.
 
-    `state` is DOWN, CONNECTING or UP; `failures` counts sessions that ended, `last_error` says why the last one did.
+    `releases`: a `ReleaseFetch` that shares the sessions, None where no application can be renewed. `state` is DOWN, CONNECTING
+    or UP; `failures` counts sessions that ended, `last_error` says why the last one did.
     """
 
     def __init__(self, ledger, frames, make_link, settings: Settings, clock, jitter, received) -> None:
@@ -68,6 +69,7 @@ class MqttWay:
         self.sessions = 0
         self.failures = 0
         self.last_error = None
+        self.releases = None
         self._check_in = None
 
     def hurry(self) -> None:
@@ -148,7 +150,9 @@ class MqttWay:
             self.sessions += 1
             failed = asyncio.Event()
             outcome = []
-            works = (client.serve(self._received), client.keep_alive(), self._send(client))
+            works = [client.serve(self._received), client.keep_alive(), self._send(client)]
+            if self.releases is not None:
+                works.append(self.releases.run(client, self._is_clear))
             tasks = [asyncio.create_task(_watched(work, outcome, failed)) for work in works]
             await failed.wait()
             raise outcome[0]
@@ -156,6 +160,11 @@ class MqttWay:
             for task in tasks:
                 task.cancel()
             await client.close()
+
+    def _is_clear(self) -> bool:
+        """Whether every record has gone out in this session, so that something else may use it."""
+        outbox = self._outbox
+        return not outbox.is_asked and outbox.carried_through >= self._ledger.journal.sequence
 
     async def _send(self, client: MqttClient) -> None:
         """Publish status, then batches as they become due."""
