@@ -13,11 +13,13 @@ from firmware.card.oda import Trust
 from firmware.carry.codes import Codes
 from firmware.carry.usb import CarryCommands
 from firmware.console.books import BookCommands
+from firmware.console.status import StatusCommands
 from firmware.crypto import self_test
 from firmware.crypto.p256 import InvalidPrivateKey
 from firmware.crypto.signer import SoftwareSigner
 from firmware.drivers.atecc608 import Atecc608
 from firmware.drivers.ssd1309 import DisplayError
+from firmware.event_log import CRASHED, STOPPED, EventLog
 from firmware.failures import FAILURES
 from firmware.hal import pins
 from firmware.hal.flash_area import FlashError
@@ -36,6 +38,7 @@ from firmware.terminal import Terminal
 from firmware.ui import screens
 from firmware.ui.flow import Flow
 from firmware.upkeep import LinkKeys, Upkeep
+from firmware.watch import Watch
 from firmware.workshop import AT_WORK_MS, Workshop
 from protocol.errors import ProtocolError
 
@@ -96,7 +99,9 @@ class App:
         self.printer = self.parts.printer
         self.time_keeper = self.parts.time_keeper
         self.reader = self.parts.reader
+        self.log = EventLog(board.clock)
         self.workshop = Workshop(board, self.parts.rtc, running, self._begin_anew)
+        self.workshop.offer(StatusCommands(self, running, self.log).commands)
         self.chip = None
         self.flow = None
         self.terminal = None
@@ -110,6 +115,7 @@ class App:
         self._has_crashed = asyncio.Event()
         self._renewal = None
         self._proving = None
+        self._noting = None
 
     @property
     def console(self):
@@ -277,6 +283,7 @@ class App:
             self.supervisor.add(task[0], task[1], task[2], work)
         if self.workshop.releases is not None:
             self._proving = asyncio.create_task(self.workshop.releases.prove(self._board.clock))
+        self._noting = asyncio.create_task(Watch(self, self.log).run(self._board.clock))
         watching = asyncio.create_task(self.supervisor.run())
         await self._has_crashed.wait()
         watching.cancel()
@@ -331,6 +338,7 @@ class App:
         """Called by the supervisor; the first crash is the cause, what follows it is not."""
         if not self._crash_code:
             self._crash_code = code
+            self.log.note(CRASHED, code)
             self._has_crashed.set()
 
     def _unnamed_task_ended(self, _loop, context: dict) -> None:
@@ -362,6 +370,7 @@ class App:
         receipt = self.terminal.last_receipt() if self.terminal is not None else None
         last = (receipt.sequence, receipt.state) if receipt is not None else ()
         self.stopped_code = code
+        self.log.note(STOPPED, code)
         try:
             await self._show(screens.stopped, code, last)
         except DisplayError:

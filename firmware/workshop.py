@@ -48,6 +48,11 @@ class Workshop:
         self._own = list(commands)
         self.console = Console(Lines(board.technician_uart, board.clock), commands)
 
+    def offer(self, commands: dict) -> None:
+        """More commands that every terminal has, whatever state it is in."""
+        self._own += list(commands)
+        self.console.add(commands)
+
     def open(self, commands: dict, is_busy, stand_by) -> None:
         """The books are open: `commands` need them; `is_busy()`: a card is being served; `stand_by()` closes them, and
         `attend` follows.

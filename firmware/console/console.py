@@ -92,6 +92,11 @@ class Console:
         """For commands that work for long."""
         self._check_in()
 
+    @property
+    def is_spoken_to(self) -> bool:
+        """Whether more octets came while a command works: who typed them waits for it no longer."""
+        return self._lines.has_more
+
     async def progress(self, done: int, total: int) -> None:
         """How far a command is."""
         await self._lines.write("PROGRESS %d %d" % (done, total))

@@ -27,6 +27,11 @@ class Lines:
         self._is_bad = False
         self.dropped = 0
 
+    @property
+    def has_more(self) -> bool:
+        """Whether octets wait to be read."""
+        return bool(self._uart.any())
+
     async def read(self, check_in, timeout_ms: int = 0) -> str:
         """The next line without its end; waits for ever where `timeout_ms` is 0, else "" when none came in time."""
         started = self._clock.ticks_ms()
