@@ -1,7 +1,9 @@
 """The chips of a board put together once: what the application, the workshop and a self-test all work with."""
 
+from firmware.drivers.atecc608 import Atecc608
 from firmware.drivers.ds3231 import Ds3231, RtcError
 from firmware.drivers.escpos_printer import Printer
+from firmware.drivers.ina219 import Ina219
 from firmware.drivers.mcp23017_keypad import Expander, Keypad, Signals
 from firmware.drivers.pn532 import Pn532Reader
 from firmware.drivers.pn532_transport import SpiTransport
@@ -17,7 +19,8 @@ CLOCK_ERRORS = (RtcError, BusError)
 class Parts:
     """The drivers of one board; making them touches no chip.
 
-    `display`, `expander`, `keypad`, `signals`, `printer`, `rtc`, `time_keeper` (over `rtc`), `reader`.
+    `display`, `expander`, `keypad`, `signals`, `printer`, `rtc`, `time_keeper` (over `rtc`), `supply`, `reader`; `key_chip`,
+    which not every board has.
     """
 
     def __init__(self, board) -> None:
@@ -35,5 +38,7 @@ class Parts:
         self.printer = Printer(board.printer_uart, board.printer_busy, clock)
         self.rtc = Ds3231(device(pins.CLOCK_ADDRESS, "DS3231"))
         self.time_keeper = TimeKeeper(clock, self.rtc, CLOCK_ERRORS)
+        self.supply = Ina219(device(pins.SUPPLY_MONITOR_ADDRESS, "INA219"))
+        self.key_chip = Atecc608(board.i2c, pins.SECURE_ELEMENT_ADDRESS, clock, board.recover_i2c)
         transport = SpiTransport(board.spi, board.pn532_select, board.pn532_irq, clock)
         self.reader = Pn532Reader(transport, board.pn532_reset, clock)

@@ -57,6 +57,7 @@ EVENT_OPERATOR_LOGIN = 4
 EVENT_UN_ATTEMPTS_SPENT = 5
 EVENT_ACKNOWLEDGEMENT_AHEAD = 6
 EVENT_CARD_NOT_AUTHENTIC = 7
+EVENT_SELF_TEST = 8  # detail: protocol/self_test.py
 
 # A field is (name, struct code, least, most); least and most are checked for numbers only.
 HEAD = (

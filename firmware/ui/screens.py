@@ -18,7 +18,7 @@ _ROW_TOP = 14
 _ROW_HEIGHT = 10
 
 
-def _keys(*pairs: str) -> tuple:
+def foot_keys(*pairs: str) -> tuple:
     """((cap, word), ...) of ("E", "key_next", "X", "key_cancel", ...)."""
     return tuple([(pairs[i], text(pairs[i + 1])) for i in range(0, len(pairs), 2)])
 
@@ -53,7 +53,7 @@ def idle(
         )
     else:
         draw.centred(fb, text("none_yet"), 44)
-    draw.foot(fb, _keys("E", "key_serve", "M", "key_menu"))
+    draw.foot(fb, foot_keys("E", "key_serve", "M", "key_menu"))
 
 
 def last_transaction(fb, title: str, sequence: int, state: int, amount_rupiah: int, moment: str) -> None:
@@ -61,12 +61,12 @@ def last_transaction(fb, title: str, sequence: int, state: int, amount_rupiah: i
     draw.head(fb, title)
     if not sequence:
         draw.centred(fb, text("none_yet"), 28)
-        draw.foot(fb, _keys("E", "key_next"))
+        draw.foot(fb, foot_keys("E", "key_next"))
         return
     draw.money(fb, text("transaction_number", sequence), amount_rupiah, 11)
     draw.largest(fb, STATE_WORDS[state], 20, 24)
     draw.centred(fb, moment, 45)
-    draw.foot(fb, _keys("E", "key_next", "M", "key_print"))
+    draw.foot(fb, foot_keys("E", "key_next", "M", "key_print"))
 
 
 def login(fb, count: int, is_wrong: bool) -> None:
@@ -74,7 +74,7 @@ def login(fb, count: int, is_wrong: bool) -> None:
     draw.head(fb, text("login"))
     draw.centred(fb, text("login_wrong" if is_wrong and not count else "login_ask"), 14)
     _dots(fb, count, 8, 30)
-    draw.foot(fb, _keys("E", "key_ok", "C", "key_clear", "X", "key_cancel"))
+    draw.foot(fb, foot_keys("E", "key_ok", "C", "key_clear", "X", "key_cancel"))
 
 
 def choose(fb, title: str, rows: tuple, chosen: int) -> None:
@@ -85,7 +85,7 @@ def choose(fb, title: str, rows: tuple, chosen: int) -> None:
         draw.both(
             fb, "%d %s" % ((i + 1) % 10, rows[i]), "", _ROW_TOP + (i - first) * _ROW_HEIGHT, i == chosen
         )
-    draw.foot(fb, _keys("E", "key_choose", "*#", "key_move", "X", "key_cancel"))
+    draw.foot(fb, foot_keys("E", "key_choose", "*#", "key_move", "X", "key_cancel"))
 
 
 def basket(fb, rows: tuple, chosen: int, total_rupiah: int) -> None:
@@ -94,14 +94,14 @@ def basket(fb, rows: tuple, chosen: int, total_rupiah: int) -> None:
     first = chosen - chosen % ROWS
     for i in range(first, min(first + ROWS, len(rows))):
         draw.both(fb, rows[i][0], rows[i][1], _ROW_TOP + (i - first) * _ROW_HEIGHT, i == chosen)
-    draw.foot(fb, _keys("E", "key_fill", "M", "key_done", "X", "key_cancel"))
+    draw.foot(fb, foot_keys("E", "key_fill", "M", "key_done", "X", "key_cancel"))
 
 
 def basket_full(fb) -> None:
     """A record has room for no more kinds of goods."""
     draw.head(fb, text("basket"))
     draw.paragraph(fb, text("basket_full"), 24, 2)
-    draw.foot(fb, _keys("E", "key_ok"))
+    draw.foot(fb, foot_keys("E", "key_ok"))
 
 
 def quantity(fb, name: str, unit: str, price_rupiah: int, typed: str, sum_rupiah: int) -> None:
@@ -110,7 +110,7 @@ def quantity(fb, name: str, unit: str, price_rupiah: int, typed: str, sum_rupiah
     draw.centred(fb, "%s / %s" % (fmt.rupiah(price_rupiah), unit), 12)
     draw.largest(fb, "%s %s" % (typed or "0", unit), 23, 16)
     draw.money(fb, text("basket_total"), sum_rupiah, 45)
-    draw.foot(fb, _keys("E", "key_ok", "*", "key_comma", "C", "key_clear"))
+    draw.foot(fb, foot_keys("E", "key_ok", "*", "key_comma", "C", "key_clear"))
 
 
 def amount(fb, title: str, amount_rupiah: int, remaining_rupiah: int) -> None:
@@ -119,7 +119,7 @@ def amount(fb, title: str, amount_rupiah: int, remaining_rupiah: int) -> None:
     if remaining_rupiah >= 0:
         draw.money(fb, text("remaining"), remaining_rupiah, 12)
     draw.largest(fb, fmt.grouped(amount_rupiah), 23, 30)
-    draw.foot(fb, _keys("E", "key_ok", "*", "key_thousand", "C", "key_clear"))
+    draw.foot(fb, foot_keys("E", "key_ok", "*", "key_thousand", "C", "key_clear"))
 
 
 def tap_card(fb, programme: str, amount_rupiah: int) -> None:
@@ -131,7 +131,7 @@ def tap_card(fb, programme: str, amount_rupiah: int) -> None:
     draw.large(fb, text("card"), 56, 28, 2)
     if amount_rupiah:
         draw.centred(fb, fmt.rupiah(amount_rupiah), 45)
-    draw.foot(fb, _keys("X", "key_cancel"))
+    draw.foot(fb, foot_keys("X", "key_cancel"))
 
 
 def hold_card(fb, programme: str, amount_rupiah: int) -> None:
@@ -149,7 +149,7 @@ def balance(fb, programme: str, roster_number: int, remaining_rupiah: int, hamle
     draw.centred(fb, text("remaining"), 12)
     draw.largest_money(fb, remaining_rupiah, 21, 22)
     draw.both(fb, "%s %s" % (text("hamlet"), hamlet), "%s %s" % (text("slot"), slot), 45)
-    draw.foot(fb, _keys("E", "key_done"))
+    draw.foot(fb, foot_keys("E", "key_done"))
 
 
 def confirm(fb, title: str, roster_number: int, amount_rupiah: int, remaining_rupiah: int) -> None:
@@ -158,7 +158,7 @@ def confirm(fb, title: str, roster_number: int, amount_rupiah: int, remaining_ru
     draw.largest_money(fb, amount_rupiah, 12, 18)
     draw.money(fb, text("remaining"), remaining_rupiah, 34)
     draw.money(fb, text("remaining_after"), remaining_rupiah - amount_rupiah, 44)
-    draw.foot(fb, _keys("E", "key_yes", "X", "key_cancel"))
+    draw.foot(fb, foot_keys("E", "key_yes", "X", "key_cancel"))
 
 
 def pin(fb, programme: str, amount_rupiah: int, count: int, tries_left: int) -> None:
@@ -167,14 +167,14 @@ def pin(fb, programme: str, amount_rupiah: int, count: int, tries_left: int) -> 
     draw.largest_money(fb, amount_rupiah, 11, 16)
     _dots(fb, count, PIN_DIGITS, 30)
     draw.centred(fb, text("pin_tries", tries_left) if tries_left < 3 else text("pin_secret"), 45)
-    draw.foot(fb, _keys("E", "key_yes", "C", "key_clear", "X", "key_cancel"))
+    draw.foot(fb, foot_keys("E", "key_yes", "C", "key_clear", "X", "key_cancel"))
 
 
 def granted(fb, programme: str, sequence: int, state: int, amount_rupiah: int, remaining_rupiah: int) -> None:
     """The sale counts: its state in the largest letters, refreshed as acknowledgements arrive."""
     _result(fb, programme, sequence, state, amount_rupiah)
     draw.money(fb, text("remaining"), remaining_rupiah, 46)
-    draw.foot(fb, _keys("E", "key_done", "M", "key_shop"))
+    draw.foot(fb, foot_keys("E", "key_done", "M", "key_shop"))
 
 
 def recorded(fb, title: str, sequence: int, state: int, amount_rupiah: int, label: str, rupiah: int) -> None:
@@ -182,7 +182,7 @@ def recorded(fb, title: str, sequence: int, state: int, amount_rupiah: int, labe
     _result(fb, title, sequence, state, amount_rupiah)
     if label:
         draw.money(fb, label, rupiah, 46)
-    draw.foot(fb, _keys("E", "key_done", "M", "key_shop"))
+    draw.foot(fb, foot_keys("E", "key_done", "M", "key_shop"))
 
 
 def _result(fb, title: str, sequence: int, state: int, amount_rupiah: int) -> None:
@@ -198,9 +198,9 @@ def question(fb, title: str, right: str, amount_rupiah: int, what: str, by_card:
     draw.largest_money(fb, amount_rupiah, 12, 18)
     draw.paragraph(fb, what, 34, 2)
     if by_card:
-        draw.foot(fb, _keys("E", "key_yes", "M", "key_card", "X", "key_cancel"))
+        draw.foot(fb, foot_keys("E", "key_yes", "M", "key_card", "X", "key_cancel"))
     else:
-        draw.foot(fb, _keys("E", "key_yes", "X", "key_cancel"))
+        draw.foot(fb, foot_keys("E", "key_yes", "X", "key_cancel"))
 
 
 def detail_text(number: int, detail: int) -> str:
@@ -219,9 +219,9 @@ def refused(fb, number: int, detail: int, may_go_on: bool) -> None:
     draw.paragraph(fb, matter, 28, 2)
     draw.centred(fb, advice, 46)
     if may_go_on:
-        draw.foot(fb, _keys("E", "key_again", "X", "key_cancel"))
+        draw.foot(fb, foot_keys("E", "key_again", "X", "key_cancel"))
     else:
-        draw.foot(fb, _keys("E", "key_done", "M", "key_slip"))
+        draw.foot(fb, foot_keys("E", "key_done", "M", "key_slip"))
 
 
 def recent(fb, sequence: int, state: int, amount_rupiah: int, clock: str) -> None:
@@ -230,7 +230,7 @@ def recent(fb, sequence: int, state: int, amount_rupiah: int, clock: str) -> Non
     draw.largest(fb, STATE_WORDS[state], 11, 16)
     draw.money(fb, text("transaction_number", sequence), amount_rupiah, 28)
     draw.paragraph(fb, text("recent_what"), 37, 2)
-    draw.foot(fb, _keys("E", "key_print", "M", "key_second"))
+    draw.foot(fb, foot_keys("E", "key_print", "M", "key_second"))
 
 
 def record(fb, title: str, sequence: int, state: int, amount_rupiah: int, roster: int, moment: str) -> None:
@@ -240,7 +240,7 @@ def record(fb, title: str, sequence: int, state: int, amount_rupiah: int, roster
     draw.largest(fb, STATE_WORDS[state], 20, 16)
     draw.centred(fb, STATE_MEANINGS[state], 37)
     draw.centred(fb, moment, 46)
-    draw.foot(fb, _keys("M", "key_print", "X", "key_back"))
+    draw.foot(fb, foot_keys("M", "key_print", "X", "key_back"))
 
 
 def record_list(fb, title: str, rows: tuple, chosen: int, key: str) -> None:
@@ -254,7 +254,7 @@ def record_list(fb, title: str, rows: tuple, chosen: int, key: str) -> None:
         sequence, clock, what, state = rows[i]
         right = "%s %s" % (what, chr(SIGN_OF_STATE + state))
         draw.both(fb, "%d %s" % (sequence, clock), right, _ROW_TOP + i * _ROW_HEIGHT, i == chosen)
-    draw.foot(fb, (("E", key),) + _keys("*#", "key_move", "X", "key_back"))
+    draw.foot(fb, (("E", key),) + foot_keys("*#", "key_move", "X", "key_back"))
 
 
 def pending(fb, count: int, amount_rupiah: int, oldest: str, link: str, way: str, heard: str) -> None:
@@ -269,7 +269,8 @@ def pending(fb, count: int, amount_rupiah: int, oldest: str, link: str, way: str
         draw.centred(fb, _way(way), 30)
     draw.both(fb, text("heard"), heard or text("never_heard"), 46)
     draw.foot(
-        fb, _keys("E", "key_see", "M", "key_send", "#", "key_other") if count else _keys("X", "key_back")
+        fb,
+        foot_keys("E", "key_see", "M", "key_send", "#", "key_other") if count else foot_keys("X", "key_back"),
     )
 
 
@@ -286,10 +287,10 @@ def table(fb, title: str, unit: str, rows: tuple, keys: tuple) -> None:
     draw.foot(fb, keys)
 
 
-TOTALS_KEYS = _keys("M", "key_print", "#", "key_more", "X", "key_back")
-DEVICE_KEYS = _keys("E", "key_see", "X", "key_back")
-BACK_KEYS = _keys("X", "key_back")
-CLOSE_KEYS = _keys("E", "key_close", "X", "key_cancel")
+TOTALS_KEYS = foot_keys("M", "key_print", "#", "key_more", "X", "key_back")
+DEVICE_KEYS = foot_keys("E", "key_see", "X", "key_back")
+BACK_KEYS = foot_keys("X", "key_back")
+CLOSE_KEYS = foot_keys("E", "key_close", "X", "key_cancel")
 
 
 def printing(fb) -> None:
@@ -305,7 +306,7 @@ def print_failed(fb, reason: str, sale_stands: bool) -> None:
     draw.centred(fb, reason, 24)
     if sale_stands:
         draw.centred(fb, text("print_stands"), 39)
-    draw.foot(fb, _keys("E", "key_again", "X", "key_done"))
+    draw.foot(fb, foot_keys("E", "key_again", "X", "key_done"))
 
 
 def notice(fb, number: int, index: int, count: int) -> None:
@@ -313,7 +314,7 @@ def notice(fb, number: int, index: int, count: int) -> None:
     draw.head(fb, text("notice"), "%d/%d" % (index + 1, count))
     draw.largest(fb, "N%02d" % number, 10, 16)
     draw.paragraph(fb, notice_sentence(number), 28, 3)
-    draw.foot(fb, _keys("E", "key_next", "X", "key_back"))
+    draw.foot(fb, foot_keys("E", "key_next", "X", "key_back"))
 
 
 def finding(fb, found, index: int, count: int) -> None:
@@ -321,7 +322,7 @@ def finding(fb, found, index: int, count: int) -> None:
     draw.head(fb, text("memory"), "%d/%d" % (index + 1, count))
     draw.paragraph(fb, finding_sentence(found.what, found.first, found.last), 12, 3)
     draw.text(fb, "%s 0x%06x" % (found.area, found.address), 0, 44)
-    draw.foot(fb, _keys("E", "key_next", "X", "key_back"))
+    draw.foot(fb, foot_keys("E", "key_next", "X", "key_back"))
 
 
 def starting(fb) -> None:

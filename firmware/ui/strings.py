@@ -140,6 +140,13 @@ _LINES = {
     "send_cable": "Kabel USB",
     "send_cable_ask": "Sambungkan kabel",
     "send_cable_who": "ke laptop petugas",
+    "bench": "Uji alat",
+    "bench_wait": "Tunggu...",
+    "bench_keys": "Tekan setiap tombol",
+    "bench_pattern": "Gambar utuh?",
+    "bench_answers": "E utuh   X cacat",
+    "bench_whole": "Utuh",
+    "bench_broken": "Cacat",
 }
 
 # Wrapped on the screen.
@@ -151,6 +158,9 @@ _PARAGRAPHS = {
     "received_tap": "Serahkan barang, lalu tempel kartu.",
     "return_what": "Tidak dapat diambil lagi di alat ini.",
     "close_what": "Periode ini tidak dapat dibuka lagi.",
+    "bench_strip": "Cetakan terbaca semua?",
+    "bench_open": "Buka tutup alat.",
+    "bench_shut": "Tutup alat rapat.",
 }
 
 # On paper: wrapped to 32 letters.
@@ -220,6 +230,21 @@ STATE_PAPER_OTHER = (
 
 # What the relay says of its link.
 _LINKS = {"down": "Luring", "connecting": "Hubung", "up": "Daring"}
+
+# The parts of a terminal (`protocol/self_test.py`), one line of the screen each.
+_PARTS = {
+    "reader": "Pembaca kartu",
+    "keypad": "Tombol",
+    "display": "Layar",
+    "printer": "Printer",
+    "modem": "Modem dan SIM",
+    "flash": "Memori",
+    "clock": "Jam",
+    "entropy": "Sumber acak",
+    "key-chip": "Chip kunci",
+    "supply": "Tegangan",
+    "case": "Saklar tutup",
+}
 
 # By refusal number (`firmware/refusals.py`): what is the matter (two lines of the screen), what to do (one line).
 _REFUSALS = {
@@ -324,6 +349,11 @@ def finding(what: int, first: int, last: int) -> str:
     """The sentence of something that flash does not give back."""
     # A family is known by its number on the roster, which counts from 1.
     return _FINDINGS[what].format(first + 1 if what == _FAMILY else first, last)
+
+
+def bench_part(part: str) -> str:
+    """The word for a part of the terminal."""
+    return _PARTS.get(part, part)
 
 
 def link_word(link: str) -> str:

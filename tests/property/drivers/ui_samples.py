@@ -10,7 +10,8 @@ import framebuf
 
 from firmware import refusals, states
 from firmware.ledger import findings
-from firmware.ui import receipts, screens, strings
+from firmware.ui import bench_screens, receipts, screens, strings
+from protocol import self_test
 from protocol.records import GOODS_RECEIVED, PERIOD_CLOSE, RETURN, TENDER_CASH, TENDER_GOODS, VOID
 from tests.property.drivers.ui_fakes import NOON_S, TERMINAL_ID, figures, receipt, totals
 
@@ -235,9 +236,25 @@ def _by_number() -> list:
     return all_of_them
 
 
+def _of_the_bench() -> list:
+    """The same while a technician tests the parts."""
+    at_work = [("bench-" + part, bench_screens.bench_at_work, (part,)) for part in self_test.PARTS]
+    rows = ("123X", "456C", "789M", "*0#E")
+    return at_work + [
+        ("bench-keys", bench_screens.bench_keys, (rows, "56C789M*0#E")),
+        ("bench-keys-all", bench_screens.bench_keys, (rows, "".join(rows))),
+        ("bench-pattern", bench_screens.bench_pattern, (False,)),
+        ("bench-pattern-dark", bench_screens.bench_pattern, (True,)),
+        ("bench-strip", bench_screens.bench_strip, ()),
+        ("bench-card", bench_screens.bench_card, ()),
+        ("bench-open", bench_screens.bench_case, (False,)),
+        ("bench-shut", bench_screens.bench_case, (True,)),
+    ]
+
+
 def samples() -> list:
     """All (name, drawing function, values)."""
-    return _usual() + _extreme() + _by_number()
+    return _usual() + _extreme() + _of_the_bench() + _by_number()
 
 
 GOODS = [("Beras", "kg", 1000, 13500), ("Telur", "kg", 150, 28000), ("Tempe", "papan", 300, 6000)]

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from firmware import refusals, states
+from firmware.bench import codes
 from firmware.console import errors
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -49,6 +50,12 @@ def test_every_notice_has_its_line():
 def test_every_error_of_the_console_has_its_line():
     codes = [value for name, value in vars(errors).items() if name.isupper()]
     assert section("The console says ERROR") == sorted(codes)
+
+
+def test_every_number_of_the_self_test_has_its_line():
+    numbers = [value for name, value in vars(codes).items() if name.isupper()]
+    assert len(set(numbers)) == len(numbers)
+    assert section("A part fails in the self-test") == sorted(numbers)
 
 
 def test_refusals_of_the_table_exist():

@@ -5,6 +5,7 @@ import os
 from firmware import refusals, states
 from firmware.ui import draw, glyphs, screens, strings
 from firmware.ui import format as fmt
+from protocol import self_test
 from tests.support import mp
 
 # The longest value of a place in a sentence, where it is not a sequence number.
@@ -50,6 +51,12 @@ def test_no_two_refusals_say_the_same():
 def test_every_notice_fits_three_lines():
     for number in range(1, states.NOTICE_LAST + 2):
         assert 1 <= len(fmt.wrap(strings.notice(number), draw.COLUMNS)) <= NOTICE_LINES, number
+
+
+def test_every_part_of_a_terminal_has_a_word_of_one_line():
+    assert set(strings._PARTS) == set(self_test.PARTS)
+    for part in self_test.PARTS:
+        assert len(strings.bench_part(part)) <= draw.COLUMNS, part
 
 
 def test_every_state_has_a_word_a_meaning_and_a_sign():

@@ -1,0 +1,1 @@
+"""The technician's bench inside the terminal: one test for each part."""
