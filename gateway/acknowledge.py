@@ -39,15 +39,15 @@ def room_for_states(octets_max: int, gaps: int) -> int:
     return max(0, min(acknowledgement.STATES_MAX, octets * _STATES_PER_OCTET))
 
 
-def window(terminal: TerminalRow, cursor: int, unknown_from: int, octets_max: int) -> int:
+def window(terminal: TerminalRow, cursor: int, unknown_from: int, octets_max: int, oldest: bool) -> int:
     """Where the window of states of the next acknowledgement starts.
 
     What was not told yet, from `cursor` on, comes first. It costs nothing to fill the rest: with the states before, from
-    `unknown_from` on, that were told and of which it is not known whether they have come. Where nothing is new, the oldest
-    of those are told.
+    `unknown_from` on, that were told and of which it is not known whether they have come. Where nothing is new, the `oldest`
+    of those are told, or else the newest.
     """
     behind = terminal.booked_through + 1
-    if cursor >= behind:
+    if cursor >= behind and oldest:
         return unknown_from
     room = room_for_states(octets_max, len(_gaps(terminal)))
     return min(cursor, max(unknown_from, behind - room))

@@ -21,7 +21,7 @@ from gateway.downlinks import Downlinks
 from gateway.errors import GatewayError
 from gateway.keys import GatewayCipher, KeyRing
 from gateway.owed import Epoch
-from gateway.store.interface import Reader, TerminalRow
+from gateway.store.interface import Changes, Reader, TerminalRow
 from gateway.writer import RESTORED
 
 _LOG = structlog.get_logger("acknowledger")
@@ -29,6 +29,8 @@ _IDLE_S = 0.5
 _PAUSE_S_MIN = 0.005
 _TERMINALS_MAX = 50_000
 _WINDOWS_MAX = 8
+_KEPT_EVERY = 64
+"""So many more states must be known before that is written down again: a new process tells at most so many too many."""
 _NEVER = float("inf")
 
 
@@ -36,11 +38,14 @@ _NEVER = float("inf")
 class _Told:
     """What this process has told one terminal: `cursor` is the next record whose state is to be told, `unknown_from` the first
     one of which the terminal has not shown that it knows it. `windows`: (epoch and counter, first, behind) of the states in
-    the last acknowledgements since its last report; `heard`: the echo in that.
+    the last acknowledgements since its last report; `heard`: the echo in that. `kept`: `unknown_from` as last written down;
+    `oldest`: whether, where nothing is new, the oldest unknown states go next.
     """
 
     cursor: int
     unknown_from: int
+    kept: int
+    oldest: bool = True
     windows: deque[tuple[tuple[int, int], int, int]] = field(
         default_factory=lambda: deque(maxlen=_WINDOWS_MAX)
     )
@@ -78,7 +83,8 @@ class _Told:
 class Acknowledger:
     """`down` chooses the way to each terminal and says when and how it may be spoken to.
 
-    While `is_busy` says that a backlog is worked off, records come before answers.
+    While `is_busy` says that a backlog is worked off, records come before answers. `keep(changes)` writes down what
+    terminals know, and returns at once.
     """
 
     def __init__(
@@ -91,6 +97,7 @@ class Acknowledger:
         is_busy: Callable[[], bool] = lambda: False,
         clock_s: Callable[[], int] = lambda: int(time.time()),
         monotonic: Callable[[], float] = time.monotonic,
+        keep: Callable[[Changes], object] = lambda _: None,
     ) -> None:
         self._reader = reader
         self._ring = ring
@@ -100,6 +107,7 @@ class Acknowledger:
         self._is_busy = is_busy
         self._clock_s = clock_s
         self._monotonic = monotonic
+        self._keep = keep
         self._changed = threading.Condition()
         self._news: list[tuple[int, Contact | None, int]] = []
         self._told: OrderedDict[int, _Told] = OrderedDict()
@@ -199,6 +207,7 @@ class Acknowledger:
                 told.grant_due_s = min(told.grant_due_s, self._monotonic())
             if told.hear((contact.report.echo_epoch, contact.report.echo_counter)):
                 self._recall(kid, told)
+            self._keep_known(kid, told)
         elif contact.repeated_from:
             told.rewind(contact.repeated_from)
         self._line_up(kid, told)
@@ -209,10 +218,10 @@ class Acknowledger:
             row = self._reader.terminal(kid)
             if row is None:
                 return None
-            first = owed.first_state(row)
+            unknown_from = owed.unknown_from(self._reader, row)
             report = owed.last_report(row)
             heard = (report.echo_epoch, report.echo_counter) if report else None
-            told = self._told[kid] = _Told(first, first, heard=heard)
+            told = self._told[kid] = _Told(owed.first_state(row), unknown_from, unknown_from, heard=heard)
             if len(self._told) > _TERMINALS_MAX:
                 self._told.popitem(last=False)
         return told
@@ -222,6 +231,12 @@ class Acknowledger:
         row = self._reader.terminal(kid)
         if row is not None:
             told.unknown_from = min(told.unknown_from, owed.first_state(row))
+
+    def _keep_known(self, kid: int, told: _Told) -> None:
+        """Write down what a terminal knows; not every step of it."""
+        if told.unknown_from < told.kept or told.unknown_from >= told.kept + _KEPT_EVERY:
+            self._keep(owed.known(kid, told.unknown_from - 1))
+            told.kept = told.unknown_from
 
     def _line_up(self, kid: int, told: _Told) -> None:
         """Put a terminal in line for when it may be spoken to; earlier than it stands there if a quicker way has opened."""
@@ -279,7 +294,7 @@ class Acknowledger:
             self._carry_grants(row, told.cipher, manner.octets_max)
         counter = self._counter.take()
         signer = Signer(epoch.number, epoch.key.acknowledgement)
-        first = acknowledge.window(row, told.cursor, told.unknown_from, octets_max)
+        first = acknowledge.window(row, told.cursor, told.unknown_from, octets_max, told.oldest)
         octets, behind = acknowledge.build(
             self._reader, row, signer, told.cipher, counter, self._clock_s(), first, octets_max
         )
@@ -288,6 +303,8 @@ class Acknowledger:
             self._line_up(row.kid, told)
             return
         self.sent += 1
+        if told.cursor > row.booked_through:
+            told.oldest = not told.oldest
         told.cursor = max(told.cursor, behind)
         if behind > first:
             told.windows.append(((epoch.number, counter), first, behind))

@@ -86,6 +86,7 @@ class Daemon:
             config.acknowledge,
             self.downlinks,
             lambda: self.writer.queued >= config.ingest.batch_frames_max,
+            keep=self.writer.submit,
         )
         self.forwarder: Forwarder | None = None
         if config.settlement.url:

@@ -10,7 +10,7 @@ from gateway.acknowledge import Signer
 from gateway.documents import Document, Kind
 from gateway.errors import NothingToSendError
 from gateway.keys import GatewayCipher, GatewayKey, KeyRing
-from gateway.store.interface import Reader, TerminalRow
+from gateway.store.interface import Changes, Reader, TerminalRow
 from gateway.writer import RESTORED
 from protocol import certificates, records, status
 from protocol.errors import ProtocolError
@@ -85,6 +85,20 @@ def last_report(row: TerminalRow) -> status.Status | None:
 def first_state(row: TerminalRow) -> int:
     """The first record whose state is told to a terminal of which it is not known what it has heard."""
     return max(1, row.sealed_through - STATES_RECALLED + 1)
+
+
+def unknown_from(reader: Reader, row: TerminalRow) -> int:
+    """The first record whose state a terminal has not shown that it knows, as `known` kept it."""
+    return min(first_state(row), max(1, reader.value(_known_name(row.kid))))
+
+
+def known(kid: int, through: int) -> Changes:
+    """Keep that a terminal knows all states up to a record."""
+    return Changes(values={_known_name(kid): through + 1})
+
+
+def _known_name(kid: int) -> str:
+    return f"known/{kid:08x}"
 
 
 def frames(

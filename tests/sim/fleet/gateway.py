@@ -249,6 +249,7 @@ class Gateway:
             self.downlinks,
             clock_s=lambda: self.clock_ms() // 1000,
             monotonic=monotonic,
+            keep=self.writer.submit,
         )
         settlement = config.Settlement(url="http://bank.example")
         self.forwarder = Forwarder(

@@ -10,6 +10,7 @@ from gateway.batch_changes import Contact
 from gateway.config import Acknowledge
 from gateway.down_counter import BLOCK, DownCounter
 from gateway.downlinks import Downlinks
+from gateway.owed import STATES_RECALLED
 from gateway.store.interface import Changes, RecordState
 from gateway.store.memory import MemoryStore
 from gateway.writer import DOWN_RESERVED, RESTORED, Writer
@@ -44,7 +45,7 @@ class Scene:
         counter = DownCounter(self.store, self.writer)
         self.acknowledger = Acknowledger(
             self.store, self.rig.ring, counter, Acknowledge(**settings), Downlinks(self.store.terminal, self),
-            clock_s=lambda: self.clock_s,
+            clock_s=lambda: self.clock_s, keep=self.writer.submit,
         )  # fmt: skip
         self.sent = 0
         self.writer.start()
@@ -264,24 +265,46 @@ def test_states_are_told_until_the_acknowledgement_that_told_them_is_heard_of(sc
     assert told_since(scene, terminal, told.counter) == [0, 0, 15]
 
 
-def test_a_terminal_that_has_its_records_settled_but_not_their_states_need_only_report(scene, terminal):
-    """Whatever it has missed, and however much: each report is answered with what is not known to be there, oldest first."""
+def told_by_reports(scene, terminal, through, echo):
+    """(states told, reports) until there is none to tell: a terminal that only reports, and applies each last answer."""
+    known, reports = set(), 0
+    while reports < 20:
+        before = len(acknowledgements(scene, terminal))
+        scene.deliver(terminal.report(sealed_through=through, epoch=EPOCH, counter=echo))
+        reports += 1
+        for told in acknowledgements(scene, terminal)[before:]:
+            known.update(range(told.states_first, told.states_first + len(told.states)))
+            echo = told.counter
+        if not told.states:
+            break
+    return known, reports
+
+
+def booked_303(scene, terminal):
+    """Settlement has all of a chain that four acknowledgements tell the states of."""
     for _ in range(260):
         terminal.redeem()
     scene.deliver(terminal.frame(1, 3), terminal.frame(4, 200), terminal.frame(201, 303))
     book(scene, 303)
-    known, reports, messages = set(), 0, 0
+
+
+def test_a_terminal_that_lacks_states_need_only_report(scene, terminal):
+    """Whatever it has missed, and however much: each report is answered with some of what is not known to be there."""
+    booked_303(scene, terminal)
     echo = latest(scene, terminal, "counter")  # of all that was told, the last alone has come
     before = len(acknowledgements(scene, terminal))
-    while len(known) < 303 and reports < 8:
-        scene.deliver(terminal.report(sealed_through=303, epoch=EPOCH, counter=echo))
-        told = acknowledgements(scene, terminal)[-1]
-        known.update(range(told.states_first, told.states_first + len(told.states)))
-        echo = told.counter
-        reports += 1
-    messages = len(acknowledgements(scene, terminal)) - before
+    known, reports = told_by_reports(scene, terminal, 303, echo)
     assert known == set(range(1, 304))
-    assert reports == messages == 4, "one answer to each report"
+    assert len(acknowledgements(scene, terminal)) - before == reports <= 8, "one answer to each report"
+
+
+def test_a_new_process_knows_what_its_terminals_do_not(scene, terminal):
+    """However old that is; what they do know it does not tell again, but for the last states."""
+    booked_303(scene, terminal)
+    for first in (1, 303 - STATES_RECALLED + 1):
+        scene.acknowledger._told.clear()
+        known, _ = told_by_reports(scene, terminal, 303, latest(scene, terminal, "counter"))
+        assert known == set(range(first, 304))
 
 
 def test_a_terminal_that_forgot_what_it_had_applied_hears_it_again(scene, terminal):
