@@ -38,10 +38,11 @@ GROUPS = (
     "PRV",
     "PRT",
     "WOF",
+    "TKO",
     "RSD",
     "RSC",
-    "VER",
     "REL",
+    "VER",
 )
 _ID = rf"(?:{'|'.join(GROUPS)})-\d\d"
 _DEFINED = re.compile(rf"^- \[({_ID})\]", re.MULTILINE)

@@ -19,11 +19,12 @@ from typing import Any
 from firmware.ledger import ca_key_list, document_area
 from gateway import report
 from gateway.store.sqlite import SqliteReader
-from protocol import certificates, grant, policy, roster
+from protocol import grant, policy, roster, takeover
 from tools import brokers, district
-from tools.authority import release
+from tools.authority import takeover_folder
 from tools.authority.issue import Authority
 from tools.authority.signing import SigningKey
+from tools.authority.takeover import Decision, take_over
 from tools.brokers import Broker
 from tools.virtual_terminal.control import VirtualTerminal, provision
 
@@ -146,20 +147,16 @@ class Stack:
     def _grant_path(self, kid: int, programme: int) -> Path:
         return self.folder / f"grant-{kid:08x}-{programme}.bin"
 
-    def _grants_left(self, kid: int, after: int) -> dict[int, bytes]:
-        """Grants for a new generation: the leases of `after` less what of it is sealed at the gateway."""
-        told = self.gateway_command(
-            "records", "--kid", f"{after:08x}", "--limit", "100000", "--full", "--json"
-        )
-        sealed = [bytes.fromhex(row["octets"]) for row in json.loads(told)]
-        families = release.families_of(self._roster)
-        digests = roster.digest(self._roster), policy.digest(policy.encode(self._policy))
-        signed = {}
-        for programme in (district.PROGRAMME_SEMBAKO, district.PROGRAMME_PKH):
-            body = self._grant_path(after, programme).read_bytes()[: -certificates.SIGNATURE_OCTETS]
-            old = grant.decode(body, after, *digests)
-            signed[programme] = self._sign_grant(kid, release.left(old, old.number, sealed, families))
-        return signed
+    def _grants_left(self, kid: int, after: int, exposure_rupiah: int) -> dict[int, bytes]:
+        """Grants for a new generation: `after` is retired, and the authority gives on what counts as left of its leases."""
+        source = self.folder / f"takeover-{after:08x}"
+        self.gateway_command("takeover", f"{after:08x}", "--to", str(source))
+        papers = takeover_folder.read(source, after)
+        decision = Decision(kid, takeover.REASON_ROLLED_BACK, exposure_rupiah)
+        issued = take_over(self._authority, papers, decision, self._now_s)
+        takeover_folder.write(source, self.folder, kid, papers, issued)
+        self.gateway_command("publish", "takeover", str(self.folder / takeover_folder.decision_name(after)))
+        return issued.grants
 
     # Terminals.
 
@@ -175,15 +172,22 @@ class Stack:
         self._settings[kid] = settings or {}
         return self._furnish(kid, self._grants, discards_records=False)
 
-    def new_generation(self, kid: int, after: int, *, discards_records: bool) -> VirtualTerminal:
-        """The terminal `after` with new keys under `kid` on its old flash, and what is left of its leases."""
+    def new_generation(
+        self, kid: int, after: int, *, discards_records: bool, exposure_rupiah: int = 0
+    ) -> VirtualTerminal:
+        """The terminal `after` with new keys under `kid` on its old flash, and what is left of its leases.
+
+        `exposure_rupiah`: what may have been spent of them without our hearing of it.
+        """
         for known in (after, kid):
             if known in self._terminals:
                 self._terminals.pop(known).switch_off()
         self._flash[kid] = self._flash[after]
         self._fittings[kid] = self._fittings[after]
         self._settings[kid] = self._settings[after]
-        return self._furnish(kid, lambda new: self._grants_left(new, after), discards_records)
+        return self._furnish(
+            kid, lambda new: self._grants_left(new, after, exposure_rupiah), discards_records
+        )
 
     def _furnish(
         self, kid: int, grants: Callable[[int], dict[int, bytes]], discards_records: bool

@@ -9,11 +9,13 @@ from typing import Any
 
 import click
 
-from protocol import certificates, grant, policy, roster, write_off
+from protocol import certificates, grant, policy, roster, takeover, write_off
 from protocol.errors import ProtocolError
 from protocol.records import SEQUENCE_MAX
+from tools.authority import takeover_folder
 from tools.authority.issue import Authority, RequestRefusedError
 from tools.authority.signing import KeyFileError, SigningKey
+from tools.authority.takeover import Decision, take_over
 
 INPUT = click.Path(exists=True, dir_okay=False, path_type=Path)
 OUTPUT = click.Path(dir_okay=False, path_type=Path)
@@ -22,6 +24,12 @@ REASONS = {
     "terminal-lost": write_off.REASON_TERMINAL_LOST,
     "flash-damaged": write_off.REASON_FLASH_DAMAGED,
     "other": write_off.REASON_OTHER,
+}
+TAKEOVER_REASONS = {
+    "terminal-lost": takeover.REASON_TERMINAL_LOST,
+    "terminal-broken": takeover.REASON_TERMINAL_BROKEN,
+    "rolled-back": takeover.REASON_ROLLED_BACK,
+    "other": takeover.REASON_OTHER,
 }
 
 
@@ -181,6 +189,51 @@ def sign_write_off(
     document.issued_s, document.reason = int(time.time()), REASONS[reason]
     signed = Authority(SigningKey.load(key)).write_off(document)
     _write(folder / f"write-off-{kid:08x}-{first}.bin", signed)
+
+
+@main.command("takeover")
+@KEY
+@click.option("--old", type=Kid(), required=True, help="The terminal that is replaced.")
+@click.option("--new", type=Kid(), required=True, help="Who gets what is left of its leases.")
+@click.option(
+    "--last-record",
+    type=click.IntRange(0, SEQUENCE_MAX),
+    default=None,
+    help="The last record in the old one's flash, as its rescue says: nothing is missing if it counts.",
+)
+@click.option(
+    "--exposure",
+    type=click.IntRange(0),
+    default=None,
+    help="Rupiah that may have been spent in records that do not count; needed where such may exist.",
+)
+@click.option("--reason", type=click.Choice(list(TAKEOVER_REASONS)), required=True)
+@click.option("--to", "target", type=click.Path(file_okay=False, path_type=Path), required=True)
+@click.argument("source", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@_told
+def sign_takeover(
+    key: Path,
+    old: int,
+    new: int,
+    last_record: int | None,
+    exposure: int | None,
+    reason: str,
+    target: Path,
+    source: Path,
+) -> None:
+    """Give what is left of a retired terminal's leases to a new one. SOURCE is what the gateway's takeover wrote.
+
+    The grants and what they are signed under go to the folder --to, from which the new terminal is provisioned; the
+    takeover goes to the gateway too (python -m gateway publish takeover FILE).
+    """
+    papers = takeover_folder.read(source, old)
+    decision = Decision(new, TAKEOVER_REASONS[reason], exposure, last_record)
+    issued = take_over(Authority(SigningKey.load(key)), papers, decision, int(time.time()))
+    for path in takeover_folder.write(source, target, new, papers, issued):
+        click.echo(str(path))
+    click.echo(f"left on the leases: Rp {issued.left_rupiah}")
+    for programme in issued.expired:
+        click.echo(f"programme {programme}: its lease has expired, nothing was granted")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What the authority issues: signed units (body ‖ signature) for terminals and gateways, checked before they are signed."""
 
-from protocol import certificates, grant, policy, roster, write_off
+from protocol import certificates, grant, policy, roster, takeover, write_off
 from protocol.certificates import KEY_OCTETS
 from tools.authority.signing import SigningKey, is_on_curve
 
@@ -94,6 +94,11 @@ class Authority:
         """A signed write-off."""
         body = write_off.encode(document)
         return body + self._key.sign(write_off.signed_message(body))
+
+    def takeover(self, document: takeover.Takeover) -> bytes:
+        """A signed takeover."""
+        body = takeover.encode_takeover(document)
+        return body + self._key.sign(takeover.takeover_message(body))
 
 
 def _require_keys(first: bytes, second: bytes, names: tuple[str, str]) -> None:

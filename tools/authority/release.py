@@ -1,49 +1,45 @@
-"""What a new generation of a lost or locked terminal may still spend: the old leases less all that is sealed at the gateway."""
+"""What a new generation may still spend: the old lease less all that counts of it, per family, never below nothing."""
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
 
-from protocol import grant, records, roster
-
-MONEY_KINDS = (records.REDEMPTION, records.VOID, records.RETURN)
+from protocol import grant, takeover
 
 
-def families_of(roster_octets: bytes) -> dict[bytes, int]:
-    """Roster index by card key, of both cards of each family."""
-    _, entries = roster.decode(roster_octets)
-    return {card.card_key: index for index, entry in enumerate(entries) for card in entry.cards}
+def left(granted: grant.Grant, families: int, stated: takeover.Lease) -> grant.Grant:
+    """A grant of what `granted` leaves on a roster of `families` after what the gateway stated of it.
 
-
-def left(
-    granted: grant.Grant, number: int, sealed: Iterable[bytes], families: Mapping[bytes, int]
-) -> grant.Grant:
-    """A grant of what `granted` leaves after the sealed records of its terminal; grants are in whole thousands, so what
-    is less than that stays with the authority.
-
-    A card that the roster does not know spent no lease of `granted`. Voids give back, returns end a family's lease.
+    Its number stays, so that the next month's is greater at both generations. Grants are in whole thousands: what is less
+    than that stays with the authority. Where the old default would need too many exceptions, the commonest rest takes its
+    place.
     """
-    drawn_rupiah: dict[int, int] = {}
-    returned = set()
-    for octets in sealed:
-        if octets[0] not in MONEY_KINDS:
-            continue
-        record = records.decode(octets)
-        index = families.get(record.card_key)
-        if index is None or (record.programme, record.period) != (granted.programme, granted.period):
-            continue
-        if record.kind == records.RETURN:
-            returned.add(index)
-        else:
-            sign = 1 if record.kind == records.REDEMPTION else -1
-            drawn_rupiah[index] = drawn_rupiah.get(index, 0) + sign * record.amount_rupiah
-    amounts = dict(granted.exceptions)
-    for index in drawn_rupiah.keys() | returned:
-        rest = 0 if index in returned else max(0, granted.amount_rupiah(index) - drawn_rupiah[index])
-        amounts[index] = rest // grant.UNIT_RUPIAH * grant.UNIT_RUPIAH
+    rests = [_rest(granted.amount_rupiah(index), index, stated) for index in range(families)]
     document = grant.Grant()
-    document.number, document.programme, document.period = number, granted.programme, granted.period
+    document.number, document.programme, document.period = granted.number, granted.programme, granted.period
     document.expiry_s, document.hold = granted.expiry_s, granted.hold
-    document.default_rupiah = granted.default_rupiah
-    document.exceptions = tuple(
-        (index, amounts[index]) for index in sorted(amounts) if amounts[index] != granted.default_rupiah
-    )
+    document.default_rupiah, document.exceptions = _with_default(rests, granted.default_rupiah)
+    if len(document.exceptions) > grant.EXCEPTIONS_MAX:
+        (commonest, _), *_ = Counter(rests).most_common(1)
+        document.default_rupiah, document.exceptions = _with_default(rests, commonest)
     return document
+
+
+def left_rupiah(document: grant.Grant, families: int) -> int:
+    """The sum of a grant over all families."""
+    return sum(document.amount_rupiah(index) for index in range(families))
+
+
+def _rest(granted_rupiah: int, index: int, stated: takeover.Lease) -> int:
+    """What is left to one family."""
+    if stated.is_closed:
+        return 0
+    for spender, is_returned, redeemed_rupiah, voided_rupiah in stated.spent:
+        if spender == index:
+            rest = 0 if is_returned else max(0, granted_rupiah - redeemed_rupiah + voided_rupiah)
+            # A void without its redemption, which is missing, gives nothing that was not granted.
+            return min(rest, granted_rupiah) // grant.UNIT_RUPIAH * grant.UNIT_RUPIAH
+    return granted_rupiah
+
+
+def _with_default(rests: list[int], default_rupiah: int) -> tuple[int, tuple[tuple[int, int], ...]]:
+    """A default, and who departs from it."""
+    return default_rupiah, tuple((index, rest) for index, rest in enumerate(rests) if rest != default_rupiah)

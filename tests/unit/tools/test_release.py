@@ -1,83 +1,77 @@
-"""Grants of a new generation: the old leases less what is sealed, per family, never more than was left."""
+"""Grants of a new generation: the old leases less what counts of them, per family, never more than was left."""
 
-from protocol import grant, records
-from tests.support.frames import card_key, sample_roster
+from protocol import grant, takeover
 from tools.authority import release
 
 FAMILIES = 12
 PERIOD = 24322
-OTHER_KEY = bytes(8)
 
 
-def lease(programme: int = 1) -> grant.Grant:
+def lease(number: int = 3) -> grant.Grant:
     """200,000 for all, 300,000 for family 4, nothing for family 7."""
     made = grant.Grant()
-    made.number, made.programme, made.period = 3, programme, PERIOD
+    made.number, made.programme, made.period = number, 1, PERIOD
     made.expiry_s, made.hold, made.default_rupiah = 1_800_000_000, 9, 200_000
     made.exceptions = ((4, 300_000), (7, 0))
     return made
 
 
-def spent(kind: int, index: int, amount_rupiah: int, programme: int = 1, period: int = PERIOD) -> bytes:
-    """A record that moves money of a family."""
-    proof = records.CardProof(
-        application_index=0, pan_sequence=1, transaction_date=bytes(3), cid=0x40, atc=1, ac=bytes(8), tvr=bytes(5),
-        aip=bytes(2), cvm_results=bytes(3), un_attempt=0, iad=b"",
-    )  # fmt: skip
-    key = card_key("release", index) if index < FAMILIES else OTHER_KEY
-    return records.encode(
-        records.Record(
-            kind=kind, version=1, time_s=1_790_000_000, time_trust=1, programme=programme, period=period,
-            tender=records.TENDER_CASH, amount_rupiah=amount_rupiah, card_key=key, lease=3,
-            method=records.METHOD_CARD_PIN, flags=0, reason=0, proof=proof, items=(), reference_sequence=1,
-        )
-    )  # fmt: skip
-
-
-def left_of(*sealed: bytes) -> grant.Grant:
-    """What is left of the lease."""
-    families = release.families_of(sample_roster("release", FAMILIES))
-    made = release.left(lease(), 8, sealed, families)
+def left_of(
+    *spent: tuple[int, bool, int, int], is_closed: bool = False, families: int = FAMILIES
+) -> grant.Grant:
+    """What is left of the lease after (index, returned, redeemed, voided) of some families."""
+    stated = takeover.Lease()
+    stated.is_closed, stated.spent = is_closed, spent
+    made = release.left(lease(), families, stated)
     grant.encode(made)
     return made
 
 
-def amounts(*sealed: bytes) -> list[int]:
+def amounts(*spent: tuple[int, bool, int, int], is_closed: bool = False) -> list[int]:
     """What is left for each family."""
-    made = left_of(*sealed)
+    made = left_of(*spent, is_closed=is_closed)
     return [made.amount_rupiah(index) for index in range(FAMILIES)]
 
 
-def test_nothing_sealed_leaves_all() -> None:
+def test_nothing_spent_leaves_all() -> None:
+    """TKO-07."""
     made = left_of()
-    assert (made.number, made.programme, made.period, made.hold) == (8, 1, PERIOD, 9)
-    assert made.exceptions == lease().exceptions
+    assert (made.number, made.programme, made.period, made.hold) == (3, 1, PERIOD, 9)
+    assert (made.expiry_s, made.exceptions) == (1_800_000_000, lease().exceptions)
+    assert release.left_rupiah(made, FAMILIES) == 10 * 200_000 + 300_000
 
 
 def test_each_family_has_what_it_did_not_draw() -> None:
-    redeemed, voided = records.REDEMPTION, records.VOID
+    """TKO-07."""
     expected = [200_000] * FAMILIES
     expected[0], expected[3], expected[4], expected[7] = 150_000, 0, 200_000, 0
-    sealed = (
-        spent(redeemed, 0, 50_000),
-        spent(redeemed, 2, 70_000), spent(voided, 2, 70_000),
-        spent(redeemed, 3, 150_000), spent(redeemed, 3, 50_000),
-        spent(redeemed, 4, 100_000),
-    )  # fmt: skip
-    assert amounts(*sealed) == expected
+    assert amounts(
+        (0, False, 50_000, 0), (2, False, 70_000, 70_000), (3, False, 200_000, 0), (4, False, 100_000, 0)
+    ) == expected  # fmt: skip
 
 
 def test_a_return_ends_the_lease_and_parts_of_a_thousand_stay_with_the_authority() -> None:
-    redeemed = records.REDEMPTION
-    assert amounts(spent(redeemed, 1, 1), spent(records.RETURN, 5, 20_000))[:6] == [
+    """TKO-07."""
+    assert amounts((1, False, 1, 0), (5, True, 20_000, 0))[:6] == [
         200_000, 199_000, 200_000, 200_000, 300_000, 0,
     ]  # fmt: skip
 
 
-def test_other_programmes_periods_and_cards_took_nothing() -> None:
-    redeemed = records.REDEMPTION
-    sealed = (
-        spent(redeemed, 1, 9_000, programme=2), spent(redeemed, 1, 9_000, period=PERIOD + 1),
-        spent(redeemed, FAMILIES, 9_000),
-    )  # fmt: skip
-    assert left_of(*sealed).exceptions == lease().exceptions
+def test_neither_an_overdrawn_lease_nor_a_void_without_its_redemption_makes_money() -> None:
+    """TKO-07."""
+    assert amounts((1, False, 900_000, 0), (2, False, 0, 70_000), (7, False, 0, 1_000))[:8] == [
+        200_000, 0, 200_000, 200_000, 300_000, 200_000, 200_000, 0,
+    ]  # fmt: skip
+
+
+def test_a_closed_period_leaves_nothing() -> None:
+    """TKO-07."""
+    assert amounts((1, False, 1, 0), is_closed=True) == [0] * FAMILIES
+
+
+def test_where_most_have_spent_what_is_left_to_most_is_the_default() -> None:
+    made = left_of(*((index, False, 200_000, 0) for index in range(5, 2500)), families=2600)
+    assert made.default_rupiah == 0
+    assert [made.amount_rupiah(index) for index in (0, 4, 5, 7, 2499, 2500)] == [
+        200_000, 300_000, 0, 0, 0, 200_000,
+    ]  # fmt: skip
