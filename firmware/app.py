@@ -4,7 +4,7 @@ import asyncio
 
 import cryptolib
 
-from firmware import settings
+from firmware import over_air, settings
 from firmware.authorize import Authorizer
 from firmware.card.certificates import IssuerCache
 from firmware.card.errors import AuthenticationError, CardError
@@ -203,6 +203,7 @@ class App:
         )
         self.terminal.codes = Codes(ledger, self.relay.frames, self.keys.ready.is_set)
         self.flow = Flow(self.terminal, self.display, self.keypad, self.printer, self.signals)
+        over_air.join(self, self._board.clock, self._jitter, self._begin_anew)
 
     def _encrypt_un(self, block: bytes) -> bytes:
         # Ten blocks in every tap: one cipher for them all spares the heap 3 KB between PIN and commit.
@@ -253,7 +254,7 @@ class App:
             self.open_books()
             self.assemble()
         except Exception as failure:  # lumbung: catch-all - it becomes the code on the screen
-            await self.stop(start_failure_code(failure), STOPPED_AGAIN_MS)
+            await self.stop(start_failure_code(failure), self._again_ms())
             return
         self._crash_before = self.ledger.last_crash
         loop = asyncio.get_event_loop()
@@ -361,7 +362,12 @@ class App:
         if self._crash_code == STANDS_BY:
             return AT_WORK_MS
         before_s = decode_crash(self._crash_before)[1] if self._crash_before else SOON_S
-        return STOPPED_AGAIN_MS if before_s < SOON_S and self._uptime_s() < SOON_S else STOPPED_MS
+        return self._again_ms() if before_s < SOON_S and self._uptime_s() < SOON_S else STOPPED_MS
+
+    def _again_ms(self) -> int:
+        """How long a code is shown that comes back at once: not long on trial, as the release before waits to start again."""
+        releases = self.workshop.releases
+        return STOPPED_MS if releases is not None and releases.is_on_trial() else STOPPED_AGAIN_MS
 
     async def stop(self, code: int, shown_ms: int = STOPPED_MS) -> None:
         """A code for the technician, who is served at the cable meanwhile, and what became of the last sale if the books can

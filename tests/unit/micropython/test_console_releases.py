@@ -82,12 +82,14 @@ class Bench:
 
 def test_a_release_over_the_cable():
     bench = Bench()
-    assert bench.ask("release") == "OK slot=a release=0 other=0 trial=-1"
+    nothing = "OK slot=a release=0 other=0 trial=-1 taking=0 taken=0 of=0"
+    assert bench.ask("release") == nothing
     assert bench.ask("release-begin", HEAD) == "OK release=5 next=0"
     place = 0
     while place < len(OCTETS):
         answer = bench.ask("release-piece %d" % place, OCTETS[place : place + 123])
         place = int(answer.split("next=")[1])
+    assert bench.ask("release").endswith("taking=5 taken=%d of=%d" % (len(OCTETS), len(OCTETS)))
     assert bench.restarts == 0
     assert bench.ask("release-end") == "OK release=5"
     assert bench.restarts == 1
