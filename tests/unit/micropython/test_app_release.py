@@ -5,16 +5,20 @@ falls back from one that does not start.
 import asyncio
 import hashlib
 
-from firmware import app as app_module
-from firmware import links, loader
-from firmware.console.releases import PROVED_AFTER_MS
-from firmware.crypto import self_test
-from firmware.relay import release_fetch
-from protocol import offer
-from protocol.offer import Offer
-from tests.support.mp_broker import Keeper, PlayedLink
-from tests.support.mp_release import PUBLIC, ROOT, bundle, get, mount, new_flash, put, unmount
-from tests.support.mp_shop import Shop
+from firmware import main
+
+main.load()
+
+from firmware import app as app_module  # noqa: E402
+from firmware import links, loader  # noqa: E402
+from firmware.console.releases import PROVED_AFTER_MS  # noqa: E402
+from firmware.crypto import self_test  # noqa: E402
+from firmware.relay import release_fetch  # noqa: E402
+from protocol import offer  # noqa: E402
+from protocol.offer import Offer  # noqa: E402
+from tests.support.mp_broker import Keeper, PlayedLink  # noqa: E402
+from tests.support.mp_release import PUBLIC, ROOT, bundle, get, mount, new_flash, put, unmount  # noqa: E402
+from tests.support.mp_shop import Shop  # noqa: E402
 
 TIMEOUT_S = 120
 
