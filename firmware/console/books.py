@@ -43,12 +43,12 @@ class BookCommands:
         self.commands = {"flash": self.flash, "renew": self.renew}
 
     async def flash(self, console, _words: list) -> list:
-        """A DATA line for each finding ("what first last area address"), then how many; `checked`: all was looked at."""
+        """DATA: a line "what first last area address" for each finding, then how many; `checked`: all was looked at."""
         held = self._ledger.findings
         found = held.all()
         for one in found:
             values = (WORDS[one.what], one.first, one.last, one.area, one.address)
-            await console.send(("%s %d %d %s 0x%x" % values).encode())
+            await console.send(("%s %d %d %s 0x%x\n" % values).encode())
         return [("findings", len(found)), ("checked", int(held.is_done))]
 
     async def renew(self, console, _words: list) -> list:

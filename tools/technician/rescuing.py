@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import math
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-import serial
 
 from protocol import carry, certificates, frame
 from protocol.errors import ProtocolError
 from tools import pinmap
-from tools.carry import BAUDRATE, Console, ConsoleError
+from tools.carry import Console, ConsoleError
 from tools.forensics import documents, dump, export, proof, report
 from tools.forensics.documents import Documents
 from tools.forensics.marks import Known
@@ -27,9 +22,7 @@ from tools.technician.cable import Progress
 from tools.technician.errors import NOTHING_READABLE_CODE, CableError, TechnicianError, WrongDeviceError
 
 READY_S = 60.0
-PROBE_S = 15.0
 _LOOK_S = 2.0
-_LINE_S = 15.0
 _BAD_WORDS, _NOT_READY = 5, 6
 # Of 256 values an octet may have, so many in a partition table's place are no table.
 _NOISE_VALUES = 128
@@ -65,59 +58,6 @@ class Rescued:
 
 
 # -- a terminal that boots
-
-
-class _Cable:
-    """A serial line: one that is pulled out is silent, and so is one that has babbled for longer than `patience_s`."""
-
-    def __init__(self, line: Any, patience_s: float = math.inf) -> None:
-        self._line = line
-        self._until = time.monotonic() + patience_s
-
-    def write(self, octets: bytes) -> int | None:
-        """Octets out."""
-        with contextlib.suppress(OSError):
-            self._line.write(octets)
-        return len(octets)
-
-    def readline(self) -> bytes:
-        """The next line, b"" where none comes in time."""
-        if time.monotonic() > self._until:
-            return b""
-        try:
-            octets: bytes = self._line.readline()
-        except OSError:
-            return b""
-        return octets
-
-
-@contextlib.contextmanager
-def console_at(port: str) -> Iterator[Console | None]:
-    """The console of a terminal at a port, None where nothing speaks as one; whatever happens, the port is closed."""
-    try:
-        line = serial.serial_for_url(port, BAUDRATE, timeout=_LOOK_S, write_timeout=_LINE_S)
-    except (serial.SerialException, OSError, ValueError) as error:
-        raise CableError(
-            f"{port} cannot be opened ({error})", "look at the cable and the port's name"
-        ) from error
-    with line:
-        is_there = _answers(line, PROBE_S)
-        line.timeout = _LINE_S
-        yield Console(_Cable(line)) if is_there else None
-
-
-def _answers(line: Any, probe_s: float) -> bool:
-    """Whether a console answers; opening the port may have started the terminal anew, so it is given time."""
-    deadline = time.monotonic() + probe_s
-    while time.monotonic() < deadline:
-        try:
-            Console(_Cable(line, _LOOK_S)).fetch("END")
-        except ConsoleError as error:
-            if error.code:
-                return True
-        else:
-            return True
-    return False
 
 
 def by_console(

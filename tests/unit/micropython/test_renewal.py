@@ -210,4 +210,4 @@ def test_findings_are_told_by_cable():
     cable = Cable()
     commands = BookCommands(ledger, flash, None).commands
     assert asyncio.run(commands["flash"](cable, [])) == [("findings", 1), ("checked", 0)]
-    assert cable.sent == [b"sector-retired 5 5 journal 0x5000"]
+    assert cable.sent == [b"sector-retired 5 5 journal 0x5000\n"]

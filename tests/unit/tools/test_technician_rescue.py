@@ -26,7 +26,7 @@ from tools.carry import Console
 from tools.forensics import documents, marks, sectors
 from tools.forensics.sectors import SlotClass
 from tools.setup import checkout
-from tools.technician import dumping, rescuing
+from tools.technician import consoles, dumping, rescuing
 from tools.technician.__main__ import main
 from tools.technician.account import Found
 from tools.technician.errors import (
@@ -309,8 +309,8 @@ def test_a_flash_that_does_not_answer_or_is_of_another_size_is_refused(tmp_path)
 
 
 def test_a_terminal_that_does_not_boot_is_read_by_esptool(flash, desk, tmp_path, monkeypatch):
-    monkeypatch.setattr(rescuing, "PROBE_S", 0.2)
-    monkeypatch.setattr(rescuing, "_LOOK_S", 0.1)
+    monkeypatch.setattr(consoles, "PROBE_S", 0.2)
+    monkeypatch.setattr(consoles, "LOOK_S", 0.1)
     rom = RomLoader(NorFlash(FLASH_BYTES))
     for place in range(0, FLASH_BYTES, 256):
         page = flash[place : place + 256]
@@ -426,7 +426,7 @@ def test_a_release_without_status_still_gives_its_records(terminal, tmp_path):
 
 
 def test_a_device_that_babbles_is_no_terminal(monkeypatch):
-    monkeypatch.setattr(rescuing, "_LOOK_S", 0.1)
+    monkeypatch.setattr(consoles, "LOOK_S", 0.1)
 
     class Babbler:
         timeout = 0.0
@@ -438,7 +438,7 @@ def test_a_device_that_babbles_is_no_terminal(monkeypatch):
             return b"$GPGGA,123519,4807.038,N\r\n"
 
     started = time.monotonic()
-    assert not rescuing._answers(Babbler(), 0.05)
+    assert not consoles.answers(Babbler(), 0.05)
     assert time.monotonic() - started < 30
 
 

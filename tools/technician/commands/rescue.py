@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tools.forensics import proof
-from tools.technician import cable, rescuing
+from tools.technician import cable, consoles, rescuing
 from tools.technician.account import RECOVERED, Account, Found, Gateway
 from tools.technician.commands import pages
 from tools.technician.commands.common import BAUD, FOLDER, INPUT, JSON, PORT, STUB, bars, told
@@ -91,7 +91,7 @@ def rescue(
     with bars(sys.stderr.isatty()) as progress:
         why = "as asked"
         if by != FLASH:
-            with rescuing.console_at(name) as console:
+            with consoles.console_at(name) as console:
                 if console is None:
                     why = "no terminal answers on this port's console"
                 else:
