@@ -7,6 +7,7 @@ from pathlib import Path
 from firmware import refusals, states
 from firmware.bench import codes
 from firmware.console import errors
+from tools.technician import faults
 
 ROOT = Path(__file__).resolve().parents[3]
 TABLE = (ROOT / "hardware" / "FAULTS.md").read_text(encoding="utf-8")
@@ -58,7 +59,32 @@ def test_every_number_of_the_self_test_has_its_line():
     assert section("A part fails in the self-test") == sorted(numbers)
 
 
-def test_refusals_of_the_table_exist():
-    told = section("Refusals")
-    assert told
-    assert all(1 <= number <= refusals.LAST for number in told)
+def test_every_refusal_has_its_line():
+    assert section("Refusals") == list(range(1, refusals.LAST + 1))
+
+
+def test_every_finding_has_its_line():
+    """Read, not run: the console's module needs MicroPython."""
+    source = (ROOT / "firmware" / "console" / "books.py").read_text(encoding="utf-8")
+    words = re.findall(r"^    findings\.[A-Z]+: \"([a-z-]+)\",$", source, re.MULTILINE)
+    assert words
+    assert [fault.words for fault in faults.load() if fault.sort == faults.FINDING] == words
+
+
+def test_the_tables_are_those_of_the_data():
+    """Else: edit hardware/faults.toml, then run `python -m tools.technician.faults`."""
+    assert faults.written(TABLE) == TABLE
+
+
+def test_every_fault_is_told_in_both_languages_and_in_no_sentence_twice_over():
+    for fault in faults.load():
+        for language in faults.LANGUAGES:
+            what, to_do = fault.texts[language]
+            for text in (what, to_do):
+                assert text.strip() == text, fault
+                assert text, fault
+                assert not text.endswith("."), fault
+                assert "|" not in text, fault
+        assert fault.texts["id"] != fault.texts["en"], fault
+    keys = [(fault.sort, key) for fault in faults.load() for key in (*fault.numbers, fault.words) if key]
+    assert len(set(keys)) == len(keys)
