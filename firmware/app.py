@@ -6,22 +6,22 @@ import cryptolib
 
 from firmware import over_air, settings
 from firmware.authorize import Authorizer
+from firmware.bench import fitted
 from firmware.card.certificates import IssuerCache
 from firmware.card.errors import AuthenticationError, CardError
 from firmware.card.kernel import CardKernel
 from firmware.card.oda import Trust
 from firmware.carry.codes import Codes
 from firmware.carry.usb import CarryCommands
+from firmware.case_watch import CaseWatch
 from firmware.console.books import BookCommands
 from firmware.console.status import StatusCommands
 from firmware.crypto import self_test
 from firmware.crypto.p256 import InvalidPrivateKey
 from firmware.crypto.signer import SoftwareSigner
-from firmware.drivers.atecc608 import Atecc608
 from firmware.drivers.ssd1309 import DisplayError
 from firmware.event_log import CRASHED, STOPPED, EventLog
 from firmware.failures import FAILURES
-from firmware.hal import pins
 from firmware.hal.flash_area import FlashError
 from firmware.hal.i2c_device import BusError
 from firmware.key_chip import KeyChip
@@ -80,6 +80,7 @@ TASK_FLOW = ("flow", 5, 700_000)
 TASK_MODEM = ("modem", 6, 60000)
 TASK_SMS = ("sms", 7, 60000)
 TASK_CONSOLE = ("console", 8, 60000)
+TASK_CASE = ("case", 9, 10000)
 
 
 class App:
@@ -102,6 +103,8 @@ class App:
         self.log = EventLog(board.clock)
         self.workshop = Workshop(board, self.parts.rtc, running, self._begin_anew)
         self.workshop.offer(StatusCommands(self, running, self.log).commands)
+        self.self_test = fitted.commands(board, self.parts, running, self._show_code)
+        self.workshop.offer(self.self_test.commands)
         self.chip = None
         self.flow = None
         self.terminal = None
@@ -145,8 +148,7 @@ class App:
         """The key maker that provisioning chose: a chip, or software with keys in flash."""
         board, ledger, documents = self._board, self.ledger, self.documents
         if documents.get(document_area.KEY_CHIP):
-            part = Atecc608(board.i2c, pins.SECURE_ELEMENT_ADDRESS, board.clock, board.recover_i2c)
-            self.chip = KeyChip(part, documents, ledger)
+            self.chip = KeyChip(self.parts.key_chip, documents, ledger)
             self.signer = self.chip.signer
             ledger.seal_of = self.chip.seal
             ledger.count_commit = self.chip.count
@@ -203,6 +205,8 @@ class App:
         )
         self.terminal.codes = Codes(ledger, self.relay.frames, self.keys.ready.is_set)
         self.flow = Flow(self.terminal, self.display, self.keypad, self.printer, self.signals)
+        self.self_test.open(fitted.in_service(self._board, self.parts, self))
+        self.case = CaseWatch(self.parts.expander.case_was_open, self.terminal.case_opened, self._board.clock)
         over_air.join(self, self._board.clock, self._jitter, self._begin_anew)
 
     def _encrypt_un(self, block: bytes) -> bytes:
@@ -275,6 +279,7 @@ class App:
             (TASK_RELAY, self._run_relay),
             (TASK_FLOW, self._run_flow),
             (TASK_CONSOLE, self.console.run),
+            (TASK_CASE, self.case.run),
         ]
         if self.links.modem is not None:
             tasks.append((TASK_MODEM, self.links.modem.run))
@@ -373,14 +378,13 @@ class App:
         """A code for the technician, who is served at the cable meanwhile, and what became of the last sale if the books can
         tell; then `restart`.
         """
-        receipt = self.terminal.last_receipt() if self.terminal is not None else None
-        last = (receipt.sequence, receipt.state) if receipt is not None else ()
         self.stopped_code = code
         self.log.note(STOPPED, code)
         try:
-            await self._show(screens.stopped, code, last)
+            await self._show_code()
         except DisplayError:
             pass  # nothing to show it on
+        self.self_test.close()
         await self.workshop.attend(shown_ms, self._feed)
         self._restart(code)
 
@@ -388,6 +392,11 @@ class App:
         """Nobody else does where no task is supervised; a terminal that could not start has no watchdog."""
         if self._watchdog is not None:
             self._watchdog.feed()
+
+    async def _show_code(self) -> None:
+        receipt = self.terminal.last_receipt() if self.terminal is not None else None
+        last = (receipt.sequence, receipt.state) if receipt is not None else ()
+        await self._show(screens.stopped, self.stopped_code, last)
 
     async def _show(self, draw, *values) -> None:
         draw(self.display.framebuffer, *values)

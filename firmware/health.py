@@ -47,7 +47,7 @@ class Health:
         way = getattr(relay, "way", None)
         return LinkState(word, way, waiting, age_s, ledger.marks.time_s)
 
-    def notices(self, reader_failed: bool) -> list:
+    def notices(self, reader_failed: bool, printer_failed: bool, case_was_opened: bool) -> list:
         """What operator or technician should know, by number (firmware.states)."""
         ledger = self._ledger
         ends_s = min([ledger.grants[programme].expiry_s for programme in ledger.grants], default=0)
@@ -56,6 +56,10 @@ class Health:
             (states.NOTICE_JOURNAL, ledger.journal.free_sectors() < JOURNAL_NEARLY_FULL_SECTORS),
             (states.NOTICE_LEASE_ENDS, 0 < ends_s < ledger.now_s() + LEASE_NOTICE_S),
             (states.NOTICE_LOCKED, ledger.is_locked),
+            (states.NOTICE_PRINTER, printer_failed),
+            # A relay with one link only has no downlink of grants.
+            (states.NOTICE_ROSTER, getattr(self._relay, "awaits_roster", False)),
+            (states.NOTICE_TAMPER, case_was_opened),
             (states.NOTICE_ACKNOWLEDGEMENT, ledger.entitlements.ahead > ledger.journal.sequence),
             (states.NOTICE_READER, reader_failed),
             (states.NOTICE_NO_LINK, self.link_state().age_s > NO_LINK_NOTICE_S),

@@ -27,6 +27,10 @@ LOAD_ORDER = (
     "firmware.authorize",
     "firmware.terminal",
     "firmware.provisioning",
+    "firmware.parts",
+    "firmware.bench.alone",
+    "firmware.bench.bench",
+    "firmware.bench.places",
     "firmware.workshop",
 )
 

@@ -15,7 +15,7 @@ from firmware.health import Health, LinkState
 from firmware.ledger import document_area, slots
 from firmware.refusals import Refusal
 from firmware.states import PIN_AID
-from protocol import records
+from protocol import records, self_test
 
 OPERATOR_VERIFIER_OCTETS = 16
 # Events about cards that are not authentic: at most so many in that time.
@@ -44,7 +44,8 @@ class CardView:
 class Terminal:
     """`relay` may be None (a terminal without any link); `signer` is the key maker of the seals (crypto/signer).
 
-    `busy`: a card is being served, so heavy work waits. `reader_failed`: no card was read since the reader failed.
+    `busy`: a card is being served, so heavy work waits. `reader_failed`: no card was read since the reader failed;
+    `printer_failed`: the last document did not come out; `case_was_opened`: since the start.
     """
 
     def __init__(self, ledger, authorizer: Authorizer, reader, relay, clock, signer) -> None:
@@ -65,6 +66,8 @@ class Terminal:
         self.codes = None  # a firmware.carry.codes.Codes, where records may leave on paper
         self.busy = False
         self.reader_failed = False
+        self.printer_failed = False
+        self.case_was_opened = False
         self.refusal_counts = {}
         self.failed_closings = 0
         self.terminal_id = "%08X" % ledger.kid
@@ -84,15 +87,28 @@ class Terminal:
             self._commit_event(records.EVENT_OPERATOR_LOGIN, number, b"")
         return number != 0
 
-    def _commit_event(self, code: int, operator: int, detail: bytes, index: int = slots.NO_INDEX) -> None:
-        """An event in the chain. Where it cannot be kept, the terminal still shows, prints and sends; the notices say
-        why nothing is kept.
+    def _commit_event(self, code: int, operator: int, detail: bytes, index: int = slots.NO_INDEX) -> int:
+        """An event in the chain: its sequence. Where it cannot be kept (0), the terminal still shows, prints and sends; the
+        notices say why nothing is kept.
         """
         event = self._ledger.record(records.EVENT, code=code, operator=operator, detail=detail)
         try:
-            self._ledger.commit(event, index)
+            return int(self._ledger.commit(event, index))
         except FAILURES as failure:
             self._count(refusal_of(failure))
+            return 0
+
+    def case_opened(self) -> None:
+        """Somebody opened the case."""
+        self.case_was_opened = True
+        self._commit_event(records.EVENT_TAMPER, 0, b"")
+
+    def record_self_test(self, detail: bytes) -> int:
+        """Keep what a self-test found (protocol/self_test); the event's sequence, 0 where it cannot be kept."""
+        good = self_test.decode(detail).passed
+        self.reader_failed = self.reader_failed and not good & self_test.bit("reader")
+        self.printer_failed = self.printer_failed and not good & self_test.bit("printer")
+        return self._commit_event(records.EVENT_SELF_TEST, 0, detail)
 
     def programmes(self) -> list:
         """(number, name) of the programmes that a grant is in force for."""
@@ -122,7 +138,7 @@ class Terminal:
 
     def notices(self) -> list:
         """What operator or technician should know, by number (firmware.states)."""
-        return self._health.notices(self.reader_failed)
+        return self._health.notices(self.reader_failed, self.printer_failed, self.case_was_opened)
 
     def findings(self) -> list:
         """What of the flash does not give back what it held, for technicians (`ledger.findings.Finding`)."""

@@ -62,6 +62,7 @@ class Expander:
         self._device = device
         self._outputs = 0
         self._pair = bytearray(2)
+        self._seen = 0
         self.restarts = 0
 
     def start(self) -> None:
@@ -92,7 +93,14 @@ class Expander:
     def read_inputs(self) -> int:
         """All sixteen pins; this also ends the interrupt."""
         self._device.read_into(_GPIO, self._pair)
-        return self._pair[0] | self._pair[1] << 8
+        self._seen = self._pair[0] | self._pair[1] << 8
+        return self._seen
+
+    def case_was_open(self) -> bool:
+        """The case switch as it was read last. A change raises the interrupt, so whoever scans the keys reads it; to read it
+        beside them would end the interrupt of a key that they have not seen.
+        """
+        return bool(self._seen >> pins.CASE_OPEN_BIT & 1)
 
     def case_is_open(self) -> bool:
         """The case switch: closed to ground while the case is shut."""

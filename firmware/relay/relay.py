@@ -92,6 +92,11 @@ class Relay:
 
     # What the terminal tells.
 
+    @property
+    def awaits_roster(self) -> bool:
+        """A newer grant came that does not fit the roster or policy in flash."""
+        return bool(self._downlink.unmatched_grant)
+
     def hurry(self) -> None:
         """The operator wants to send now, by whatever way there is."""
         for way in self._ways:

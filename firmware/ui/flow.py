@@ -33,6 +33,7 @@ class Flow:
         self._figures = Figures(terminal)
         self._office = Office(terminal, self.panel, self._paper, self._figures)
         self._is_logged_in = False
+        self.lease = None  # a firmware.ui.lease.Lease, where somebody else may have the panel
 
     async def run(self) -> None:
         """First what became of the last transaction, then one turn after the other."""
@@ -74,9 +75,10 @@ class Flow:
 
     async def _idle(self) -> str:
         """The idle screen, kept fresh, until E or M; the operator is logged out after a long silence."""
+        aside = self.lease.stand_aside if self.lease is not None else None
         while True:
             try:
-                return await self.panel.watch(screens.idle, self._idle_values, LOGOUT_MS, "EM")
+                return await self.panel.watch(screens.idle, self._idle_values, LOGOUT_MS, "EM", aside)
             except NobodyAnswered:
                 self._is_logged_in = False
             except OperatorCancelled:

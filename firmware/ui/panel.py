@@ -108,11 +108,16 @@ class Panel:
             if key in keys:
                 return key
 
-    async def watch(self, draw, values, timeout_ms: int, keys: str) -> str:
-        """Show `draw` of the tuple that `values()` gives, again whenever it changes, until one of `keys`."""
+    async def watch(self, draw, values, timeout_ms: int, keys: str, aside=None) -> str:
+        """Show `draw` of the tuple that `values()` gives, again whenever it changes, until one of `keys`.
+
+        `aside(alive)`: awaited at each look; whether somebody else has drawn meanwhile.
+        """
         shown = None
         waited_ms = 0
         while waited_ms < timeout_ms:
+            if aside is not None and await aside(self._keypad.attended):
+                shown = None
             latest = values()
             if latest != shown:
                 await self.show(draw, *latest)

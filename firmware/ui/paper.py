@@ -41,11 +41,13 @@ class Paper:
                 await self._panel.show(screens.printing)
             try:
                 await asyncio.wait_for_ms(self._printer.print_document(document), PRINT_TIMEOUT_MS)
+                self._terminal.printer_failed = False
                 return True
             except PrinterError as error:
                 reason = _REASONS.get(error.reason, "print_silent")
             except asyncio.TimeoutError:
                 reason = "print_silent"
+            self._terminal.printer_failed = True
             try:
                 await self._panel.ask("E", screens.print_failed, text(reason), sale_stands)
             except (OperatorCancelled, NobodyAnswered):
