@@ -291,9 +291,11 @@ class App:
             self._proving = asyncio.create_task(self.workshop.releases.prove(self._board.clock))
         self._noting = asyncio.create_task(Watch(self, self.log).run(self._board.clock))
         watching = asyncio.create_task(self.supervisor.run())
-        await self._has_crashed.wait()
-        watching.cancel()
-        self.supervisor.stop()
+        try:
+            await self._has_crashed.wait()
+        finally:
+            watching.cancel()
+            self.supervisor.stop()
         await self.stop(self._crash_code, self._pause_ms())
 
     async def _run_relay(self, check_in) -> None:

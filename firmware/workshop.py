@@ -87,21 +87,21 @@ class Workshop:
         serving = asyncio.create_task(self._serve())
         left_ms = shown_ms
         uses = console.uses
-        while left_ms > 0:
-            feed()
-            await self._clock.sleep_ms(_LOOK_MS)
-            left_ms -= _LOOK_MS
-            if console.is_working or console.uses != uses:
-                uses = console.uses
-                left_ms = max(left_ms, AT_WORK_MS)
-        serving.cancel()
+        try:
+            while left_ms > 0:
+                feed()
+                await self._clock.sleep_ms(_LOOK_MS)
+                left_ms -= _LOOK_MS
+                if console.is_working or console.uses != uses:
+                    uses = console.uses
+                    left_ms = max(left_ms, AT_WORK_MS)
+        finally:
+            serving.cancel()
 
     async def _serve(self) -> None:
         try:
             await self.console.run(lambda: None)
-        except (
-            Exception
-        ):  # lumbung: catch-all - the terminal is stopped already; its restart comes all the same
+        except Exception:  # lumbung: catch-all - counted; the restart comes all the same
             self.console.failures += 1
 
 

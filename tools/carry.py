@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import re
+import secrets
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -48,11 +49,31 @@ Told = Callable[[int, int], None]
 
 
 class Console:
-    """The terminal's line protocol, as `firmware/console/console.py` speaks it; `told(done, total)` hears of progress."""
+    """The terminal's line protocol, as `firmware/console/console.py` speaks it; `told(done, total)` hears of progress.
+
+    `strays` counts lines that were no answers: something is there, but it may be no terminal.
+    """
 
     def __init__(self, port: Port, told: Told = lambda _done, _total: None) -> None:
         self._port = port
         self._told = told
+        self.strays = 0
+
+    def settle(self) -> list[str]:
+        """End what a pulled cable left half-typed, pass over the answers to it, and return the names of all commands."""
+        word = secrets.token_hex(4)
+        self._write("END")
+        self._write(f"help {word}")
+        while True:
+            try:
+                _, rest = self._line()
+            except ConsoleError as error:
+                if not error.code:
+                    raise
+                continue
+            told = _values(rest)
+            if told.get("said") == word:
+                return told.get("commands", "").split(",")
 
     def fetch(
         self, command: str, take: Callable[[bytes], None] = lambda _octets: None
@@ -95,6 +116,7 @@ class Console:
         while True:
             raw = self._port.readline()
             if not raw.endswith(b"\n"):
+                self.strays += bool(raw)
                 raise ConsoleError("no answer: is it switched on, and is this its port?")
             line = raw.decode("ascii", "replace").rstrip("\r\n")
             refused = _ERROR.fullmatch(line)
@@ -107,6 +129,7 @@ class Console:
                     self._told(int(done), int(total))
             if word in ("PROGRESS", "DATA", "OK"):
                 return word, rest
+            self.strays += 1
 
 
 def _octets(text: str) -> bytes:

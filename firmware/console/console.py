@@ -129,6 +129,6 @@ class Console:
             await self.progress(len(octets), 0)
 
 
-async def _help(console: Console, _words: list) -> list:
-    """The names of all commands."""
-    return [("commands", ",".join(console.names))]
+async def _help(console: Console, words: list) -> list:
+    """The names of all commands; and the word that came with it, by which a laptop knows this answer from an older one."""
+    return [("commands", ",".join(console.names))] + [("said", word) for word in words[:1]]

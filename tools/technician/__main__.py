@@ -3,7 +3,9 @@
 import click
 
 from tools.technician.commands.build import build
+from tools.technician.commands.diagnose import diagnose
 from tools.technician.commands.flash import erase, flash
+from tools.technician.commands.provision import provision
 from tools.technician.commands.release import show_release, update
 from tools.technician.commands.rescue import rescue
 
@@ -17,8 +19,10 @@ for command in (
     build,
     flash,
     erase,
+    provision,
     update,
     show_release,
+    diagnose,
     rescue,
 ):
     main.add_command(command)

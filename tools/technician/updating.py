@@ -60,12 +60,11 @@ def update(console: Console, bundle: bytes, progress: Progress | None = None) ->
 
 
 def settle(console: Console) -> None:
-    """End what a pulled cable left half-typed; where nothing was, the terminal calls it an unknown command."""
+    """End what a pulled cable left half-typed."""
     try:
-        console.fetch("END")
+        console.settle()
     except ConsoleError as error:
-        if not error.code:
-            raise _translated(error) from error
+        raise _translated(error) from error
 
 
 def _asked(console: Console, command: str) -> dict[str, str]:

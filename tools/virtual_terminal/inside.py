@@ -65,6 +65,8 @@ class Virtual:
         self._cards = {}
         self._receipts_seen = 0
         self._crash = 0
+        self._stays = False
+        self._is_to_start = False
 
     # Factory.
 
@@ -114,14 +116,19 @@ class Virtual:
 
     # Power and hands.
 
-    async def do_power_on(self, _request: dict) -> dict:
-        """Start the firmware."""
+    async def do_power_on(self, request: dict) -> dict:
+        """Start the firmware. `stays`: a restart starts it anew, as on the ESP32; else it stays off, to be looked at."""
+        self._stays = request.get("stays", False)
+        self._start()
+        return {}
+
+    def _start(self) -> None:
         self._app = App(self.board.board, self._restarted)
         self._task = asyncio.create_task(self._app.run())
-        return {}
 
     def _restarted(self, code: int) -> None:
         self._crash = code
+        self._is_to_start = self._stays
 
     def _running(self) -> App:
         """The application, once it was switched on and its books are open."""
@@ -263,8 +270,13 @@ class Virtual:
             return {"error": type(error).__name__, "text": str(error)}
 
     async def watch(self) -> None:
-        """A firmware that ended of itself is told on standard error: it never should."""
+        """A restart is carried out; a firmware that ended of itself is told on standard error: it never should."""
         while True:
+            if self._is_to_start:
+                self._is_to_start = False
+                self._task.cancel()
+                await asyncio.sleep_ms(0)
+                self._start()
             if self._task is not None and self._task.done():
                 try:
                     await self._task

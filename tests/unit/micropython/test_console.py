@@ -96,6 +96,7 @@ def test_a_command_is_answered_and_the_next_one_too():
         assert await bench.say(b"echo a b\r\n") == ["OK words=2"]
         assert await bench.say(b"echo\necho x\n") == ["OK words=0", "OK words=1"]
         assert await bench.say(b"help\n") == ["OK commands=break,echo,give,help,refuse,take"]
+        assert await bench.say(b"help 5f a\n") == ["OK commands=break,echo,give,help,refuse,take said=5f"]
 
     Bench().run(story)
 

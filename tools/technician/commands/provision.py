@@ -1,0 +1,189 @@
+"""`lumbung provision`: make a terminal on the cable one of the programme's; goes on wherever it stopped."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tools.authority.__main__ import Kid
+from tools.authority.issue import Authority
+from tools.authority.signing import SigningKey
+from tools.technician import label as labels
+from tools.technician import laptop, provisioning, registering
+from tools.technician.commands.common import INPUT, JSON, PORT, bars, open_console, told
+from tools.technician.kids import KidBlock
+from tools.technician.papers import Folder, Request
+from tools.technician.provisioning import NotConfirmedError, Office, Terminal, Wish
+
+OUTPUT = click.Path(dir_okay=False, path_type=Path)
+
+_OPTIONS = (
+    click.option("--kid", type=Kid(), help="The terminal's number, eight hexadecimal digits."),
+    click.option(
+        "--kids", type=INPUT, help="This laptop's block of numbers: the next free one is taken, none twice."
+    ),
+    click.option("--software", "storage", flag_value="software", help="Keys in flash, chip or not."),
+    click.option("--atecc", "storage", flag_value="chip", help="Keys in the ATECC608, or not at all."),
+    click.option("--lock", default="", help="`yes` closes the key chip's configuration for ever, unasked."),
+    click.option("--anew", is_flag=True, help="New keys in the place of those that wait for papers."),
+    click.option(
+        "--discard-records", "discards", type=Kid(), help="The generation whose records are safe elsewhere."
+    ),
+    click.option("--authority-key", type=INPUT, help="The authority's private key: certifies at once."),
+    click.option("--request", "request_out", type=OUTPUT, help="Leave the request there and stop."),
+    click.option("--certificate", "certificate_in", type=INPUT, help="What the authority answered to it."),
+    click.option("--gateway-config", type=INPUT, help="The gateway's configuration: registers at once."),
+    click.option("--label", "label_out", type=OUTPUT, help="Where the label goes, if not to the folder."),
+    click.option("--apn", help="The mobile network's access point; there is a modem then."),
+    click.option("--wifi-ssid", help="The shop's Wi-Fi."),
+    click.option(
+        "--wifi-password", help="Its password; better a line of settings.txt, which nobody looks over."
+    ),
+    click.option("--broker", help="HOST or HOST:PORT of the MQTT broker."),
+    click.option("--set", "sets", multiple=True, metavar="NAME=VALUE", help="Any other setting."),
+)
+
+
+def _options(command: Callable[..., None]) -> Callable[..., None]:
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+@click.command()
+@JSON
+@PORT
+@_options
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@told
+def provision(
+    port: str,
+    folder: Path,
+    kid: int | None,
+    kids: Path | None,
+    storage: str | None,
+    lock: str,
+    anew: bool,
+    discards: int | None,
+    authority_key: Path | None,
+    request_out: Path | None,
+    certificate_in: Path | None,
+    gateway_config: Path | None,
+    label_out: Path | None,
+    **given: Any,
+) -> dict[str, Any]:
+    """Make the terminal on the cable one of the programme's. FOLDER has the authority's papers (tools/README.md).
+
+    The same command goes on wherever it stopped: keys are made once, what is done is not done again.
+    """
+    papers = Folder(folder)
+    office = Office(
+        papers,
+        KidBlock(kids) if kids else None,
+        Authority(SigningKey.load(authority_key)) if authority_key else None,
+        registering.registered(gateway_config) if gateway_config else frozenset(),
+    )
+    warnings: list[str] = []
+    with open_console(port) as console, bars(sys.stderr.isatty()) as progress:
+        terminal = Terminal(console)
+        request = provisioning.prepare(terminal, office, Wish(kid, storage, anew, discards), _asker(lock))
+        if certificate_in is not None:
+            laptop.keep(
+                papers.certificate_path(request.kid), papers.check_certificate(certificate_in, request)
+            )
+        if request_out is not None:
+            laptop.keep(request_out, request.octets)
+        certificate = None if request_out is not None else provisioning.certify(office, request)
+        if certificate is None:
+            return _waits(request, request_out or papers.request_path(request.kid), papers)
+        if terminal.identity().state != provisioning.READY:
+            issued = papers.papers(request, certificate, _settings(request.kid, given))
+            if not issued.programmes:
+                warnings.append(
+                    "there is no grant for it in the folder: it will sell nothing until one comes"
+                )
+            provisioning.set_clock(terminal, issued.issued_s, warnings.append)
+            provisioning.install(terminal, issued, progress)
+        provisioning.require_serving(terminal, request.kid)
+    label = label_out or papers.path / f"label-{request.kid:08x}.png"
+    laptop.keep(label, labels.draw(request.kid, request.storage, time.strftime("%Y-%m-%d")))
+    if gateway_config is not None:
+        registering.register(
+            gateway_config, papers.certificate_path(request.kid), papers.grant_paths(request.kid)
+        )
+    return _done(request, papers, label, is_registered=gateway_config is not None, warnings=warnings)
+
+
+def _asker(lock: str) -> provisioning.Ask:
+    """Ask the person at the laptop, unless the answer stands in the command."""
+
+    def ask(question: str, wanted: str) -> bool:
+        click.echo(question, err=True)
+        if lock:
+            return lock == wanted
+        try:
+            return bool(click.prompt(f"Type {wanted} to go on", err=True) == wanted)
+        except click.Abort as error:
+            raise NotConfirmedError("nobody answered", f"give --lock {wanted}") from error
+
+    return ask
+
+
+def _settings(kid: int, given: dict[str, Any]) -> dict[str, str]:
+    """Settings from the options; only those that were given."""
+    found = dict(setting.partition("=")[::2] for setting in given["sets"])
+    if given["apn"] is not None:
+        found |= {"apn": given["apn"], "modem": "1"}
+    for name in ("wifi_ssid", "wifi_password"):
+        if given[name] is not None:
+            found[name] = given[name]
+    if given["broker"] is not None:
+        host, colon, number = given["broker"].rpartition(":")
+        found |= {"broker_host": host, "broker_port": number} if colon else {"broker_host": number}
+        found.setdefault("username", f"{kid:08x}")
+    return found
+
+
+def _waits(request: Request, path: Path, papers: Folder) -> dict[str, Any]:
+    """The keys are made, and the authority is somewhere else."""
+    return {
+        "stage": "request",
+        "kid": f"{request.kid:08x}",
+        "storage": request.storage,
+        "request": str(path),
+        "said": [
+            f"terminal {request.kid:08x} has its keys ({request.storage}); its request is {path}",
+            f"next: the authority certifies it (python -m tools.authority terminal) and signs its grants; put both into {papers.path} and run the same command again",
+        ],
+    }
+
+
+def _done(
+    request: Request, papers: Folder, label: Path, *, is_registered: bool, warnings: list[str]
+) -> dict[str, Any]:
+    certificate = papers.certificate_path(request.kid)
+    registration = (
+        "it is registered at the gateway"
+        if is_registered
+        else f"next: carry {certificate} to the gateway (python -m gateway register)"
+    )
+    return {
+        "stage": "done",
+        "kid": f"{request.kid:08x}",
+        "storage": request.storage,
+        "certificate": str(certificate),
+        "label": str(label),
+        "registered": is_registered,
+        "warnings": warnings,
+        "said": [
+            f"terminal {request.kid:08x} is one of the programme's and serves; keys: {request.storage}; all of it was read back",
+            *(f"warning: {warning}" for warning in warnings),
+            f"label: {label}",
+            registration,
+        ],
+    }

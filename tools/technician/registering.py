@@ -1,0 +1,61 @@
+"""Registers a new terminal at a gateway that this laptop reaches, by the gateway's own command."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tools.setup import checkout
+from tools.technician.errors import TechnicianError
+from tools.technician.papers import RegisteredElsewhereError
+
+TIMEOUT_S = 120
+_OTHER_KEYS = "another one is registered"
+
+
+class GatewayRefusedError(TechnicianError):
+    """The gateway does not take it, or does not answer."""
+
+    code = 17
+
+
+def registered(config: Path) -> frozenset[int]:
+    """The kids that the gateway knows."""
+    told = json.loads(_gateway(config, "status", "--json"))
+    return frozenset(int(terminal["kid"], 16) for terminal in told["terminals"])
+
+
+def register(config: Path, certificate: Path, grants: list[Path]) -> None:
+    """Register a certificate and publish the grants; what the gateway has already changes nothing."""
+    _gateway(config, "register", str(certificate))
+    for path in grants:
+        _gateway(config, "publish", "grant", str(path))
+
+
+def _gateway(config: Path, *arguments: str) -> str:
+    command = [sys.executable, "-m", "gateway", "--config", str(config), *arguments]
+    known = os.environ.get("PYTHONPATH")
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join([str(checkout.ROOT), *([known] if known else [])])
+    }
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=TIMEOUT_S, env=environment, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise GatewayRefusedError("the gateway does not answer", "run it again when it does") from error
+    if done.returncode == 0:
+        return done.stdout
+    reason = done.stderr.strip().rpartition("\n")[2]
+    if _OTHER_KEYS in reason:
+        raise RegisteredElsewhereError(
+            f"the gateway has registered this kid for other keys ({reason})",
+            "a kid is never used twice: provision the terminal with --anew and another one",
+        )
+    raise GatewayRefusedError(
+        f"{reason or 'the gateway ended with an error'}",
+        "the terminal itself is done; repair what the gateway names and run it again",
+    )
