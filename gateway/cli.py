@@ -1,7 +1,8 @@
 """The command line: sets the gateway up, feeds it signed documents, runs it, and looks into it.
 
 Exit statuses: 0 done; 1 failed; 2 wrong usage or configuration; 3 keys missing or exposed; 4 a document or terminal is
-refused or unknown; 5 the database is locked, damaged or newer; 6 the running gateway did not answer.
+refused or unknown; 5 the database is locked, damaged or newer; 6 the running gateway did not answer,
+or the broker did not do what it was asked.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 import click
 import structlog
 
-from gateway import cli_carry, cli_conflict, cli_takeover, keys, report, tables
+from gateway import cli_carry, cli_conflict, cli_release, cli_takeover, keys, report, tables
 from gateway import config as configuration
 from gateway.cli_parts import Kid, as_json, describe, give_order, guarded, tell
 from gateway.config import Config
@@ -55,6 +56,7 @@ def main(context: click.Context, config_file: Path | None, flags: tuple[str, ...
 main.add_command(cli_carry.import_command)
 main.add_command(cli_carry.export_command)
 main.add_command(cli_conflict.conflict_group)
+main.add_command(cli_release.release_group)
 main.add_command(cli_takeover.takeover_command)
 
 

@@ -54,6 +54,16 @@ class DocumentError(GatewayError):
     exit_status = 4
 
 
+class BundleError(DocumentError):
+    """This is no release bundle that terminals could take."""
+
+
+class BrokerError(GatewayError):
+    """The broker does not do what it is asked."""
+
+    exit_status = 6
+
+
 class TelephoneError(GatewayError):
     """This is no telephone number."""
 

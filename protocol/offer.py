@@ -30,7 +30,13 @@ class Offer:
     """
 
     def __init__(
-        self, release: int, octets: int, head_octets: int, head_digest: bytes, share: int, kids: tuple
+        self,
+        release: int,
+        octets: int,
+        head_octets: int,
+        head_digest: bytes,
+        share: int,
+        kids: tuple[int, ...],
     ) -> None:
         self.release = release
         self.octets = octets

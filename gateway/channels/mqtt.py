@@ -86,7 +86,7 @@ class MqttChannel:
         )
         if config.username:
             client.username_pw_set(config.username, secret(config.password, config.password_file) or None)
-        context = BufferedContext(self._tls() if config.tls else None, self._opened)
+        context = BufferedContext(tls_context(config) if config.tls else None, self._opened)
         client.tls_set_context(cast("ssl.SSLContext", context))
         client.max_inflight_messages_set(_DOWN_IN_FLIGHT)
         client.max_queued_messages_set(_DOWN_QUEUED_MAX)
@@ -107,13 +107,6 @@ class MqttChannel:
         else:
             client.connect_async(config.host, config.port, config.keepalive_s)
         return client
-
-    def _tls(self) -> ssl.SSLContext:
-        config = self._config
-        context = ssl.create_default_context(cafile=config.tls_ca_file or None)
-        if config.tls_certificate_file:
-            context.load_cert_chain(config.tls_certificate_file, config.tls_key_file or None)
-        return context
 
     # What other threads call.
 
@@ -318,6 +311,14 @@ class MqttChannel:
         # The retain flag does not matter: what a frame is worth, its tag and seal say.
         receipt = (self.generation, message.mid)
         self._taken.append(Received(bytes(message.payload), message.topic, self, receipt))
+
+
+def tls_context(config: Mqtt) -> ssl.SSLContext:
+    """What the configuration says of TLS."""
+    context = ssl.create_default_context(cafile=config.tls_ca_file or None)
+    if config.tls_certificate_file:
+        context.load_cert_chain(config.tls_certificate_file, config.tls_key_file or None)
+    return context
 
 
 def _properties(packet_type: int) -> Properties:
