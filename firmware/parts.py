@@ -2,12 +2,15 @@
 
 from firmware.drivers.atecc608 import Atecc608
 from firmware.drivers.ds3231 import Ds3231, RtcError
+from firmware.drivers.either_reader import EitherReader
 from firmware.drivers.escpos_printer import Printer
 from firmware.drivers.ina219 import Ina219
 from firmware.drivers.mcp23017_keypad import Expander, Keypad, Signals
 from firmware.drivers.pn532 import Pn532Reader
 from firmware.drivers.pn532_transport import SpiTransport
+from firmware.drivers.sc16is750 import Sc16is750
 from firmware.drivers.ssd1309 import Ssd1309
+from firmware.drivers.tda8029 import Tda8029Reader
 from firmware.hal import pins
 from firmware.hal.i2c_device import BusError, I2cDevice
 from firmware.time_keeper import TimeKeeper
@@ -41,4 +44,8 @@ class Parts:
         self.supply = Ina219(device(pins.SUPPLY_MONITOR_ADDRESS, "INA219"))
         self.key_chip = Atecc608(board.i2c, pins.SECURE_ELEMENT_ADDRESS, clock, board.recover_i2c)
         transport = SpiTransport(board.spi, board.pn532_select, board.pn532_irq, clock)
-        self.reader = Pn532Reader(transport, board.pn532_reset, clock)
+        self.reader = EitherReader(
+            Pn532Reader(transport, board.pn532_reset, clock),
+            Tda8029Reader(Sc16is750(device(pins.CONTACT_BRIDGE_ADDRESS, "SC16IS750")), clock),
+            clock,
+        )

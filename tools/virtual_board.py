@@ -16,6 +16,7 @@ from firmware.hal.i2c_device import I2cDevice
 from firmware.hal.network import NetworkError
 from hardware.atecc608 import Atecc608
 from hardware.buses import I2cBus, Pin, SpiBus, Uart, Watchdog
+from hardware.contact_card import T0Card
 from hardware.display_ssd1309 import Ssd1309
 from hardware.ina219 import Ina219
 from hardware.keypad_mcp23017 import GROUND, MatrixKeypad, Mcp23017
@@ -27,6 +28,8 @@ from hardware.pn532 import Pn532
 from hardware.pn532_bus import IrqPin, SpiFace, reset_pin
 from hardware.printer_escpos import EscPosPrinter
 from hardware.rtc_ds3231 import Ds3231
+from hardware.sc16is750 import Sc16is750
+from hardware.tda8029 import Tda8029
 
 
 class HostNetwork:
@@ -61,7 +64,8 @@ class VirtualBoard:
     `rtc_epoch_s`: what the battery-backed clock holds at the start; the host's time by default, 0 for a dead battery.
     `entropy`: entropy(size) -> bytes; a test may hand in what repeats.
     `modem`: a `hardware.modem.Modem`, if one is fitted; it has a supply of its own, so it may outlive the board.
-    `secure_element`: a `hardware.atecc608.Atecc608`, if one is fitted.
+    `secure_element`: a `hardware.atecc608.Atecc608`, if one is fitted. `has_contact_reader`: whether the contact reader and its
+    bridge are fitted; `contact_faults`: a `hardware.tda8029_faults.FaultPlan` for it.
     """
 
     def __init__(
@@ -75,6 +79,8 @@ class VirtualBoard:
         entropy: object = os.urandom,
         modem: "Modem | None" = None,
         secure_element: "Atecc608 | None" = None,
+        has_contact_reader: bool = False,
+        contact_faults: "object | None" = None,
     ) -> None:
         self.model_clock = HostClock() if model_clock is None else model_clock
         self.clock = Clock() if clock is None else clock
@@ -87,6 +93,9 @@ class VirtualBoard:
         self._wire_spi(Pn532(self.model_clock) if pn532_model is None else pn532_model)
         self.secure_element = secure_element
         self._wire_i2c(int(time.time()) if rtc_epoch_s is None else rtc_epoch_s)
+        self.contact_bridge = self.contact_reader = None
+        if has_contact_reader:
+            self._wire_contact_reader(contact_faults)
         self._wire_uarts()
         self._wire_modem(modem)
         self.board = self._board(entropy)
@@ -100,6 +109,14 @@ class VirtualBoard:
     def remove_card(self) -> None:
         """Take all cards away."""
         self.pn532.remove()
+
+    def insert_card(self, card: object) -> None:
+        """Push a card (an object of `hardware.emv_card`) into the slot."""
+        self.contact_reader.insert(T0Card(card))
+
+    def pull_card(self) -> None:
+        """Pull the card out of the slot."""
+        self.contact_reader.remove()
 
     async def press(self, keys: str, hold_ms: int = 60) -> None:
         """Press keys one after the other, as a finger does."""
@@ -150,6 +167,17 @@ class VirtualBoard:
             self.secure_element.attach_to(self.i2c, pins.SECURE_ELEMENT_ADDRESS)
         if rtc_epoch_s:  # as the technician set it, long ago
             RtcDriver(I2cDevice(self.i2c, pins.CLOCK_ADDRESS, "clock", self._recover_i2c)).set(rtc_epoch_s)
+
+    def _wire_contact_reader(self, faults: "object | None") -> None:
+        self.contact_bridge = Sc16is750(self.model_clock)
+        self.contact_reader = Tda8029(self.model_clock, self.contact_bridge, faults)
+
+        def drive(bit: int, level: int) -> None:
+            if bit == 0:
+                self.contact_reader.drive_sdwn(level)
+
+        self.contact_bridge.watch(drive)
+        self.i2c.attach(pins.CONTACT_BRIDGE_ADDRESS, self.contact_bridge)
 
     def _wire_uarts(self) -> None:
         self._printer_uart = Uart(

@@ -46,7 +46,7 @@ def _check_pin(way: Way, pin: "bytes | None", decline: bool) -> None:
 
 class CardKernel:
     """`applications`: the policy's entries, the first choice first; `trust`: an `oda.Trust`; `random_bytes(count)`:
-    for challenges outside the cryptogram; `environment`: the directory's name on this kind of reader.
+    for challenges outside the cryptogram; `environment`: the directory's name where the reader does not tell.
     """
 
     def __init__(
@@ -152,7 +152,8 @@ class CardKernel:
 
     async def _start(self, reader, date: bytes, amount_rupiah: int, tender: int) -> CardSession:
         """Select the best application whose conditions of use hold, and read it."""
-        names = await selection.read_directory(reader, self._environment)
+        environment = getattr(reader, "environment", self._environment)
+        names = await selection.read_directory(reader, environment)
         applications = list(self._applications)
         while True:
             selected = await selection.select_application(reader, applications, names)

@@ -7,6 +7,7 @@ the reader cannot be charged by the next sale unnoticed.
 import asyncio
 
 from firmware.card.errors import LIMIT_EXCEEDED, CardError, CardProtocolError, CardRemoved, ReaderError
+from firmware.card.selection import PPSE
 from firmware.drivers import pn532_core as core
 from firmware.drivers.pn532_transport import wipe
 
@@ -33,8 +34,10 @@ class Pn532Reader:
     """One PN532 on one transport. `reset_pin` may be None; the chip is then only spoken to, never reset.
 
     `resets` counts how often the chip had to be restarted, `repeats` how often a frame was asked for again; the core's
-    counters are in `core`.
+    counters are in `core`. `environment` is the name of a card's directory of applications on this kind of reader.
     """
+
+    environment = PPSE
 
     def __init__(self, transport, reset_pin, clock) -> None:
         self.core = core.Core()

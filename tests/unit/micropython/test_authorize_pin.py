@@ -227,7 +227,7 @@ def test_a_reader_without_faults_again_serves_everybody():
 def test_no_copy_of_a_pin_is_left_in_the_reader():
     """Of the frames that VERIFY travels in: their octets, the parameters they were made of, the transport's buffer."""
     bench = Bench()
-    reader = bench.app.reader
+    reader = bench.app.reader.contactless
     held = []
     begin = reader.core.begin
 
