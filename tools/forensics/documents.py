@@ -40,6 +40,7 @@ AUTHORITY_KEY = 6
 ROSTER_SIGNATURE = 9
 CHAIN_START = 12
 FIRST_EPOCH_CERTIFICATE = 15
+KEY_CHIP = 16
 GRANT_FIRST = 32
 
 _NAMES = {
@@ -58,7 +59,7 @@ _NAMES = {
     13: "settings",
     14: "broker CA",
     FIRST_EPOCH_CERTIFICATE: "first epoch certificate",
-    16: "key chip",
+    KEY_CHIP: "key chip",
 }
 # Shown by their octets' digest too; everything else by its length alone.
 _PUBLIC = {

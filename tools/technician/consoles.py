@@ -58,11 +58,14 @@ def console_at(port: str) -> Iterator[Console | None]:
 
 
 def answers(line: Any, probe_s: float) -> bool:
-    """Whether a console answers; opening the port may have started the terminal anew, so it is given time."""
+    """Whether a console answers; opening the port may have started the terminal anew, so it is given time.
+
+    What a pulled cable left half-typed ends here too: `help` is no octets, so the terminal gives those up.
+    """
     deadline = time.monotonic() + probe_s
     while time.monotonic() < deadline:
         try:
-            Console(_Cable(line, LOOK_S)).fetch("END")
+            Console(_Cable(line, LOOK_S)).fetch("help")
         except ConsoleError as error:
             if error.code:
                 return True
