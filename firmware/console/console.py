@@ -108,8 +108,8 @@ class Console:
             self._check_in()
             await self._lines.write("DATA " + part)
 
-    async def receive(self) -> bytes:
-        """Octets in, up to END; CommandError where a line is none of these, they are too many, or none comes."""
+    async def receive(self, most: int = FILE_OCTETS_MAX) -> bytes:
+        """Octets in, up to END; CommandError where a line is none of these, they are more than `most`, or none comes."""
         octets = bytearray()
         await self.progress(0, 0)
         while True:
@@ -124,8 +124,8 @@ class Console:
                 octets.extend(a2b_base64(line[5:]))
             except ValueError:
                 raise CommandError(errors.NOT_DATA, "not base64")
-            if len(octets) > FILE_OCTETS_MAX:
-                raise CommandError(errors.TOO_LONG, "more than %d octets" % FILE_OCTETS_MAX)
+            if len(octets) > most:
+                raise CommandError(errors.TOO_LONG, "more than %d octets" % most)
             await self.progress(len(octets), 0)
 
 

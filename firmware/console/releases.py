@@ -6,7 +6,7 @@ What the cable brings is worth what its signature is worth; nothing is written w
 from firmware import loader
 from firmware.console import errors
 from firmware.console.errors import CommandError
-from firmware.updater import UpdateRefused, release_of
+from firmware.updater import HEAD_OCTETS_MAX, UpdateRefused, release_of
 from protocol.errors import ProtocolError
 
 # A release that has run so long without a crash has proved itself.
@@ -72,7 +72,7 @@ class ReleaseCommands:
 
     async def begin(self, console, _words: list) -> list:
         """OK with the release, and where in the files' octets to go on."""
-        head = await console.receive()
+        head = await console.receive(HEAD_OCTETS_MAX)
         self._do(self.updater.begin, head)
         return [("release", self.updater.release), ("next", self.updater.next_offset)]
 

@@ -97,6 +97,16 @@ def test_a_release_over_the_cable():
     unmount()
 
 
+def test_the_head_of_a_large_release_comes_over_the_cable():
+    """A terminal's application has more than two hundred files, and each takes its line in the manifest."""
+    files = {"firmware/drivers/some_driver_%03d.mpy" % number: b"x" for number in range(225)}
+    head = bundle(5, files)[0]
+    assert len(head) > 16_384
+    bench = Bench()
+    assert bench.ask("release-begin", head) == "OK release=5 next=0"
+    unmount()
+
+
 def test_refusals_say_why_and_nothing_starts():
     bench = Bench()
     spoiled = HEAD[:-1] + bytes((HEAD[-1] ^ 1,))
