@@ -17,6 +17,7 @@ PARTS = (
     "key-chip",
     "supply",
     "case",
+    "contact-reader",
 )
 DETAIL_OCTETS = 8
 _RELEASE_MAX = 0xFFFFFFFF

@@ -18,6 +18,7 @@ TESTS = (
     ("display", by_hand.display),
     ("printer", by_hand.printer),
     ("reader", by_hand.reader),
+    ("contact-reader", by_hand.contact_reader),
     ("case", by_hand.case),
 )
 PARTS = tuple([part for part, _ in TESTS])
@@ -37,7 +38,8 @@ class Bench:
         self.entropy = board.entropy
         self.expander = parts.expander
         self.printer = parts.printer
-        self.reader = parts.reader
+        self.reader = parts.reader.contactless
+        self.contact = parts.reader.contact
         self.rtc = parts.rtc
         self.key_chip = parts.key_chip
         self.supply = parts.supply

@@ -1,4 +1,4 @@
-"""Tests of the parts that need a technician's hands and eyes: keypad, display, printer, reader, case switch.
+"""Tests of the parts that need a technician's hands and eyes: keypad, display, printer, readers, case switch.
 
 Each is given a `firmware.bench.bench.Bench`, tells over the cable what it waits for (`bench.ask`), shows the same on the
 display, and ends by itself when nobody does it.
@@ -7,8 +7,8 @@ display, and ends by itself when nobody does it.
 import asyncio
 
 from firmware.bench import codes
-from firmware.bench.outcome import failed, passed
-from firmware.card.errors import CARDS_COLLIDE, READER_FAILED, CardError
+from firmware.bench.outcome import absent, failed, passed
+from firmware.card.errors import CARDS_COLLIDE, MALFORMED, READER_FAILED, CardError, CardProtocolError
 from firmware.drivers.escpos_printer import PrinterError
 from firmware.drivers.ssd1309 import DisplayError
 from firmware.hal import pins
@@ -26,8 +26,7 @@ _CARD_SLICE_MS = 150
 _KEY_SLICE_MS = 40
 _CASE_SLICE_MS = 100
 
-# SELECT of the contactless payment directory: every payment card answers it, with data or a status word.
-_SELECT_DIRECTORY = b"\x00\xa4\x04\x00\x0e2PAY.SYS.DDF01\x00"
+_SELECT = b"\x00\xa4\x04\x00"
 _STRIP = (
     ("text", "LUMBUNG", "c", True, True),
     ("rule",),
@@ -153,26 +152,52 @@ async def reader(bench):
         if not await driver.line_is_good():
             return failed(codes.READER_LINE, "its line test does not come back whole")
         bench.ask("card")
-        await bench.show(bench_screens.bench_card)
-        await bench.forget_keys()
-        target = await _card(bench)
+        target = await _card(bench, driver, bench_screens.bench_card)
         if target is None:
             return failed(codes.READER_NO_CARD, "no card came")
-        answer = await driver.transceive(_SELECT_DIRECTORY)
-        if len(answer) < 2:
-            return failed(codes.READER_CARD, "the card's answer has no status word")
-        figures = (len(target.ats), target.sak, answer[-2], answer[-1])
-        return passed("ISO 14443-4 type A, ATS of %d octets, SAK %02X, SELECT %02X%02X" % figures)
+        status = await _select(driver)
+        figures = (len(target.ats), target.sak, status)
+        return passed("ISO 14443-4 type A, ATS of %d octets, SAK %02X, SELECT %04X" % figures)
     except CardError as error:
         return failed(_reader_code(error), str(error))
     finally:
         await driver.field_off()
 
 
-async def _card(bench):
-    """The card that is laid on in time, None where none is or X gives it up."""
+def _reader_code(error: CardError) -> int:
+    if error.code == READER_FAILED:
+        return codes.READER_SILENT
+    return codes.READER_TWO_CARDS if error.code == CARDS_COLLIDE else codes.READER_CARD
+
+
+async def contact_reader(bench):
+    """The same for the reader with a slot, where the board has one."""
+    driver = bench.contact
+    try:
+        await driver.start()
+    except CardError as error:
+        if bench.is_expected("contact-reader"):
+            return failed(codes.CONTACT_SILENT, str(error))
+        return absent("none answers")
+    try:
+        bench.ask("insert")
+        target = await _card(bench, driver, bench_screens.bench_insert)
+        if target is None:
+            return failed(codes.CONTACT_NO_CARD, "no card came")
+        return passed("answer to reset of %d octets, SELECT %04X" % (len(target.atr), await _select(driver)))
+    except CardError as error:
+        code = codes.CONTACT_SILENT if error.code == READER_FAILED else codes.CONTACT_CARD
+        return failed(code, str(error))
+    finally:
+        await driver.field_off()
+
+
+async def _card(bench, driver, screen):
+    """The card that comes in time, None where none does or X gives it up."""
+    await bench.show(screen)
+    await bench.forget_keys()
     for _ in range(0, HANDS_MS, _CARD_SLICE_MS + _KEY_SLICE_MS):
-        target = await bench.reader.wait_for_card(_CARD_SLICE_MS)
+        target = await driver.wait_for_card(_CARD_SLICE_MS)
         if target is not None:
             return target
         if await bench.key(_KEY_SLICE_MS) == "X":
@@ -180,10 +205,13 @@ async def _card(bench):
     return None
 
 
-def _reader_code(error: CardError) -> int:
-    if error.code == READER_FAILED:
-        return codes.READER_SILENT
-    return codes.READER_TWO_CARDS if error.code == CARDS_COLLIDE else codes.READER_CARD
+async def _select(driver) -> int:
+    """The status word with which the card answers SELECT of its directory of applications: data or not, it has heard."""
+    name = driver.environment
+    answer = await driver.transceive(_SELECT + bytes((len(name),)) + name + b"\x00")
+    if len(answer) < 2:
+        raise CardProtocolError(MALFORMED, "status word", 0, "missing")
+    return answer[-2] << 8 | answer[-1]
 
 
 async def case(bench):

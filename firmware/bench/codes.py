@@ -53,5 +53,9 @@ SUPPLY_HIGH = 493
 CASE_SILENT = 500
 CASE_STUCK = 501
 
+CONTACT_SILENT = 510
+CONTACT_NO_CARD = 511
+CONTACT_CARD = 512
+
 # The test itself ended in a way that nobody foresaw; the text is its kind.
 UNFORESEEN = 599

@@ -5,7 +5,7 @@ with the parts done and to do at least once a second, and OK:
 
 ```
 begin PART                     this part is tested now
-ask WORDS                      what is waited for: card, keys KEYS, display, strip, case open, case shut
+ask WORDS                      what is waited for: card, insert, keys KEYS, display, strip, case open, case shut
 end PART VERDICT CODE TEXT     passed, failed or absent; code of hardware/FAULTS.md, 0 for none
 ```
 A line that comes meanwhile ends it. OK has bit maps as in protocol/self_test, and the number of the event that keeps them, 0

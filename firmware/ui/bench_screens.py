@@ -63,6 +63,14 @@ def bench_card(fb) -> None:
     draw.foot(fb, foot_keys("X", "key_cancel"))
 
 
+def bench_insert(fb) -> None:
+    """A card is to be put into the slot."""
+    draw.head(fb, text("bench"))
+    draw.card(fb, 47, 14)
+    draw.centred(fb, text("bench_insert"), 42)
+    draw.foot(fb, foot_keys("X", "key_cancel"))
+
+
 def bench_case(fb, is_open: bool) -> None:
     """The case is to be opened, or shut."""
     draw.head(fb, text("bench"))

@@ -143,6 +143,7 @@ _LINES = {
     "bench": "Uji alat",
     "bench_wait": "Tunggu...",
     "bench_keys": "Tekan setiap tombol",
+    "bench_insert": "Masukkan kartu",
     "bench_pattern": "Gambar utuh?",
     "bench_answers": "E utuh   X cacat",
     "bench_whole": "Utuh",
@@ -244,6 +245,7 @@ _PARTS = {
     "key-chip": "Chip kunci",
     "supply": "Tegangan",
     "case": "Saklar tutup",
+    "contact-reader": "Pembaca celah",
 }
 
 # By refusal number (`firmware/refusals.py`): what is the matter (two lines of the screen), what to do (one line).

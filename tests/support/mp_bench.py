@@ -48,13 +48,15 @@ class Cable:
 
 class Bench:
     """`run(words)` carries `self-test` out with `hands(bench, what)` doing what it asks for; `prepare(bench)` breaks things
-    first. `options`: of the virtual board.
+    first. `options`: of the virtual board, and what `fittings(models)` makes of them, given the chips' clock.
     """
 
-    def __init__(self, release=7, faults=None, **options):
+    def __init__(self, release=7, faults=None, fittings=None, **options):
         self.time = VirtualTime(NOW_S)
         given = {"entropy": Draws(), "rtc_epoch_s": NOW_S}
         given.update(options)
+        if fittings is not None:
+            given.update(fittings(self.time.models))
         self.board = VirtualBoard(
             clock=self.time,
             model_clock=self.time.models,
@@ -137,6 +139,8 @@ async def helpful(bench, what):
         await bench.press("E")
     elif word == "card":
         bench.board.place_card(Card(card_data("programme")))
+    elif word == "insert":
+        bench.board.insert_card(Card(card_data("programme")))
     elif what == "case open":
         bench.board.open_case()
 

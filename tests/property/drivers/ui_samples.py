@@ -247,6 +247,7 @@ def _of_the_bench() -> list:
         ("bench-pattern-dark", bench_screens.bench_pattern, (True,)),
         ("bench-strip", bench_screens.bench_strip, ()),
         ("bench-card", bench_screens.bench_card, ()),
+        ("bench-insert", bench_screens.bench_insert, ()),
         ("bench-open", bench_screens.bench_case, (False,)),
         ("bench-shut", bench_screens.bench_case, (True,)),
     ]

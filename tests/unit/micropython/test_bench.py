@@ -7,6 +7,7 @@ main.load()
 from firmware.bench import codes  # noqa: E402
 from firmware.bench.bench import PARTS  # noqa: E402
 from firmware.hal import pins  # noqa: E402
+from hardware.contact_card import T0Card  # noqa: E402
 from hardware.keypad_mcp23017 import GROUND  # noqa: E402
 from hardware.pn532_faults import NoFaults  # noqa: E402
 from protocol import self_test  # noqa: E402
@@ -14,6 +15,7 @@ from tests.support.mp_bench import Bench, absent_minded, helpful  # noqa: E402
 from tests.support.mp_terminal import NOW_S  # noqa: E402
 
 HEAP = "24m"
+NOT_FITTED = ("modem", "key-chip", "contact-reader")
 
 
 def outcome(bench, part, hands=None, words=""):
@@ -28,10 +30,10 @@ def test_a_sound_board_passes_whole():
     found, values = bench.run("time=%d" % bench.time.epoch_seconds())
     verdicts = {part: found[part][0] for part in found}
     for part in PARTS:
-        wanted = "absent" if part in ("modem", "key-chip") else "passed"
+        wanted = "absent" if part in NOT_FITTED else "passed"
         assert verdicts[part] == wanted, (part, found[part])
     all_parts = (1 << len(self_test.PARTS)) - 1
-    fitted = all_parts & ~self_test.bit("modem") & ~self_test.bit("key-chip")
+    fitted = all_parts & ~sum([self_test.bit(part) for part in NOT_FITTED])
     assert values == {
         "kid": "00000000",
         "release": "7",
@@ -66,7 +68,7 @@ def test_another_command_ends_it():
     answer = bench.run("reader", impatient)
     assert answer.startswith("ERROR 8 "), answer
     assert bench.redrawn == 1
-    assert bench.board.pn532.field_on is False if hasattr(bench.board.pn532, "field_on") else True
+    assert not bench.board.pn532.field_on
 
 
 def test_nothing_that_a_card_says_is_told_but_its_kind():
@@ -106,6 +108,30 @@ def test_no_card_and_two_cards():
         await bench.press("X")
 
     assert outcome(Bench(), "reader", given_up)[:2] == ("failed", codes.READER_NO_CARD)
+
+
+# Contact reader.
+
+
+def test_a_contact_reader_with_a_card_without_one_and_with_a_card_that_is_dead():
+    bench = Bench(has_contact_reader=True)
+    found = outcome(bench, "contact-reader")
+    assert found == ("passed", 0, "answer to reset of 11 octets, SELECT 6A82"), found
+    assert bench.asked == ["insert"]
+    found = outcome(Bench(has_contact_reader=True), "contact-reader", absent_minded)
+    assert found[:2] == ("failed", codes.CONTACT_NO_CARD)
+
+    async def dead_card(bench, what):
+        bench.board.contact_reader.insert(T0Card(None, "mute"))
+
+    found = outcome(Bench(has_contact_reader=True), "contact-reader", dead_card)
+    assert found[:2] == ("failed", codes.CONTACT_CARD), found
+
+
+def test_a_contact_reader_that_is_silent_is_absent_or_broken_where_it_is_fitted():
+    assert outcome(Bench(), "contact-reader")[0] == "absent"
+    found = outcome(Bench(), "contact-reader", words="fitted=contact-reader")
+    assert found[:2] == ("failed", codes.CONTACT_SILENT)
 
 
 # Keypad.

@@ -15,7 +15,7 @@ def test_a_detail_is_two_bit_maps_and_a_release():
     assert (back.run, back.passed, back.release) == (told.run, told.passed, 7)
     assert self_test.names(back.run & ~back.passed) == ["case"]
     assert self_test.names(back.passed) == ["flash", "clock", "supply"]
-    assert [self_test.bit(part) for part in self_test.PARTS] == [1 << place for place in range(11)]
+    assert [self_test.bit(part) for part in self_test.PARTS] == [1 << place for place in range(12)]
     assert len(octets) == self_test.DETAIL_OCTETS <= records.DETAIL_OCTETS_MAX
     assert self_test.names(0x8000) == ["part 15"], "what a later release tests has no name here, and is shown"
 
