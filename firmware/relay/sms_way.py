@@ -6,6 +6,7 @@ from firmware.relay import choice
 from firmware.relay.link import LinkError
 from firmware.relay.outbox import BATCH_MAX, Outbox
 from protocol import bridge
+from protocol.records import TRUST_UNSET
 
 LOOK_PERIOD_MS = 5000
 CHECK_MS = 200
@@ -14,6 +15,7 @@ ORDER_GRACE_MS = 15000
 # After a message that did not go.
 BACKOFF_FIRST_MS = 60000
 BACKOFF_MOST_MS = 3600000
+DAY_MS = 86400000
 # The wait for an answer doubles so often at most.
 DOUBLINGS_MAX = 4
 REPORT_AGAIN_S = 600
@@ -59,6 +61,8 @@ class SmsWay:
         # Waits of REPORT_AGAIN_S, from the last message and from the last report on.
         self._sent = None
         self._reported = None
+        # A day of running from the last message on, whether it went or not.
+        self._spare = None
         self._wait_ms = 0
         self._pause_ms = 0
         self._pause = None
@@ -72,9 +76,17 @@ class SmsWay:
 
     @property
     def left_today(self) -> int:
-        """Messages that the policy still allows today."""
+        """Messages that the policy still allows today.
+
+        Without a clock no day ends until an answer brings the time, and without a message there is no answer: each start and each
+        day of running then has one message more, until the cap is spent twice.
+        """
         ledger = self._ledger
-        return max(0, ledger.policy.channels.sms_per_day - ledger.sms_sent_today)
+        most = ledger.policy.channels.sms_per_day
+        left = most - ledger.sms_sent_today
+        if left <= 0 and ledger.time_trust == TRUST_UNSET and self._is_over(self._spare):
+            return 1 if left + most > 0 else 0
+        return max(0, left)
 
     @property
     def is_awaiting(self) -> bool:
@@ -158,7 +170,7 @@ class SmsWay:
         self._looked_ms = now
         rules = self._ledger.policy.channels
         self._oldest[2] += elapsed_ms
-        for wait in (self._sent, self._reported):
+        for wait in (self._sent, self._reported, self._spare):
             self._is_over(wait)
         situation = self._situation(now)
         if situation.is_mqtt_up or not self.is_awaiting:
@@ -285,6 +297,7 @@ class SmsWay:
     async def _submit(self, frame: bytes, through: int, check_in) -> None:
         """Burn the count, then send; LinkError where it did not go or nobody knows."""
         self._ledger.burn_sms(through)
+        self._spare = [self._clock.ticks_ms(), DAY_MS]
         errors = []
         task = asyncio.create_task(_caught(self._link.send(frame), errors))
         try:

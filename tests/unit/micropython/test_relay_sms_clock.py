@@ -8,7 +8,7 @@ import asyncio
 from firmware.relay.sms_way import ORDER_GRACE_MS, REPORT_AGAIN_S
 from protocol import frame, records, status
 from protocol.policy import DEFAULT_CHANNELS, Channels
-from tests.support.mp_gateway import uplink_cipher
+from tests.support.mp_gateway import acknowledgement_frame, uplink_cipher
 from tests.unit.micropython.relay_bench import SEND_MS, Bench
 
 TIMEOUT_S = 120
@@ -23,8 +23,7 @@ JITTER_MS = 500 * DEFAULT_CHANNELS.jitter_s
 
 def behind_its_records(sales):
     """A bench without a broker; the clock lost years after the sales."""
-    bench = Bench(sales, by_sms=True)
-    bench.opens = False
+    bench = Bench(sales, by_sms=True, by_mqtt=False)
     bench.keeper.now_s -= YEARS_S
     return bench
 
@@ -78,14 +77,70 @@ def test_each_order_that_comes_later_asks_again():
         assert told.head == bench.ledger.journal.sequence
 
 
+def with_cap(bench, sms_per_day):
+    """The policy's cap."""
+    channels = Channels()
+    channels.sms_per_day = sms_per_day
+    bench.ledger.policy.channels = channels
+
+
+def test_without_a_clock_each_start_has_a_message_until_the_cap_is_spent_twice():
+    """No day would end there: only an answer brings the time, and somebody has to ask for it."""
+    bench = unset(30)
+
+    async def opening(bench):
+        with_cap(bench, 2)
+        bench.relay.hurry()
+        await asyncio.sleep_ms(10 * MINUTE_MS)
+        assert bench.relay.sms_left_today == 0
+        return [frame.read_header(octets).sealed for octets in bench.post.frames]
+
+    for sealed in ([False, True], [True], [True], [], []):
+        assert bench.run(opening) == sealed
+        bench.power_cut()
+    octets = acknowledgement_frame(bench.ledger, 1, 5, time_s=bench.ledger.now_s() + DAY_S)
+
+    async def answered(bench):
+        await bench.relay.received(octets)
+        return await opening(bench)
+
+    assert len(bench.run(answered)) == 2
+
+
+def test_without_a_clock_a_day_of_running_has_a_message():
+    bench = unset(30)
+
+    async def story(bench):
+        with_cap(bench, 1)
+        bench.relay.hurry()
+        await asyncio.sleep_ms(10 * MINUTE_MS)
+        bench.relay.hurry()
+        await asyncio.sleep_ms(1000 * DAY_S - 20 * MINUTE_MS)
+        before = len(bench.post.frames)
+        await asyncio.sleep_ms(20 * MINUTE_MS)
+        return before, len(bench.post.frames)
+
+    assert bench.run(story) == (1, 2)
+
+
+def test_a_policy_without_messages_sends_none_without_a_clock_either():
+    bench = unset(8)
+
+    async def story(bench):
+        with_cap(bench, 0)
+        bench.relay.hurry()
+        await asyncio.sleep_ms(10 * MINUTE_MS)
+        return bench.post.tries
+
+    assert bench.run(story) == 0
+
+
 def test_the_next_day_has_its_own_messages():
     bench = behind_its_records(12)
     bench.keeper.now_s = MIDNIGHT_S + 600 - YEARS_S
 
     async def morning(bench):
-        channels = Channels()
-        channels.sms_per_day = 1
-        bench.ledger.policy.channels = channels
+        with_cap(bench, 1)
         bench.relay.hurry()
         await asyncio.sleep_ms(10 * MINUTE_MS)
         return len(bench.post.frames), bench.relay.sms_left_today
