@@ -26,7 +26,8 @@ class Visit:
     """One family's visit: what is asked for and keyed.
 
     `goods`: (place in the price list from 0, keys of the quantity), in rising places; `cash_keys`: keys of the amount,
-    "" for all that remains; `wrong_pins`: what is keyed first by mistake; `lifts_card`: takes the card away for the PIN.
+    "" for all that remains; `wrong_pins`: what is keyed first by mistake; `lifts_card`: takes the card away for the PIN;
+    `inserts_card`: pushes the card into the contact reader's slot instead of laying it on.
     """
 
     family: int
@@ -36,6 +37,7 @@ class Visit:
     cash_keys: str = ""
     wrong_pins: tuple[str, ...] = ()
     lifts_card: bool = False
+    inserts_card: bool = False
 
 
 class Counter:
@@ -74,7 +76,7 @@ class Counter:
             terminal.press("M")
         terminal.wait_for_screen("tap_card")
         name = str(visit.family)
-        terminal.ask("place", name=name, data=card)
+        terminal.ask("place", name=name, data=card, inserted=visit.inserts_card)
         return self._agree(visit, card, pin)
 
     def _take(self, place: int, keys: str) -> None:
@@ -110,7 +112,7 @@ class Counter:
         terminal.press(pin + "E")
         if visit.lifts_card:
             terminal.wait_for_screen("tap_card")
-            terminal.ask("place", name=str(visit.family), data=card)
+            terminal.ask("place", name=str(visit.family), data=card, inserted=visit.inserts_card)
         return self._first_of(*_RESULTS)
 
     def _first_of(self, *names: str) -> str:

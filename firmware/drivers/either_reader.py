@@ -141,13 +141,13 @@ class _Race:
         return await self._settle(winner, readers)
 
     async def _look(self, reader) -> None:
-        ended = (None, None)
+        card = failure = None
         try:
-            ended = (await reader.wait_for_card(self._timeout_ms), None)
+            card = await reader.wait_for_card(self._timeout_ms)
         except CardError as error:
-            ended = (None, error)
+            failure = error
         finally:  # what is no CardError ends the terminal, and the race with it
-            self._ended[reader is self._either.contact] = ended
+            self._ended[reader is self._either.contact] = (card, failure)
             self._changed.set()
 
     def _winner(self) -> "bool | None":

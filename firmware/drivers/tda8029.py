@@ -342,8 +342,24 @@ class Tda8029Reader:
                 if not is_good and len(data) == 1:
                     raise alpar.Refused(opcode, data[0])
                 if is_good and answered == opcode:
+                    await self._nothing_follows(rest)
                     return data
                 raise alpar.FrameDamaged("TDA8029: answer to another command, 0x%02x" % answered)
             if self._clock.ticks_diff(self._clock.ticks_ms(), started) >= timeout_ms:
                 raise _Silence("TDA8029: no answer within %d ms" % timeout_ms)
             await self._clock.sleep_ms(_READ_MS)
+
+    async def _nothing_follows(self, rest: bytes) -> None:
+        """One octet of exclusive or is a weak checksum where the length itself was damaged: then the rest of the answer follows.
+        Only a notice may.
+        """
+        skipped = self._receiver.skipped
+        if not rest:
+            await self._clock.sleep_ms(_READ_MS)
+            rest = self._bridge.read()
+        while rest:
+            found, rest = self._receiver.take(rest)
+            if found is not None and not self._note(found):
+                raise alpar.FrameDamaged("TDA8029: two answers to one command")
+        if self._receiver.skipped != skipped:
+            raise alpar.FrameDamaged("TDA8029: octets after an answer")

@@ -47,7 +47,7 @@ class Virtual:
     """The terminal on the bench: its board, its application while powered, and the cards lying about.
 
     `fittings`: "modem" with a "family" of `hardware.modem_dialects` and its "number"; "atecc608" with the path of the file
-    that keeps the part's memory; each if there is one.
+    that keeps the part's memory; "contact_reader" true; each if there is one.
     """
 
     def __init__(self, flash_path: str, fittings: dict) -> None:
@@ -56,7 +56,13 @@ class Virtual:
         if "modem" in fittings:
             modem = virtual_modem.build(clock, fittings["modem"]["family"], fittings["modem"]["number"])
         part = virtual_chip.build(clock, fittings["atecc608"]) if "atecc608" in fittings else None
-        self.board = VirtualBoard(flash_path, model_clock=clock, modem=modem, secure_element=part)
+        self.board = VirtualBoard(
+            flash_path,
+            model_clock=clock,
+            modem=modem,
+            secure_element=part,
+            has_contact_reader=fittings.get("contact_reader", False),
+        )
         self._laptop = Laptop()
         self.board.technician_uart.connect(self._laptop)
         self._messages_seen = 0
@@ -142,16 +148,21 @@ class Virtual:
         return {}
 
     async def do_place(self, request: dict) -> dict:
-        """Put a card on the reader; its chip keeps its state between visits."""
+        """Lay a card on the reader, or push it into the slot (`inserted`); its chip keeps its state between visits."""
         name = request["name"]
         if name not in self._cards:
             self._cards[name] = Card(request["data"])
-        self.board.place_card(self._cards[name])
+        if request.get("inserted", False):
+            self.board.insert_card(self._cards[name])
+        else:
+            self.board.place_card(self._cards[name])
         return {}
 
     async def do_remove(self, _request: dict) -> dict:
         """Take all cards away."""
         self.board.remove_card()
+        if self.board.contact_reader is not None:
+            self.board.pull_card()
         return {}
 
     async def do_wlan(self, request: dict) -> dict:

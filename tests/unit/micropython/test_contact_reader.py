@@ -267,3 +267,20 @@ async def test_random_damage_never_gives_a_wrong_answer_and_the_reader_comes_bac
         assert await twin.reader.wait_for_card(5000) is not None, drawn + run
         assert await twin.reader.transceive(READ) == bytes(range(40)) + b"\x90\x00", drawn + run
     assert answers > 10
+
+
+async def test_an_answer_whose_damaged_length_cuts_it_where_the_checksum_fits_is_not_taken():
+    """The exclusive or over 60 00 02 00 11 11 is 62: where the card's next octet is that, the frame seems whole."""
+    twin = await with_card()
+
+    def cut_short(opcode, timeout_ms=0):
+        answer = bytes((0x60, 0x00, 0x02, 0x00, 0x11, 0x11)) + bytes((0x62, 0x33, 0x44))
+        twin.bridge.deliver(answer)
+
+    await twin.reader.transceive(SELECT)
+    real = twin.chip._carry_out
+    twin.chip._carry_out = lambda opcode, data, now_us: (
+        cut_short(opcode) if opcode == 0x00 else real(opcode, data, now_us)
+    )
+    raised = await caught(ReaderError, twin.reader.transceive(GENERATE))
+    assert "after an answer" in str(raised)

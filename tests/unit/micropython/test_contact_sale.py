@@ -80,4 +80,4 @@ def test_a_mute_card_is_refused_and_a_card_that_is_laid_on_is_served():
 def test_a_terminal_without_a_contact_reader_sells_and_notices_nothing():
     shop = bench(has_contact_reader=False)
     assert shop.sell("bank", 5_000).amount_rupiah == 5_000
-    assert not shop.terminal.reader_failed and 11 not in [notice for notice in shop.terminal.notices()]
+    assert not shop.terminal.reader_failed and 11 not in list(shop.terminal.notices())
