@@ -50,7 +50,8 @@ class StatusCommands:
         ledger = getattr(self._app, "ledger", None)
         if ledger is not None:
             told += await _waiting_rupiah(ledger, console)
-        gc.collect()
+        if not self._is_busy():
+            gc.collect()  # never between PIN and commit
         return told + [("heap_free", gc.mem_free()), ("heap_used", gc.mem_alloc())]
 
     async def crashes(self, console, _words: list) -> list:

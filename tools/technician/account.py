@@ -27,6 +27,7 @@ class Found(StrEnum):
     UNPROVED = "not proved"  # whole, but the chain to it is broken, or its seal does not hold
     TORN = "torn"  # begun, never whole
     MISSING = "missing"
+    LEFT = "left there"  # the gateway has it, so the terminal was not asked for it
     LET_GO = "let go"  # settlement has it, so the terminal made room
 
 
@@ -202,9 +203,12 @@ def of_dump(generation: Generation, sectors: Iterable[Sector], epoch: int = 0) -
 
 
 def of_frames(
-    kid: int, frames: Iterable[bytes], head: int, known: Known, waiting_rupiah: int | None
+    kid: int, frames: Iterable[bytes], first: int, head: int, known: Known, waiting_rupiah: int | None
 ) -> Account:
-    """Reckon up what a terminal carried out itself; only the gateway can open it, so the frames' headers are what is known."""
+    """Reckon up what a terminal carried out itself; only the gateway can open it, so the frames' headers are what is known.
+
+    `first`: the oldest record that the terminal holds.
+    """
     carried: set[int] = set()
     for octets in frames:
         header = frame.read_header(octets)
@@ -217,7 +221,7 @@ def of_frames(
         if sequence in carried:
             entries.append((sequence, Found.CARRIED, gateway, None))
         elif gateway is not Gateway.WAITING:
-            entries.append((sequence, Found.LET_GO, gateway, None))
+            entries.append((sequence, Found.LET_GO if sequence < first else Found.LEFT, gateway, None))
         else:
             entries.append((sequence, Found.MISSING, gateway, None))
     return Account(kid, head, known, tuple(_spans(entries)), (), 0, waiting_rupiah)

@@ -13,7 +13,7 @@ import serial
 from tools.carry import BAUDRATE, Console, ConsoleError
 from tools.technician.errors import CableError
 
-PROBE_S = 15.0
+PROBE_S = 30.0
 LOOK_S = 2.0
 _LINE_S = 15.0
 

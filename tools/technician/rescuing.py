@@ -108,7 +108,8 @@ def by_console(
     _write(path, frames)
     if begun is not None:
         begun.unlink(missing_ok=True)
-    reckoned = account.of_frames(kid, frames, total, known, waiting)
+    held = int(told.get("first", "1"))
+    reckoned = account.of_frames(kid, frames, held, total, known, waiting)
     return Rescued("the terminal runs: it carried its records out by its console", (reckoned,), (path,))
 
 

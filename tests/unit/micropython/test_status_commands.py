@@ -10,6 +10,8 @@ main.load()
 from firmware import app as app_module  # noqa: E402
 from firmware import event_log, refusals, supervisor  # noqa: E402
 from firmware.event_log import EventLog  # noqa: E402
+from firmware.hal.flash_area import FlashError  # noqa: E402
+from firmware.watch import Watch  # noqa: E402
 from tests.support.mp_cable import Laptop  # noqa: E402
 from tests.support.mp_shop import Shop, empty_flash  # noqa: E402
 from tests.support.mp_terminal import KID  # noqa: E402
@@ -232,3 +234,82 @@ def test_the_code_of_a_blank_terminal_is_the_one_that_status_knows():
     from firmware.ledger.document_area import DocumentsMissing
 
     assert (status._NEVER_PROVISIONED, DocumentsMissing) in app_module.START_FAILURES
+
+
+class Parts:
+    """As much of an application as `Watch` looks at."""
+
+    def __init__(self, **parts):
+        for name in parts:
+            setattr(self, name, parts[name])
+
+
+def looked_at(notices):
+    """A running application whose notices are `notices()`."""
+    return Parts(
+        stopped_code=0,
+        ledger=Parts(
+            journal=Parts(boots=3, retired=[]),
+            marks=Parts(sealed_through=0),
+            time_trust=1,
+        ),
+        relay=Parts(state="down", sms=None),
+        links=Parts(modem=None),
+        console=Parts(failures=0),
+        terminal=Parts(busy=False, failed_closings=0, refusal_counts={}, notices=notices),
+    )
+
+
+def test_a_change_is_noted_once_and_its_end_too():
+    notices = [3]
+    app = looked_at(lambda: list(notices))
+    log = EventLog(Ticks())
+    watch = Watch(app, log)
+    for _ in range(3):
+        watch.look()
+    app.relay.state = "up"
+    app.ledger.marks.sealed_through = 17
+    app.terminal.refusal_counts = {11: 2}
+    notices[:] = [12]
+    for _ in range(3):
+        watch.look()
+    app.relay.state = "down"
+    app.terminal.refusal_counts = {11: 3}
+    watch.look()
+    assert [(event[2], event[3]) for event in log.since(0)] == [
+        (event_log.STARTED, 3),
+        (event_log.CLOCK, 1),
+        (event_log.NOTICE, 3),
+        (event_log.LINK, 2),
+        (event_log.ACKNOWLEDGED, 17),
+        (event_log.REFUSED, 11),
+        (event_log.NOTICE, 12),
+        (event_log.NOTICE_OVER, 3),
+        (event_log.LINK, 0),
+        (event_log.REFUSED, 11),
+    ]
+
+
+def test_flash_that_fails_ends_no_looking():
+    def fails():
+        raise FlashError("journal", 0, "worn")
+
+    log = EventLog(Ticks())
+    Watch(looked_at(fails), log).look()
+    assert [event[2] for event in log.since(0)] == [event_log.STARTED, event_log.CLOCK]
+
+
+def test_nobody_looks_while_a_card_is_served():
+    app = looked_at(list)
+    app.terminal.busy = True
+    log = EventLog(Ticks())
+    turns = []
+
+    class Clock:
+        async def sleep_ms(self, _duration_ms):
+            turns.append(log.count)
+            app.terminal.busy = len(turns) < 3
+            app.stopped_code = 0 if len(turns) < 4 else 101
+
+    asyncio.run(Watch(app, log).run(Clock()))
+    assert turns == [0, 0, 0, 2]

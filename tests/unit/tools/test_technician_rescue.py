@@ -371,7 +371,14 @@ class Terminal:
 def terminal(desk: Desk) -> Terminal:
     """Each record in a frame of its own, from the gateway's mark on."""
     held = {sequence: desk.terminal.frame(sequence, sequence) for sequence in range(11, HEAD + 1)}
-    status = {"kid": "0000002a", "head": HEAD, "sealed": 10, "reclaim": 3, "waiting_rupiah": 123_000}
+    status = {
+        "kid": "0000002a",
+        "head": HEAD,
+        "sealed": 10,
+        "reclaim": 3,
+        "first": 2,
+        "waiting_rupiah": 123_000,
+    }
     return Terminal(held, status)
 
 
@@ -380,12 +387,24 @@ def test_a_terminal_that_runs_carries_its_records_out(terminal, desk, tmp_path):
     [account] = rescued.accounts
     assert rescued.is_whole
     assert [(span.first, span.last, span.found) for span in account.spans] == [
-        (1, 3, Found.LET_GO),
-        (4, 10, Found.LET_GO),
+        (1, 1, Found.LET_GO),
+        (2, 3, Found.LEFT),
+        (4, 10, Found.LEFT),
         (11, HEAD, Found.CARRIED),
     ]
     assert (account.waiting_rupiah, terminal.asked[-1]) == (123_000, "carry-out")
     assert desk.json("import", rescued.files[0])["files"][0]["refused"] == 0
+
+
+def test_all_that_it_holds_is_had_where_that_is_asked_for(terminal, desk, tmp_path):
+    terminal.held |= {sequence: desk.terminal.frame(sequence, sequence) for sequence in range(2, 11)}
+    [account] = rescuing.by_console(Console(terminal), tmp_path, is_all=True).accounts
+    assert terminal.asked[-1] == "carry-out 1"
+    assert [(span.first, span.last, span.found) for span in account.spans][:2] == [
+        (1, 1, Found.LET_GO),
+        (2, 3, Found.CARRIED),
+    ]
+    assert account.count(Found.CARRIED) == HEAD - 1
 
 
 def test_a_terminal_that_cannot_read_some_says_which(terminal, tmp_path):

@@ -29,6 +29,7 @@ _COLOURS = {
     Found.UNPROVED: "red",
     Found.TORN: "red",
     Found.MISSING: "red",
+    Found.LEFT: "dim",
     Found.LET_GO: "dim",
 }
 
@@ -148,7 +149,9 @@ def _account(one: Account) -> list[RenderableType]:
         ("gateway had it", "left"),
     ):
         table.add_column(title, justify="right" if side == "right" else "left")
-    table.add_column("redeemed", justify="right")
+    has_sums = any(span.sum is not None for span in one.spans)
+    if has_sums:
+        table.add_column("redeemed", justify="right")
     for span in one.spans:
         numbers = str(span.first) if span.first == span.last else f"{span.first} to {span.last}"
         amount = "" if span.sum is None else pages.rupiah(span.sum.redeemed_rupiah)
