@@ -27,7 +27,7 @@ BLANK, BEGUN, KEYS, READY = "blank", "begun", "keys", "ready"
 SOFTWARE, CHIP = "software", "chip"
 PIECE_OCTETS = 8192
 START_TIMEOUT_S = 90.0
-_LOOK_S = 0.5
+_LOOK_S = 0.2
 # Of two clocks that are right; a laptop that lost its own is years behind.
 CLOCK_SLACK_S = 86_400
 _CLOCK_SET_S = 5

