@@ -37,6 +37,7 @@ class StatusCommands:
         self._app = app
         self._running = running
         self._log = log
+        self._release = None
         self.commands = {
             "status": self.status,
             "crashes": self.crashes,
@@ -107,7 +108,7 @@ class StatusCommands:
         return (" ".join(words) + "\n").encode()
 
     def _light(self, console) -> list:
-        """All that is known without reading flash, but for the release's manifest."""
+        """All that is known without reading flash."""
         app = self._app
         told = self._of_start()
         told.append(("uptime_s", self._log.uptime_s()))
@@ -135,7 +136,9 @@ class StatusCommands:
             told.append(("keys", "chip" if documents.get(document_area.KEY_CHIP) else "software"))
         if self._running:
             root, slot = self._running
-            told += [("slot", slot), ("release", release_of(root, slot))]
+            if self._release is None:
+                self._release = release_of(root, slot)
+            told += [("slot", slot), ("release", self._release)]
         if app.stopped_code == _NEVER_PROVISIONED:
             told.append(("state", "unprovisioned"))
         else:
@@ -180,9 +183,11 @@ def _of_relay(relay) -> list:
         ("sessions", relay.sessions),
         ("link_failures", relay.failures),
         ("link_error", type(relay.last_error).__name__ if relay.last_error is not None else "-"),
+        ("mqtt_carried", relay.mqtt.carried_through),
     ]
     if relay.sms is not None:
         told += [
+            ("sms_carried", relay.sms.carried_through),
             ("sms_sent", relay.sms.sent),
             ("sms_failures", relay.sms.failures),
             ("sms_left", relay.sms_left_today),

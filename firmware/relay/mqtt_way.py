@@ -72,6 +72,11 @@ class MqttWay:
         self.releases = None
         self._check_in = None
 
+    @property
+    def carried_through(self) -> int:
+        """The last record that left by this way or need not; whether it arrived, acknowledgements tell."""
+        return self._outbox.carried_through
+
     def hurry(self) -> None:
         """The operator wants to send now: the pause before the next try, and the wait for an answer, end here."""
         self._hurry.set()

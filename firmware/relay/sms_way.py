@@ -93,6 +93,11 @@ class SmsWay:
         """Whether messages carried records that the gateway has not sealed."""
         return self._ledger.marks.sealed_through < self._outbox.carried_through
 
+    @property
+    def carried_through(self) -> int:
+        """The last record that left by this way or need not; whether it arrived, acknowledgements tell."""
+        return self._outbox.carried_through
+
     def hurry(self) -> None:
         """The operator wants to send now: no more waiting, and the gateway is told how things stand here; where it has been
         silent for a while, the last frame goes again.

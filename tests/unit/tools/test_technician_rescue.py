@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
 import json
 import time
@@ -15,7 +16,7 @@ from click.testing import CliRunner, Result
 
 from gateway.store.sqlite import SqliteReader
 from hardware.nor_flash import NorFlash
-from hardware.rom_loader import RomLoader
+from hardware.rom_loader import CablePulled, RomLoader
 from protocol import acknowledgement, carry
 from tests.support import frames
 from tests.support.esp_device import EspDevice
@@ -308,16 +309,47 @@ def test_a_flash_that_does_not_answer_or_is_of_another_size_is_refused(tmp_path)
         rescuing.by_flash(Pulled(b"\xff" * (FLASH_BYTES // 2)), tmp_path)
 
 
+class Pullable(RomLoader):
+    """A chip whose cable is pulled once it has sent so many octets of what it was asked to read."""
+
+    pulls_at_read = 0
+
+    def receive(self, octets: bytes) -> bytes:
+        """Octets both ways."""
+        back = super().receive(octets)
+        if self.pulls_at_read:
+            self.pulls_at_read = max(0, self.pulls_at_read - len(back))
+            if not self.pulls_at_read:
+                raise CablePulled
+        return back
+
+
+def test_a_disk_that_is_full_is_told_before_the_chip_is_read(flash, tmp_path, monkeypatch):
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(dumping.os, "fsync", full)
+    asked = Pulled(flash)
+    with pytest.raises(OSError, match="No space left"):
+        rescuing.by_flash(asked, tmp_path)
+    assert asked.reads == []
+
+
 def test_a_terminal_that_does_not_boot_is_read_by_esptool(flash, desk, tmp_path, monkeypatch):
     monkeypatch.setattr(consoles, "PROBE_S", 0.2)
     monkeypatch.setattr(consoles, "LOOK_S", 0.1)
-    rom = RomLoader(NorFlash(FLASH_BYTES))
+    rom = Pullable(NorFlash(FLASH_BYTES))
     for place in range(0, FLASH_BYTES, 256):
         page = flash[place : place + 256]
         if page.strip(b"\xff"):
             rom.flash.page_program(place, page)
+    words = ("--baud", 115200, "--to", tmp_path / "out")
     with EspDevice(rom, is_raw=True) as device:
-        done = rescue("--port", device.url, "--baud", 115200, "--to", tmp_path / "out")
+        rom.pulls_at_read = 60_000
+        cut = rescue("--port", device.url, *words, "--by", "flash")
+        assert (cut.exit_code, rom.pulls_at_read) == (CableError.code, 0), cut.output
+        assert "goes on where it stopped" in cut.stderr
+        done = rescue("--port", device.url, *words)
     assert done.exit_code == 0, done.output
     assert "no terminal answers on this port's console; reading its flash" in done.stderr
     assert f"recovered: {HEAD} of {HEAD}" in done.stdout

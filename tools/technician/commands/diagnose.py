@@ -31,7 +31,7 @@ _WORDS = {
         "unknown": "tidak diketahui", "release": "rilis", "slot": "slot", "keys": "kunci", "chip": "chip ATECC608", "software": "perangkat lunak",
         "uptime": "menyala", "boots": "penyalaan ke-{}", "clock": "jam", "records": "catatan", "waiting": "menunggu",
         "sealed": "diterima gateway sampai no.", "settled": "lunas sampai no.", "space": "ruang jurnal", "sectors": "sektor bebas", "full": "penuh",
-        "link": "sambungan", "ways": "jalan", "none": "tidak ada", "heard": "kabar terakhir gateway", "never": "belum pernah", "modem": "modem",
+        "link": "sambungan", "ways": "jalan", "none": "tidak ada", "unsent": "belum dikirim", "heard": "kabar terakhir gateway", "never": "belum pernah", "modem": "modem",
         "signal": "sinyal", "memory": "memori", "free": "bebas", "used": "terpakai", "wrong": "Yang perlu diketahui dan dilakukan",
         "what": "yang terjadi", "to_do": "yang harus dilakukan", "crashes": "Pernah berhenti sendiri", "code": "kode", "after": "setelah menyala",
         "record": "setelah catatan", "detail": "rincian", "events": "Kejadian sejak dinyalakan", "day": "hari", "dump": "dibaca dari salinan flash",
@@ -43,7 +43,7 @@ _WORDS = {
         "unknown": "not known", "release": "release", "slot": "slot", "keys": "keys", "chip": "ATECC608 chip", "software": "software",
         "uptime": "up", "boots": "start no. {}", "clock": "clock", "records": "records", "waiting": "waiting",
         "sealed": "at the gateway through", "settled": "settled through", "space": "journal space", "sectors": "sectors free", "full": "full",
-        "link": "link", "ways": "ways", "none": "none", "heard": "gateway last heard", "never": "never", "modem": "modem",
+        "link": "link", "ways": "ways", "none": "none", "unsent": "not sent yet", "heard": "gateway last heard", "never": "never", "modem": "modem",
         "signal": "signal", "memory": "memory", "free": "free", "used": "used", "wrong": "What to know and what to do",
         "what": "what is so", "to_do": "what to do", "crashes": "Stopped itself before", "code": "code", "after": "up for",
         "record": "after record", "detail": "detail", "events": "Events since it was switched on", "day": "d", "dump": "read from a dump of the flash",
@@ -185,10 +185,17 @@ def _records(status: dict[str, str], words: dict[str, Any]) -> str:
 
 
 def _link(status: dict[str, str], words: dict[str, Any]) -> str:
-    """The session's state, by which way, and which there are."""
+    """The session's state, which ways there are, and how many records each has not sent yet."""
     error = "" if status.get("link_error", "-") == "-" else f" ({status['link_error']})"
     ways = ", ".join(advice.words(status, "ways")) or words["none"]
-    return f"{status['link']}{error}; {words['ways']}: {ways}"
+    head = advice.number(status, "head")
+    pending = [
+        f"{way} {max(0, head - advice.number(status, name))}"
+        for way, name in (("MQTT", "mqtt_carried"), ("SMS", "sms_carried"))
+        if name in status
+    ]
+    unsent = f"; {words['unsent']}: {', '.join(pending)}" if pending else ""
+    return f"{status['link']}{error}; {words['ways']}: {ways}{unsent}"
 
 
 def _advice(given: list[Advice], words: dict[str, Any]) -> Table:
