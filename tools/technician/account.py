@@ -88,7 +88,7 @@ class Span:
 class Account:
     """One generation of one terminal. `waiting_rupiah`: redeemed in records that the gateway lacks, None where it is not known.
 
-    `cut_off`: begun behind the last record and never said to be made; nobody loses them. `known`: the terminal's own marks.
+    `cut_off`: begun behind the last record and not whole, as a power cut leaves it before anything is said to be made. `known`: the terminal's own marks.
     """
 
     kid: int

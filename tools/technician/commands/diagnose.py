@@ -20,7 +20,7 @@ from tools.technician import advice, cable, consoles, diagnosing, faults
 from tools.technician.advice import Advice, Weight
 from tools.technician.commands import pages
 from tools.technician.commands.common import FOLDER, INPUT, JSON, PORT, told
-from tools.technician.diagnosing import Diagnosis
+from tools.technician.diagnosing import Diagnosis, Event
 from tools.technician.errors import CableError, TechnicianError
 
 _EVENTS_SHOWN = 12
@@ -49,6 +49,29 @@ _WORDS = {
         "record": "after record", "detail": "detail", "events": "Events since it was switched on", "day": "d", "dump": "read from a dump of the flash",
         "kept": "kept in", "number": "number", "stop": "stop", "notice": "notice", "console": "console", "refusal": "refusal",
         "finding": "finding", "sign": "sign", "trust": ("not sure", "kept by its battery", "set by somebody", "from the gateway"),
+    },
+}  # fmt: skip
+# Words that terminals use, where Indonesian has others.
+_STATES_ID = {
+    "down": "terputus", "connecting": "menyambung", "up": "tersambung", "off": "mati", "starting": "menyala", "no-SIM": "tanpa kartu SIM",
+    "SIM-locked": "SIM meminta PIN", "searching": "mencari jaringan", "denied": "ditolak jaringan", "ready": "siap", "failed": "gagal",
+}  # fmt: skip
+# By the number that an event has for them (firmware/watch).
+_LINK = ("down", "connecting", "up")
+_MODEM = ("off", "starting", "no-SIM", "SIM-locked", "searching", "denied", "ready", "failed")
+# Events of the log, with what their number means.
+_EVENTS = {
+    "id": {
+        "started": "menyala, penyalaan ke-{}", "stopped": "berhenti dengan kode {}", "crashed": "program berakhir, kode {}",
+        "link": "sambungan {}", "modem": "modem {}", "sms-sent": "{} SMS terkirim", "acknowledged": "gateway menerima sampai no. {}", "refused": "penolakan {}",
+        "notice": "pemberitahuan {}", "notice-over": "pemberitahuan {} selesai", "console-failed": "{} perintah konsol gagal",
+        "clock": "jam: {}", "sectors-retired": "{} sektor dipensiunkan", "card-not-closed": "{} penutupan kartu gagal",
+    },
+    "en": {
+        "started": "started, start no. {}", "stopped": "stopped with code {}", "crashed": "the program ended, code {}",
+        "link": "link {}", "modem": "modem {}", "sms-sent": "{} short messages sent", "acknowledged": "the gateway has all through {}", "refused": "refusal {}",
+        "notice": "notice {}", "notice-over": "notice {} is over", "console-failed": "{} console commands failed",
+        "clock": "clock: {}", "sectors-retired": "{} sectors retired", "card-not-closed": "{} closings at the card failed",
     },
 }  # fmt: skip
 
@@ -115,20 +138,36 @@ def _told(found: Diagnosis, language: str, folder: Path | None) -> dict[str, Any
 def page(found: Diagnosis, language: str) -> list[RenderableType]:
     """State, what to do, crashes, events."""
     words = _WORDS[language]
-    parts: list[RenderableType] = [_state(found, words)]
-    parts += ["", f"[bold]{words['wrong']}[/]", _advice(found.advice(language), words)]
+    parts: list[RenderableType] = [_state(found, words, language), ""]
+    parts += [f"[bold]{words['wrong']}[/]", _advice(found.advice(language), words)]
     if found.crashes:
-        parts += ["", f"[bold]{words['crashes']}[/]", _crashes(found, words)]
+        parts += [f"[bold]{words['crashes']}[/]", _crashes(found, words)]
     if found.events:
-        parts += ["", f"[bold]{words['events']}[/]"]
+        parts += [f"[bold]{words['events']}[/]"]
         parts += [
-            f"  {_duration(event.uptime_s, words):>12}  {event.name} {event.detail}"
+            f"  {_duration(event.uptime_s, words):>12}  {_event(event, language)}"
             for event in found.events[-_EVENTS_SHOWN:]
         ]
     return parts
 
 
-def _state(found: Diagnosis, words: dict[str, Any]) -> Table:
+def _event(event: Event, language: str) -> str:
+    """What happened; a newer release's events as it names them."""
+    words = _EVENTS[language].get(event.name, event.name + " {}")
+    named = {
+        "link": [_word(state, language) for state in _LINK],
+        "modem": [_word(state, language) for state in _MODEM],
+        "clock": _WORDS[language]["trust"],
+    }.get(event.name, ())
+    return words.format(named[event.detail] if event.detail < len(named) else event.detail)
+
+
+def _word(state: str, language: str) -> str:
+    """A state in the page's language."""
+    return _STATES_ID.get(state, state) if language == "id" else state
+
+
+def _state(found: Diagnosis, words: dict[str, Any], language: str) -> Table:
     """What the terminal is and has, line by line; what is not known is left out."""
     status = found.status
     table = Table(box=None, show_header=False, pad_edge=False)
@@ -159,14 +198,14 @@ def _state(found: Diagnosis, words: dict[str, Any]) -> Table:
         full = f", {words['full']}" if status.get("full") == "1" else ""
         row("space", f"{status['sectors_free']} {words['sectors']}{full}")
     if "link" in status:
-        row("link", _link(status, words))
+        row("link", _link(status, words, language))
     heard = advice.number(status, "heard_s")
     if "heard_s" in status:
         row("heard", _moment(heard) if heard else words["never"])
     if "modem" in status:
         signal = status.get("signal", "99")
         strength = "?" if signal == "99" else f"{signal}/31"
-        row("modem", f"{status['modem']}, {words['signal']} {strength}")
+        row("modem", f"{_word(status['modem'], language)}, {words['signal']} {strength}")
     if "heap_free" in status:
         free, used = advice.number(status, "heap_free") >> 10, advice.number(status, "heap_used") >> 10
         row("memory", f"{free} KB {words['free']}, {used} KB {words['used']}")
@@ -184,7 +223,7 @@ def _records(status: dict[str, str], words: dict[str, Any]) -> str:
     )
 
 
-def _link(status: dict[str, str], words: dict[str, Any]) -> str:
+def _link(status: dict[str, str], words: dict[str, Any], language: str) -> str:
     """The session's state, which ways there are, and how many records each has not sent yet."""
     error = "" if status.get("link_error", "-") == "-" else f" ({status['link_error']})"
     ways = ", ".join(advice.words(status, "ways")) or words["none"]
@@ -195,7 +234,7 @@ def _link(status: dict[str, str], words: dict[str, Any]) -> str:
         if name in status
     ]
     unsent = f"; {words['unsent']}: {', '.join(pending)}" if pending else ""
-    return f"{status['link']}{error}; {words['ways']}: {ways}{unsent}"
+    return f"{_word(status['link'], language)}{error}; {words['ways']}: {ways}{unsent}"
 
 
 def _advice(given: list[Advice], words: dict[str, Any]) -> Table:

@@ -173,7 +173,8 @@ def _account(one: Account) -> list[RenderableType]:
     said.append(stake)
     if one.cut_off:
         said.append(
-            "one record more was begun when power failed; it was never confirmed to anybody: nothing is lost"
+            f"record {one.head + 1} was begun and is not whole, as a power cut leaves it: nothing is lost, unless its receipt was "
+            "printed; report it then"
         )
     said += [
         f"[red]{span.found.value}, and the gateway lacks them: {span.first} to {span.last}[/]"
