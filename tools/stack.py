@@ -68,7 +68,8 @@ class Stack:
         self._settings: dict[int, dict[str, str]] = {}
         self._now_s = int(time.time())
         self._roster_key = secrets.token_bytes(32)
-        self._authority = Authority(SigningKey.generate())
+        self.authority_key = SigningKey.generate()
+        self._authority = Authority(self.authority_key)
         self._policy = district.make_policy(settlement_delay_s=settlement_delay_s)
         self._roster = district.make_roster(self.families, self._roster_key)
 

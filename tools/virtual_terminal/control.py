@@ -18,7 +18,7 @@ LOOK_S = 0.02
 GLANCE_S = 1.0
 # How long a slow machine may take from a key to the next question.
 ANSWER_S = 20.0
-INSIDE = Path(__file__).with_name("inside.py")
+INSIDE = Path(__file__).with_name("start.py")
 
 
 class TerminalError(Exception):
@@ -35,9 +35,11 @@ class VirtualTerminal:
         self, flash: Path, log: Path, interpreter: Path = INTERPRETER, fittings: dict[str, Any] | None = None
     ) -> None:
         self._log = log.open("a")
-        fitted = json.dumps(fittings or {})
+        # A file, since MicroPython takes arguments of at most 255 octets.
+        fitted = flash.with_suffix(".fittings")
+        fitted.write_text(json.dumps(fittings or {}))
         self._process = subprocess.Popen(
-            [str(interpreter), "-X", "heapsize=8m", str(INSIDE), str(ROOT), str(flash), fitted],
+            [str(interpreter), "-X", "heapsize=8m", str(INSIDE), str(ROOT), str(flash), str(fitted)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,

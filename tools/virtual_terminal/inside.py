@@ -1,4 +1,4 @@
-"""MicroPython only: the firmware on a virtual board, driven by JSON lines on standard input.
+"""MicroPython only: the firmware on a virtual board, driven by JSON lines on standard input; `start.py` starts it.
 
 Each line is {"do": name, ...}; the answer is one line {"ok": ...} or {"error": type, "text": ...}. What the hand does
 (keys, cards) goes to the chip models; the firmware is not told that it is virtual.
@@ -7,8 +7,6 @@ Each line is {"do": name, ...}; the answer is one line {"ok": ...} or {"error": 
 import asyncio
 import json
 import sys
-
-sys.path.insert(0, sys.argv[1])
 
 from firmware import chip_provisioning, provisioning
 from firmware.app import App
@@ -25,7 +23,7 @@ from hardware.printer_escpos import receipt_text
 from protocol import certificates, records
 from tools import virtual_chip, virtual_modem
 from tools.virtual_board import VirtualBoard
-from tools.virtual_terminal import fingers
+from tools.virtual_terminal import fingers, slots
 
 
 class TerminalOffError(Exception):
@@ -47,17 +45,19 @@ class Virtual:
     """The terminal on the bench: its board, its application while powered, and the cards lying about.
 
     `fittings`: "modem" with a "family" of `hardware.modem_dialects` and its "number"; "atecc608" with the path of the file
-    that keeps the part's memory; "contact_reader" true; each if there is one.
+    that keeps the part's memory; "contact_reader" true; "slots" with the place of the file system in its
+    flash from which the firmware is loaded; each if there is one. "paces": times that are others than in the field (`slots`).
     """
 
     def __init__(self, flash_path: str, fittings: dict) -> None:
-        clock = HostClock()
+        clock = HostClock() if slots.here is None else slots.here.clock
         modem = None
         if "modem" in fittings:
             modem = virtual_modem.build(clock, fittings["modem"]["family"], fittings["modem"]["number"])
         part = virtual_chip.build(clock, fittings["atecc608"]) if "atecc608" in fittings else None
         self.board = VirtualBoard(
             flash_path,
+            None if slots.here is None else slots.here.flash,
             model_clock=clock,
             modem=modem,
             secure_element=part,
@@ -71,6 +71,7 @@ class Virtual:
         self._cards = {}
         self._receipts_seen = 0
         self._crash = 0
+        self._restarts = 0
         self._stays = False
         self._is_to_start = False
 
@@ -129,11 +130,12 @@ class Virtual:
         return {}
 
     def _start(self) -> None:
-        self._app = App(self.board.board, self._restarted)
+        self._app = App(self.board.board, self._restarted, () if slots.here is None else slots.here.running)
         self._task = asyncio.create_task(self._app.run())
 
     def _restarted(self, code: int) -> None:
         self._crash = code
+        self._restarts += 1
         self._is_to_start = self._stays
 
     def _running(self) -> App:
@@ -231,6 +233,13 @@ class Virtual:
         self._receipts_seen = len(receipts)
         return {"receipts": new}
 
+    async def do_release(self, _request: dict) -> dict:
+        """What the console says of releases, where the application was loaded from, and how often it ended itself."""
+        told = dict(await self._running().workshop.releases.release(None, []))
+        told["file"] = sys.modules["firmware.app"].__file__
+        told["restarts"] = self._restarts
+        return told
+
     async def do_books(self, _request: dict) -> dict:
         """The chain as the terminal has it, with the state that its screen shows for each redemption."""
         app = self._running()
@@ -299,7 +308,8 @@ class Virtual:
 
 async def main() -> None:
     """Serve lines until standard input ends."""
-    virtual = Virtual(sys.argv[2], json.loads(sys.argv[3]))
+    slots.hurry(slots.fittings.get("paces", {}))
+    virtual = Virtual(sys.argv[2], slots.fittings)
     watching = asyncio.create_task(virtual.watch())
     source = asyncio.StreamReader(sys.stdin)
     while True:
