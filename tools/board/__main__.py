@@ -68,6 +68,8 @@ def _tell(sheets: list[schematic.Netlist], catalogue: parts.Catalogue, answer: p
         )
     hold = answer.hold_up
     sys.stdout.write(
+        f"bursts: {answer.burst.peak_ma:.0f} mA from 5 V, which sags {answer.burst.sag_volts:.2f} V; "
+        f"{answer.burst.peak_ma_3v3:.0f} mA from 3.3 V; {answer.burst.peak_ma_input:.0f} mA from the battery at its end\n"
         f"power: {answer.watt_hours:.1f} Wh for a day of {answer.day_hours} h, {answer.battery_hours:.0f} h on the battery\n"
         f"supply gone: 3.3 V stays for {hold.regulated_ms:.0f} ms, then {hold.after_reset_ms:.1f} ms in reset above "
         f"{hold.flash_volts_min} V; a page program takes {hold.needed_ms:g} ms at most. A sector erase takes "

@@ -21,6 +21,16 @@ _SUPPLY_VOLTS_MAX = {"printer": 9.0, "modem": 5.5, "buck_3v3": 28.0, "buck_5v": 
 _MEASURED_VOLTS = {"supply_monitor": ("VIN-", 26.0)}
 """Pins that measure a supply, and what they bear; below ground, as before the polarity diode, they bear nothing."""
 _UNPROTECTED = ("VBAT", "FUSED")
+_RESTS_IN_RESET = {
+    "PN532_RESET": "the reader",
+    "DISPLAY_RESET": "the display",
+    "CONTACT_SLEEP": "the contact reader",
+}
+_SHARES_RESET = ("contact_bridge", "expander")
+"""What must draw nothing, or be as new, while the module is in reset (power.toml, held_in_reset_ma)."""
+_I2C_SINK_AMPERES = 0.003
+_I2C_LOW_VOLTS = 0.4
+"""What an I2C chip can hold low (UM10204, table 10, standard mode)."""
 _CHARGING = 1.25
 """A battery on its charger, or a wrong charger, gives so much more than its name."""
 
@@ -34,6 +44,7 @@ def faults(sheet: Netlist, catalogue: Catalogue, board: dict[str, Any]) -> list[
         *_floating_inputs(view),
         *_supply_faults(view),
         *_measuring_faults(view),
+        *_reset_faults(view),
         *_strap_faults(view),
         *_pin_map_faults(view, board),
         *_bus_faults(view, board),
@@ -166,6 +177,16 @@ def _measuring_faults(view: _View) -> Iterator[str]:
             yield f"{ref} ({placed.kind}): {name} bears {most} V and is on {net}, {volts} V"
 
 
+def _reset_faults(view: _View) -> Iterator[str]:
+    """While the module is in reset the 3.3 V has to last for the end of a page program: nothing else may draw from it."""
+    for net, what in _RESTS_IN_RESET.items():
+        if net in view.ends and "GND" not in [other for _, other in view.resistors(net)]:
+            yield f"{net} is not pulled down: {what} would go on while the module is in reset"
+    for ref, placed in view.sheet.placed.items():
+        if placed.kind in _SHARES_RESET and view.net_at(ref, "RESET") != "EN":
+            yield f"{ref} ({placed.kind}): RESET is not on EN"
+
+
 def _strap_faults(view: _View) -> Iterator[str]:
     module = _only(view, "module")
     for gpio, rail in _STRAPS.items():
@@ -192,11 +213,15 @@ def _pin_map_faults(view: _View, board: dict[str, Any]) -> Iterator[str]:
 
 
 def _bus_faults(view: _View, board: dict[str, Any]) -> Iterator[str]:
-    """I2C has its pull-ups, and every chip of the pin map's I2C bus that is fitted is on both wires."""
+    """I2C has its pull-ups and, with those that modules bring, not too many; and every chip of the pin map's I2C bus that is fitted is on both wires."""
     for net in ("I2C_SDA", "I2C_SCL"):
         pulls = [ohms for ohms, other in view.resistors(net) if other == "+3V3"]
         if len(pulls) != 1 or not _PULL_I2C_OHM[0] <= pulls[0] <= _PULL_I2C_OHM[1]:
             yield f"{net} needs one pull-up of 1 to 10 kOhm to 3.3 V"
+        brought = [view.catalogue.parts[end.kind].i2c_pull_ohm for end in view.ends.get(net, ())]
+        amperes = sum((3.3 - _I2C_LOW_VOLTS) / ohms for ohms in [*pulls, *brought] if ohms)
+        if amperes > _I2C_SINK_AMPERES:
+            yield f"{net}: all pull-ups together draw {amperes * 1000:.1f} mA, a chip sinks {_I2C_SINK_AMPERES * 1000:.0f} mA"
     for chip in board["chip"]:
         for ref, placed in view.sheet.placed.items():
             if chip["bus"] == "i2c" and placed.kind == chip["name"]:

@@ -38,7 +38,9 @@ class Pin:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One kind of part; `fitting` names the only fitting that has it, or is empty."""
+    """One kind of part; `fitting` names the only fitting that has it, or is empty; `i2c_pull_ohm` are the pull-ups that a module
+    brings on SDA and SCL, 0 for none.
+    """
 
     name: str
     ref: str
@@ -48,6 +50,7 @@ class Part:
     price_rupiah: int
     pins: tuple[Pin, ...]
     fitting: str = ""
+    i2c_pull_ohm: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -278,8 +278,8 @@ def draw_power(told: dict[str, Any], path: Path) -> None:
     right.plot(times, [point[2] for point in points], color="#c0392b", label="3.3 V rail")
     hold = answer.hold_up
     for volts, below, text in (
-        (hold.reset_volts_least, 0.42, "supervisor resets, at least at"),
-        (hold.flash_volts_min, 0.52, "flash programs down to"),
+        (hold.reset_volts_least, 0.75, "supervisor resets, at least at"),
+        (hold.flash_volts_min, 0.95, "flash programs down to"),
     ):
         right.axhline(volts, color="#999999", linewidth=0.8, linestyle="--")
         right.text(5, volts - below, f"{text} {volts:.2f} V", fontsize=8, color="#555555")

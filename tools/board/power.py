@@ -22,6 +22,7 @@ class Share:
     name: str
     watt_hours: float
     peak_ma: float
+    rail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +51,15 @@ class HoldUp:
 
 @dataclass(frozen=True, slots=True)
 class Burst:
-    """Modem and printer at their worst together: draw on the 5 V rail, and how far the rail sags."""
+    """Everything at its worst together: draw on the 5 V rail and how far it sags, draw on the 3.3 V, and at the empty battery."""
 
     peak_ma: float
     converter_ma_max: float
     sag_volts: float
+    peak_ma_3v3: float
+    converter_ma_max_3v3: float
+    peak_ma_input: float
+    fuse_ma: float
 
     @property
     def is_borne(self) -> bool:
@@ -83,6 +88,10 @@ class Budget:
             found.append("a page program may be cut short")
         if not self.burst.is_borne:
             found.append(f"the 5 V rail sags by {self.burst.sag_volts:.2f} V in a burst")
+        if self.burst.peak_ma_3v3 > self.burst.converter_ma_max_3v3:
+            found.append(f"the 3.3 V converter would have to give {self.burst.peak_ma_3v3:.0f} mA")
+        if self.burst.peak_ma_input > self.burst.fuse_ma:
+            found.append(f"the fuse would carry {self.burst.peak_ma_input:.0f} mA")
         return found
 
 
@@ -102,12 +111,13 @@ def budget(told: dict[str, Any]) -> Budget:
         used_h = entry.get("seconds", 0) * times.get(entry.get("per", ""), 0) / 3600
         milliamp_hours = entry["base_ma"] * day["hours"] + use_ma * used_h
         watt_hours = milliamp_hours / 1000 * _RAIL_VOLTS[entry["rail"]] / efficiency[entry["rail"]]
-        shares.append(Share(entry["name"], watt_hours, entry["base_ma"] + use_ma))
+        shares.append(Share(entry["name"], watt_hours, entry["base_ma"] + use_ma, entry["rail"]))
     shares.append(
         Share(
             "converters, at rest",
             battery["quiescent_ma"] / 1000 * battery["volts"] * day["hours"],
             battery["quiescent_ma"],
+            "12V",
         )
     )
     total = sum(share.watt_hours for share in shares)
@@ -118,7 +128,7 @@ def budget(told: dict[str, Any]) -> Budget:
         usable / (total / day["hours"]),
         day["hours"],
         _hold_up(told["hold_up"], efficiency["3V3"]),
-        _burst(told["burst"]),
+        _burst(told["burst"], sum(share.peak_ma for share in shares if share.rail == "3V3"), efficiency),
     )
 
 
@@ -141,7 +151,7 @@ def _hold_up(told: dict[str, Any], efficiency: float) -> HoldUp:
     )
 
 
-def _burst(told: dict[str, Any]) -> Burst:
+def _burst(told: dict[str, Any], loads_ma_3v3: float, efficiency: dict[str, float]) -> Burst:
     """What the converter cannot give for the time of a burst comes from the capacitors, through their resistance."""
     peak_ma = told["modem_ma"] + told["printer_ma"]
     missing_a = max(0.0, peak_ma - told["buck_ma_max"]) / 1000
@@ -150,7 +160,17 @@ def _burst(told: dict[str, Any]) -> Burst:
         missing_a * told["modem_ms"] / 1000 / (told["capacitor_uf_5v"] / 1e6)
         + peak_ma / 1000 * told["capacitor_esr_ohm"]
     )
-    return Burst(peak_ma, told["buck_ma_max"], sag)
+    peak_ma_3v3 = loads_ma_3v3 + told["module_ma_3v3"]
+    watts = peak_ma / 1000 * 5.0 / efficiency["5V"] + peak_ma_3v3 / 1000 * 3.3 / efficiency["3V3"]
+    return Burst(
+        peak_ma,
+        told["buck_ma_max"],
+        sag,
+        peak_ma_3v3,
+        told["buck_3v3_ma_max"],
+        watts / told["battery_volts_least"] * 1000,
+        told["fuse_ma"],
+    )
 
 
 def decay(told: dict[str, Any], steps: int = 200) -> list[tuple[float, float, float]]:

@@ -58,6 +58,7 @@ def draw(fitting: str, catalogue: Catalogue | None = None, board: dict[str, Any]
         _draw_panel(sheet, board or pinmap.load())
         _draw_readers(sheet)
         _draw_printer_and_modem(sheet, board or pinmap.load())
+        _draw_rest_in_reset(sheet)
         _draw_secure_element(sheet)
         return sheet.netlist()
 
@@ -258,7 +259,7 @@ def _draw_panel(sheet: _Sheet, board: dict[str, Any]) -> None:
     for net in ("DISPLAY_SELECT", "PN532_SELECT"):  # both chips stay unselected while the module resets
         sheet.between("resistor", "10 kOhm", net, "+3V3")
     sheet.place("expander")
-    sheet.join("+3V3", "U3.VDD", "U3.RESET")
+    sheet.join("+3V3", "U3.VDD")
     sheet.join("GND", "U3.VSS", "U3.A0", "U3.A1", "U3.A2")
     sheet.join("I2C_SCL", "U3.SCL")
     sheet.join("I2C_SDA", "U3.SDA")
@@ -314,21 +315,21 @@ def _draw_readers(sheet: _Sheet) -> None:
     ):  # fmt: skip
         sheet.join(net, f"A3.{pin}")
     sheet.between("resistor", "10 kOhm", "PN532_IRQ", "+3V3")
-    sheet.between("resistor", "10 kOhm", "PN532_RESET", "+3V3")
+    sheet.between("resistor", "10 kOhm", "PN532_RESET", "GND")
     sheet.between(
         "capacitor", "100 uF 10 V", "+3V3", "GND"
     )  # beside the reader: its field draws 100 mA in steps
     sheet.place("contact_bridge")
     sheet.place("contact_reader")
     sheet.place("clock")
-    sheet.join("+3V3", "A4.VCC", "A4.A0", "A4.A1", "A4.I2C/SPI", "A4.RESET", "A5.VCC", "A7.VCC")
+    sheet.join("+3V3", "A4.VCC", "A4.A0", "A4.A1", "A4.I2C/SPI", "A5.VCC", "A7.VCC")
     sheet.join("GND", "A4.GND", "A5.GND", "A7.GND", "A4.CTS")
     sheet.join("I2C_SCL", "A4.SCL", "A7.SCL")
     sheet.join("I2C_SDA", "A4.SDA", "A7.SDA")
     sheet.join("CONTACT_TX", "A4.TX", "A5.RXD")
     sheet.join("CONTACT_RX", "A5.TXD", "A4.RX")
     sheet.join("CONTACT_SLEEP", "A4.GPIO0", "A5.SDWN")
-    sheet.between("resistor", "10 kOhm", "CONTACT_SLEEP", "+3V3")
+    sheet.between("resistor", "10 kOhm", "CONTACT_SLEEP", "GND")
     sheet.join("CONTACT_IRQ", "A4.IRQ")  # polled: no pin of the module is left
     sheet.between("resistor", "10 kOhm", "CONTACT_IRQ", "+3V3")
     # The monitor measures behind the polarity diode, which keeps a wrongly connected battery from it, and before the
@@ -362,6 +363,14 @@ def _draw_printer_and_modem(sheet: _Sheet, board: dict[str, Any]) -> None:
         sheet.join(name.upper(), f"U3.{_port(outputs[name])}")
         _draw_pull_down(sheet, name.upper(), f"A8.{pin}")
     sheet.between("capacitor", "1000 uF 10 V", "+5V", "GND")  # beside the modem: 2 A for 0.6 ms on 2G
+
+
+def _draw_rest_in_reset(sheet: _Sheet) -> None:
+    """While the supervisor holds the module in reset, nothing else may empty the 3.3 V that the flash ends a program with: both
+    readers and the display are held in theirs (pull-downs; the module drives them high), bridge and expander share the module's.
+    """
+    sheet.between("resistor", "10 kOhm", "DISPLAY_RESET", "GND")
+    sheet.join("EN", "A4.RESET", "U3.RESET")
 
 
 def _draw_secure_element(sheet: _Sheet) -> None:

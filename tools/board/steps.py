@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 
 from tools.board.canvas import Canvas
@@ -27,6 +28,8 @@ _STEPS = (
     "#f6d5d5", "#fff3c4", "#d5e8d4", "#dae8fc", "#e1d5e7", "#ffe0c2", "#d0efef", "#e8e4d0", "#e0e0e0",
 )  # fmt: skip
 _PIECES = 24
+_COLUMN_LETTERS = 56
+_HARD = "\N{NO-BREAK SPACE}"
 _PIXELS = 1400
 """Width of every picture, however near it looks."""
 _MARGIN = 7.0
@@ -78,7 +81,7 @@ def draw_step(step: Step, layout: Layout, sheet: Netlist, catalogue: Catalogue) 
     told = runs(step, layout, sheet, catalogue)
     wired = {point for run in told for wire in run.wires for point in wire}
     frame = _frame(step, layout, wired)
-    canvas = _sheet_of_paper(frame, len(told))
+    canvas = _sheet_of_paper(frame, len(_rows(told)))
     _draw_carrier(canvas, layout)
     done = _before(step, layout)
     for ref, place in layout.places.items():
@@ -292,34 +295,29 @@ def _trim(canvas: Canvas, frame: Frame, title: str) -> None:
     canvas.words(left + 4 * unit, top - 4.5 * unit, title, 5.0 * unit, anchor="lm")
 
 
+def _rows(told: list[Run]) -> list[tuple[Run, str]]:
+    """The table's lines: a net with many ends has several."""
+    found = []
+    for run in told:
+        lines = textwrap.wrap(", ".join(end.replace(" ", _HARD) for end in run.ends), _COLUMN_LETTERS)
+        found += [(run, line.replace(_HARD, " ")) for line in lines]
+    return found
+
+
 def _draw_table(canvas: Canvas, told: list[Run], colours: dict[str, str], frame: Frame) -> None:
     """Which pin is joined to which, in words, below the picture."""
     left, _, right, bottom = frame
     unit = 6.0 * (right - left) / _PIXELS
     width = (right - left - 8 * unit) / 2
-    rows = -(-len(told) // 2)
-    for index, run in enumerate(told):
+    lines = _rows(told)
+    rows = -(-len(lines) // 2)
+    for index, (run, words) in enumerate(lines):
         x = left + (4 * unit) + (index // rows) * width
         y = bottom + (3 + (index % rows) * 5) * unit
-        canvas.line([(x, y), (x + 5 * unit, y)], colours[run.net], 1.0 * unit)
-        canvas.words(x + 6.5 * unit, y, run.net, 2.3 * unit, anchor="lm")
-        canvas.words(
-            x + 42 * unit,
-            y,
-            _fitting(canvas, run.ends, width - 43 * unit, 2.3 * unit),
-            2.3 * unit,
-            anchor="lm",
-        )
-
-
-def _fitting(canvas: Canvas, ends: tuple[str, ...], room: float, size: float) -> str:
-    """As many ends as there is room for; a rail may have more, and then says how many."""
-    for count in range(len(ends), 0, -1):
-        text = ", ".join(ends[:count])
-        text += f" and {len(ends) - count} more" if count < len(ends) else ""
-        if canvas.width_of(text, size) <= room:
-            return text
-    return ends[0]
+        if index == 0 or lines[index - 1][0] is not run:
+            canvas.line([(x, y), (x + 5 * unit, y)], colours[run.net], 1.0 * unit)
+            canvas.words(x + 6.5 * unit, y, run.net, 2.3 * unit, anchor="lm")
+        canvas.words(x + 42 * unit, y, words, 2.3 * unit, anchor="lm")
 
 
 def _joined(

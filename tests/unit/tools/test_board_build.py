@@ -124,6 +124,34 @@ def test_a_chip_on_the_wrong_rail_is_named(sheets, catalogue):
 @pytest.mark.parametrize(
     ("net", "expected"),
     [
+        ("PN532_RESET", "PN532_RESET is not pulled down: the reader would go on"),
+        ("DISPLAY_RESET", "DISPLAY_RESET is not pulled down: the display would go on"),
+        ("CONTACT_SLEEP", "CONTACT_SLEEP is not pulled down: the contact reader would go on"),
+    ],
+)
+def test_what_would_go_on_drawing_while_the_module_is_in_reset_is_named(sheets, catalogue, net, expected):
+    """Its 3.3 V may then come from capacitors alone, and a program that has begun must end."""
+    sheet = sheets["software"]
+    found = faults(moved(sheet, resistor_at(sheet, net, "10 kOhm"), "2", "+3V3"), catalogue)
+    assert any(expected in fault for fault in found), found
+
+
+@pytest.mark.parametrize(("ref", "number"), [("A4", "RESET"), ("U3", "18")])
+def test_a_bridge_or_expander_that_outlives_the_modules_reset_is_named(sheets, catalogue, ref, number):
+    found = faults(moved(sheets["software"], ref, number, "+3V3"), catalogue)
+    assert any(f"{ref} (" in fault and "RESET is not on EN" in fault for fault in found), found
+
+
+def test_modules_that_bring_too_many_pull_ups_are_named(sheets, catalogue):
+    strong = replace(catalogue.parts["supply_monitor"], i2c_pull_ohm=1500)
+    crowded = replace(catalogue, parts={**catalogue.parts, "supply_monitor": strong})
+    found = faults(sheets["software"], crowded)
+    assert any("I2C_SDA: all pull-ups together draw 3.5 mA" in fault for fault in found), found
+
+
+@pytest.mark.parametrize(
+    ("net", "expected"),
+    [
         ("VBAT", "VIN- is on VBAT, not on a protected supply"),
         ("FUSED", "VIN- is on FUSED, not on a protected supply"),
         ("PN532_IRQ", "VIN- is on PN532_IRQ, not on a protected supply"),
@@ -216,12 +244,31 @@ def test_the_supply_suffices_for_a_day_a_page_program_and_a_burst():
         ("hold_up", "brown_out_volts", 2.6, "page program"),
         ("battery", "amp_hours", 1.2, "the battery lasts"),
         ("burst", "buck_ma_max", 2000, "sags"),
+        ("burst", "module_ma_3v3", 1900, "the 3.3 V converter would have to give"),
+        ("burst", "fuse_ma", 2000, "the fuse would carry"),
+        ("hold_up", "held_in_reset_ma", 150, "page program"),
     ],
 )
 def test_a_supply_that_does_not_suffice_is_named(section, key, value, expected):
     told = power.load()
     told[section][key] = value
     assert any(expected in problem for problem in power.budget(told).problems)
+
+
+def test_the_readme_tells_the_figures_of_the_budget():
+    answer = power.budget(power.load())
+    readme = " ".join((pinmap.ROOT / "hardware" / "README.md").read_text(encoding="utf-8").split())
+    for words in (
+        f"takes {answer.watt_hours:.0f} Wh",
+        f"battery lasts some {answer.battery_hours:.0f} hours",
+        f"3.3 V stays for {answer.hold_up.regulated_ms:.0f} ms with everything on",
+        f"takes {answer.hold_up.needed_ms:.0f} ms at most",
+        f"above {answer.hold_up.reset_volts_least:.2f} V",
+        f"the flash's {answer.hold_up.flash_volts_min} V for {answer.hold_up.after_reset_ms:.0f} ms more",
+        f"{answer.burst.peak_ma / 1000:.0f} A from 5 V",
+        f"{answer.burst.peak_ma_input / 1000:.1f} A from the battery",
+    ):
+        assert words in readme, words
 
 
 def test_the_energy_of_a_load_is_its_current_its_time_and_its_rail():
