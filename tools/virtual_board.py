@@ -93,7 +93,8 @@ class VirtualBoard:
         self._wire_spi(Pn532(self.model_clock) if pn532_model is None else pn532_model)
         self.secure_element = secure_element
         self._wire_i2c(int(time.time()) if rtc_epoch_s is None else rtc_epoch_s)
-        self.contact_bridge = self.contact_reader = None
+        self.contact_bridge: "Sc16is750 | None" = None
+        self.contact_reader: "Tda8029 | None" = None
         if has_contact_reader:
             self._wire_contact_reader(contact_faults)
         self._wire_uarts()
@@ -112,11 +113,16 @@ class VirtualBoard:
 
     def insert_card(self, card: object) -> None:
         """Push a card (an object of `hardware.emv_card`) into the slot."""
-        self.contact_reader.insert(T0Card(card))
+        self._slot().insert(T0Card(card))
 
     def pull_card(self) -> None:
         """Pull the card out of the slot."""
-        self.contact_reader.remove()
+        self._slot().remove()
+
+    def _slot(self) -> Tda8029:
+        if self.contact_reader is None:
+            raise ValueError("no contact reader is fitted")
+        return self.contact_reader
 
     async def press(self, keys: str, hold_ms: int = 60) -> None:
         """Press keys one after the other, as a finger does."""
@@ -169,15 +175,16 @@ class VirtualBoard:
             RtcDriver(I2cDevice(self.i2c, pins.CLOCK_ADDRESS, "clock", self._recover_i2c)).set(rtc_epoch_s)
 
     def _wire_contact_reader(self, faults: "object | None") -> None:
-        self.contact_bridge = Sc16is750(self.model_clock)
-        self.contact_reader = Tda8029(self.model_clock, self.contact_bridge, faults)
+        bridge = Sc16is750(self.model_clock)
+        reader = Tda8029(self.model_clock, bridge, faults)
 
         def drive(bit: int, level: int) -> None:
             if bit == 0:
-                self.contact_reader.drive_sdwn(level)
+                reader.drive_sdwn(level)
 
-        self.contact_bridge.watch(drive)
-        self.i2c.attach(pins.CONTACT_BRIDGE_ADDRESS, self.contact_bridge)
+        bridge.watch(drive)
+        self.i2c.attach(pins.CONTACT_BRIDGE_ADDRESS, bridge)
+        self.contact_bridge, self.contact_reader = bridge, reader
 
     def _wire_uarts(self) -> None:
         self._printer_uart = Uart(
