@@ -76,13 +76,16 @@ class Console:
                 return told.get("commands", "").split(",")
 
     def fetch(
-        self, command: str, take: Callable[[bytes], None] = lambda _octets: None
+        self, command: str, take: Callable[[bytes], None] = lambda _octets: None, patience: int = 0
     ) -> tuple[bytes, dict[str, str]]:
-        """Run a command that sends octets: (them, the values of its OK); `take` gets them as they come, line by line."""
+        """Run a command that sends octets: (them, the values of its OK); `take` gets them as they come, line by line.
+
+        `patience`: how often the port's timeout may pass in silence, for a command that works for long.
+        """
         self._write(command)
         octets = bytearray()
         while True:
-            word, rest = self._line()
+            word, rest = self._line(patience)
             if word == "DATA":
                 octets += _octets(rest)
                 take(_octets(rest))
@@ -111,10 +114,13 @@ class Console:
         if word != "PROGRESS":
             raise ConsoleError(f"instead of PROGRESS: {word} {rest}")
 
-    def _line(self) -> tuple[str, str]:
+    def _line(self, patience: int = 0) -> tuple[str, str]:
         """(first word, rest) of the next line that is an answer; what else a line may show is passed over."""
         while True:
             raw = self._port.readline()
+            if not raw and patience:
+                patience -= 1
+                continue
             if not raw.endswith(b"\n"):
                 self.strays += bool(raw)
                 raise ConsoleError("no answer: is it switched on, and is this its port?")

@@ -21,7 +21,7 @@ from firmware.crypto.p256 import InvalidPrivateKey
 from firmware.crypto.signer import SoftwareSigner
 from firmware.drivers import atecc608_setup
 from firmware.drivers.atecc608 import Atecc608
-from firmware.drivers.atecc608_core import AteccError
+from firmware.drivers.atecc608_core import AteccError, ChipSilent
 from firmware.drivers.ds3231 import RtcError
 from firmware.hal import pins
 from firmware.hal.flash_area import FlashError
@@ -100,8 +100,10 @@ class IdentityCommands:
         self._require_books_closed()
         try:
             current = await atecc608_setup.read(self._chip())
-        except AteccError:
+        except ChipSilent:
             return [("present", 0)]
+        except AteccError as error:
+            raise CommandError(errors.REFUSED, str(error))  # one that answers badly is not none
         changes = self._do(atecc608_setup.plan, current)
         await console.send("\n".join([str(change) for change in changes]).encode())
         return [

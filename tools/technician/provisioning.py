@@ -32,6 +32,9 @@ _LOOK_S = 0.2
 CLOCK_SLACK_S = 86_400
 _CLOCK_SET_S = 5
 _DAY = "%Y-%m-%d"
+_SETTLE_ATTEMPTS = 2
+# Eight signatures to verify at almost a second each, then the roster's sectors to erase and write: half a minute at worst.
+_INSTALL_PATIENCE = 3
 
 Ask = Callable[[str, str], bool]
 """ask(what is about to be done, what has to be typed): whether it was typed."""
@@ -102,10 +105,7 @@ class Terminal:
 
     def identity(self) -> Identity:
         """Who it is; `WrongDeviceError` where something else answers."""
-        try:
-            commands = self._console.settle()
-        except ConsoleError as error:
-            raise (_no_terminal() if self._console.strays else self._failed(error)) from error
+        commands = self._settle()
         if "identity" not in commands:
             raise WrongDeviceError(
                 "its release is too old to be provisioned at the cable", "flash or update it first"
@@ -119,10 +119,20 @@ class Terminal:
         except (KeyError, ValueError) as error:
             raise _no_terminal() from error
 
-    def ask(self, command: str) -> tuple[bytes, dict[str, str]]:
-        """A command without octets: what it sends, and the values of its OK."""
+    def _settle(self) -> list[str]:
+        """All commands; a terminal that opening the port has reset may not have heard the first question."""
+        for attempt in range(_SETTLE_ATTEMPTS):
+            try:
+                return self._console.settle()
+            except ConsoleError as error:
+                if attempt == _SETTLE_ATTEMPTS - 1:
+                    raise (_no_terminal() if self._console.strays else self._failed(error)) from error
+        raise AssertionError
+
+    def ask(self, command: str, patience: int = 0) -> tuple[bytes, dict[str, str]]:
+        """A command without octets: what it sends, and the values of its OK. `patience`: `tools.carry.Console.fetch`."""
         try:
-            return self._console.fetch(command)
+            return self._console.fetch(command, patience=patience)
         except ConsoleError as error:
             raise self._failed(error) from error
 
@@ -166,14 +176,15 @@ def prepare(terminal: Terminal, office: Office, wish: Wish, ask: Ask) -> Request
     One that has keys keeps them, unless they are to be made anew or its generation is given up.
     """
     identity = terminal.identity()
-    if identity.state == READY and wish.discards is None:
+    gives_up = wish.discards in identity.records
+    if identity.state == READY and not gives_up:
         if wish.kid not in (None, identity.kid):
             raise HoldsRecordsError(
                 f"this terminal is {identity.kid:08x} and in use",
                 "leave --kid out to finish what it lacks; for a new generation save its records first (`lumbung rescue`), "
                 f"then give --discard-records {identity.kid:08x}",
             )
-    elif identity.state != KEYS or wish.anew or wish.discards is not None:
+    elif identity.state != KEYS or wish.anew or gives_up:
         identity = _make_keys(terminal, office, wish, ask, identity)
     elif wish.kid not in (None, identity.kid):
         raise KidError(
@@ -255,11 +266,12 @@ def _kid(office: Office, wish: Wish, identity: Identity) -> int:
             f"kid {kid:08x} is registered at the gateway already",
             "a kid is never used twice: give another one",
         )
-    if office.folder.certificate_path(kid).exists():
-        raise RegisteredElsewhereError(
-            f"kid {kid:08x} was certified for another terminal: {office.folder.certificate_path(kid)}",
-            "a kid is never used twice: give another one",
-        )
+    for path in (office.folder.certificate_path(kid), office.folder.request_path(kid)):
+        if path.exists():
+            raise RegisteredElsewhereError(
+                f"kid {kid:08x} was given to other keys: {path}",
+                "a kid is never used twice: give another one",
+            )
     return kid
 
 
@@ -312,7 +324,7 @@ def install(terminal: Terminal, papers: Papers, progress: Progress | None = None
         sent += len(part)
         if progress is not None:
             progress("papers", sent, total)
-    told = terminal.ask(f"install {papers.manifest}")[1]
+    told = terminal.ask(f"install {papers.manifest}", _INSTALL_PATIENCE)[1]
     if told.get("manifest") != papers.manifest:
         raise updating.RefusedError("what the terminal stored is not what was sent", "run it again")
 

@@ -24,7 +24,7 @@ from tests.support.terminal_cable import TerminalCable
 from tools import district
 from tools.authority.issue import Authority
 from tools.authority.signing import SigningKey
-from tools.carry import Console
+from tools.carry import Console, ConsoleError
 from tools.technician import kids, laptop, papers, provisioning, registering
 from tools.technician.__main__ import main
 from tools.technician.errors import CableError
@@ -223,11 +223,11 @@ def test_a_cable_that_drops_costs_nothing_but_the_time(bench, folder, monkeypatc
     left = [lines]
     line_of = Console._line
 
-    def dropping(self):
+    def dropping(self, *patience):
         if left[0] == 0:
             self._port.readline = lambda: b""
         left[0] -= 1
-        return line_of(self)
+        return line_of(self, *patience)
 
     monkeypatch.setattr(Console, "_line", dropping)
     options = (folder.path, "--kid", NAME, "--authority-key", folder.key_path)
@@ -270,9 +270,11 @@ def test_a_terminal_in_use_keeps_its_generation_unless_it_is_named(bench, folder
     assert bench.identity().kid == KID
     told = bench.lumbung(*options, "--kid", NAME, "--discard-records", NAME, code=13)
     assert "never used twice" in told["advice"]
-    told = bench.lumbung(*options, "--kid", "0000a002", "--discard-records", NAME)
-    assert told["kid"] == "0000a002"
-    assert bench.identity().kid == 0xA002
+    last = (*options, "--kid", "0000a002", "--discard-records", NAME)
+    request = folder.path / "out.req"
+    assert bench.lumbung(*last, "--request", request)["kid"] == "0000a002"
+    assert bench.lumbung(*last)["stage"] == "done"
+    assert bench.identity().request.octets == request.read_bytes(), "asked twice, its keys were made once"
 
 
 def test_a_half_provisioned_terminal_goes_on_with_its_own_kid(bench, folder):
@@ -285,7 +287,7 @@ def test_a_half_provisioned_terminal_goes_on_with_its_own_kid(bench, folder):
     assert bench.identity().request != before
 
 
-def test_a_kid_that_was_certified_for_another_terminal_is_refused(bench, folder, tmp_path):
+def test_a_kid_that_was_given_to_another_terminal_is_refused(bench, folder, tmp_path):
     _, certificate = folder.authority.terminal_request(a_request().octets, int(time.time()))
     path = folder.path / f"terminal-{NAME}.cert"
     path.write_bytes(certificate)
@@ -358,6 +360,24 @@ def test_a_device_that_is_not_ours_is_told(folder):
 
     with pytest.raises(provisioning.WrongDeviceError, match="no Lumbung terminal"):
         provisioning.Terminal(Console(Repl())).identity()
+
+
+def test_a_command_that_works_for_long_is_waited_for():
+    class Slow:
+        """Three timeouts, then the answer."""
+
+        def __init__(self):
+            self.lines = [b"", b"", b"", b"OK done=1\n"]
+
+        def write(self, octets):
+            return len(octets)
+
+        def readline(self):
+            return self.lines.pop(0)
+
+    assert Console(Slow()).fetch("install", patience=3)[1] == {"done": "1"}
+    with pytest.raises(ConsoleError, match="no answer"):
+        Console(Slow()).fetch("install", patience=2)
 
 
 def test_a_cable_that_is_gone_while_the_terminal_starts_is_told(monkeypatch):
