@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import contextlib
-import math
+import re
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import serial
 
-from tools.carry import BAUDRATE, Console, ConsoleError
+from tools.carry import BAUDRATE, Console
 from tools.technician.errors import CableError
 
 PROBE_S = 30.0
 LOOK_S = 2.0
 _LINE_S = 15.0
+# The longest answer that a terminal may be giving when it is called: all its records.
+_ANSWER_S = 600.0
+# Behind the answer to `help` nothing follows.
+_SILENT_S = 0.2
+_HELP = b"OK commands="
+_ANSWER = re.compile(rb'(OK\b|ERROR \d+ "|DATA [A-Za-z0-9+/=]+\r|PROGRESS \d+ \d+\r)')
 
 
 class _Cable:
-    """A serial line: one that is pulled out is silent, and so is one that has babbled for longer than `patience_s`."""
+    """A serial line; one that is pulled out is silent."""
 
-    def __init__(self, line: Any, patience_s: float = math.inf) -> None:
+    def __init__(self, line: Any) -> None:
         self._line = line
-        self._until = time.monotonic() + patience_s
 
     def write(self, octets: bytes) -> int | None:
         """Octets out."""
@@ -33,8 +38,6 @@ class _Cable:
 
     def readline(self) -> bytes:
         """The next line, b"" where none comes in time."""
-        if time.monotonic() > self._until:
-            return b""
         try:
             octets: bytes = self._line.readline()
         except OSError:
@@ -58,17 +61,25 @@ def console_at(port: str) -> Iterator[Console | None]:
 
 
 def answers(line: Any, probe_s: float) -> bool:
-    """Whether a console answers; opening the port may have started the terminal anew, so it is given time.
+    """Whether a console answers; afterwards it is silent, and what is asked next gets its own answer.
 
-    What a pulled cable left half-typed ends here too: `help` is no octets, so the terminal gives those up.
+    Opening the port may have started the terminal anew, so it is given time. An earlier cable may have been pulled in the middle
+    of anything: octets that the terminal waits for are given up by it, since `help` is none; an answer that is still under way is
+    heard to its end.
     """
-    deadline = time.monotonic() + probe_s
-    while time.monotonic() < deadline:
-        try:
-            Console(_Cable(line, LOOK_S)).fetch("help")
-        except ConsoleError as error:
-            if error.code:
-                return True
-        else:
-            return True
-    return False
+    now = time.monotonic()
+    until, longest = now + probe_s, now + max(probe_s, _ANSWER_S)
+    is_there = False
+    while not is_there and time.monotonic() < until:
+        _Cable(line).write(b"\nhelp\n")
+        line.timeout = LOOK_S
+        while raw := _Cable(line).readline():
+            now = time.monotonic()
+            if _ANSWER.match(raw):
+                is_there = True
+                until = now + probe_s
+                if raw.startswith(_HELP):
+                    line.timeout = _SILENT_S
+            if now > min(until, longest):
+                return False  # whoever babbles so long is no terminal
+    return is_there

@@ -88,8 +88,14 @@ def by_console(
             progress("records", min(_next_after([*frames, *_frames(bytes(octets))], first) - 1, total), total)
 
     command = f"carry-out {following}" if is_all or following > first else "carry-out"
+
+    def rested(seconds: float) -> None:
+        if progress is not None:
+            progress("it is starting", 0, 1)
+        rest(seconds)
+
     try:
-        _patiently(console, command, take, rest)
+        _patiently(console, command, take, rested)
     except ConsoleError as error:
         frames += _frames(bytes(octets))
         if error.code:
@@ -102,6 +108,8 @@ def by_console(
             "look at the cable and run the same command again: it goes on where it stopped",
         ) from error
     frames += _frames(bytes(octets))
+    if not frames and "kid" not in told:
+        raise NoRecordsFromItError("it sent nothing and does not say who it is")
     kid = int(told["kid"], 16) if "kid" in told else frame.kid_of(frames[0])
     waiting = int(told["waiting_rupiah"]) if "waiting_rupiah" in told else None
     path = folder / f"{kid:08x}.lmb"

@@ -309,6 +309,15 @@ def test_a_flash_that_does_not_answer_or_is_of_another_size_is_refused(tmp_path)
         rescuing.by_flash(Pulled(b"\xff" * (FLASH_BYTES // 2)), tmp_path)
 
 
+def loaded(rom: RomLoader, octets: bytes) -> Any:
+    """A chip whose flash holds these octets."""
+    for place in range(0, len(octets), 256):
+        page = octets[place : place + 256]
+        if page.strip(b"\xff"):
+            rom.flash.page_program(place, page)
+    return rom
+
+
 class Pullable(RomLoader):
     """A chip whose cable is pulled once it has sent so many octets of what it was asked to read."""
 
@@ -338,11 +347,7 @@ def test_a_disk_that_is_full_is_told_before_the_chip_is_read(flash, tmp_path, mo
 def test_a_terminal_that_does_not_boot_is_read_by_esptool(flash, desk, tmp_path, monkeypatch):
     monkeypatch.setattr(consoles, "PROBE_S", 0.2)
     monkeypatch.setattr(consoles, "LOOK_S", 0.1)
-    rom = Pullable(NorFlash(FLASH_BYTES))
-    for place in range(0, FLASH_BYTES, 256):
-        page = flash[place : place + 256]
-        if page.strip(b"\xff"):
-            rom.flash.page_program(place, page)
+    rom = loaded(Pullable(NorFlash(FLASH_BYTES)), flash)
     words = ("--baud", 115200, "--to", tmp_path / "out")
     with EspDevice(rom, is_raw=True) as device:
         rom.pulls_at_read = 60_000
@@ -476,21 +481,84 @@ def test_a_release_without_status_still_gives_its_records(terminal, tmp_path):
     assert (account.kid, account.count(Found.CARRIED)) == (KID, 2)
 
 
-def test_a_device_that_babbles_is_no_terminal(monkeypatch):
-    monkeypatch.setattr(consoles, "LOOK_S", 0.1)
+class Line:
+    """A serial line on which lines come by themselves, and after each `help` those of its answer."""
 
-    class Babbler:
-        timeout = 0.0
+    def __init__(self, before: list[bytes], answer: list[bytes]):
+        self.timeout = 0.0
+        self.coming = list(before)
+        self.answer = answer
+        self.asked = 0
 
-        def write(self, octets):
-            return len(octets)
+    def write(self, octets: bytes) -> int:
+        """What is typed."""
+        self.asked += octets.count(b"help")
+        self.coming += self.answer
+        return len(octets)
 
-        def readline(self):
+    def readline(self) -> bytes:
+        """The next line, if one comes."""
+        return self.coming.pop(0) if self.coming else b""
+
+
+HELP = [b"OK commands=help,status\r\n"]
+
+
+@pytest.mark.parametrize(
+    ("before", "answer", "is_there"),
+    [
+        ([], HELP, True),
+        ([b"ets Jul 29 2019 12:21:46\r\n", b"\r\n"], HELP, True),
+        ([b"DATA AAEC\r\n", b"PROGRESS 3 9\r\n", b"OK frames=3 records=9\r\n"], HELP, True),
+        ([], [b'ERROR 2 "neither DATA nor END"\r\n'], True),
+        ([], [], False),
+        ([b"+CSQ: 21,99\r\n"], [b"OKAY\r\n"], False),
+    ],
+    ids=["quiet", "starting", "in the middle of an answer", "waiting for octets", "silent", "something else"],
+)
+def test_a_console_is_found_and_left_in_step(before, answer, is_there):
+    line = Line(before, answer)
+    assert consoles.answers(line, 0.05) is is_there
+    assert line.coming == [], "what is asked next gets its own answer"
+
+
+def test_a_device_that_babbles_is_no_terminal():
+    class Babbler(Line):
+        def readline(self) -> bytes:
+            """Always another."""
             return b"$GPGGA,123519,4807.038,N\r\n"
 
     started = time.monotonic()
-    assert not consoles.answers(Babbler(), 0.05)
+    assert not consoles.answers(Babbler([], []), 0.05)
     assert time.monotonic() - started < 30
+
+
+class Stopped(Pullable):
+    """A terminal that shows a code: on the first connection its console speaks, on the next its ROM loader."""
+
+    is_console = False
+
+    def connect(self, plan=None) -> None:
+        """A cable is plugged in."""
+        super().connect(plan)
+        self.is_console = not self.is_console
+
+    def receive(self, octets: bytes) -> bytes:
+        """A line and its answer."""
+        if not self.is_console:
+            return super().receive(octets)
+        told = {b"help": b"OK commands=help,status", b"status": b"OK state=stopped stopped=306"}
+        return b"".join(told[line] + b"\r\n" for line in octets.split() if line in told)
+
+
+def test_a_terminal_that_shows_a_code_is_read_by_its_flash(flash, tmp_path):
+    rom = loaded(Stopped(NorFlash(FLASH_BYTES)), flash)
+    with EspDevice(rom, is_raw=True) as device:
+        done = rescue("--port", device.url, "--baud", 115200, "--to", tmp_path / "out", "--json")
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    assert told["why"] == "the terminal answers, but gives no records: it has stopped itself with code 306"
+    assert told["accounts"][0]["recovered"] == HEAD
 
 
 def test_a_full_disk_is_a_sentence(tmp_path, flash):
