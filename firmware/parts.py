@@ -44,8 +44,9 @@ class Parts:
         self.supply = Ina219(device(pins.SUPPLY_MONITOR_ADDRESS, "INA219"))
         self.key_chip = Atecc608(board.i2c, pins.SECURE_ELEMENT_ADDRESS, clock, board.recover_i2c)
         transport = SpiTransport(board.spi, board.pn532_select, board.pn532_irq, clock)
+        bridge = Sc16is750(device(pins.CONTACT_BRIDGE_ADDRESS, "SC16IS750"), pins.CONTACT_BRIDGE_CRYSTAL_HZ)
         self.reader = EitherReader(
             Pn532Reader(transport, board.pn532_reset, clock),
-            Tda8029Reader(Sc16is750(device(pins.CONTACT_BRIDGE_ADDRESS, "SC16IS750")), clock),
+            Tda8029Reader(bridge, pins.CONTACT_BRIDGE_SERIAL_BAUD, clock),
             clock,
         )

@@ -1,7 +1,8 @@
-"""A card with contacts, around a card that knows APDUs only: answer to reset, and the T=0 procedure of ISO/IEC 7816-3.
+"""Cards with contacts, around a card that knows APDUs only: answer to reset, and T=0 or T=1 of ISO/IEC 7816-3.
 
 In T=0 the card itself knows which instructions take data; an answer to such a one waits for GET RESPONSE (61xx), and one that
-was asked for with another length is refused with the right one (6Cxx). Section numbers are those of ISO/IEC 7816-3:2006.
+was asked for with another length is refused with the right one (6Cxx). In T=1 an APDU travels whole, in blocks that are the
+coupler's own business and not modelled. Section numbers are those of ISO/IEC 7816-3:2006.
 """
 
 _GET_RESPONSE = 0xC0
@@ -13,8 +14,10 @@ NULL = 0x60
 class T0Card:
     """The contact end of `card`, which has `activate()`, `deactivate()`, `exchange(apdu)` and `busy_ms`.
 
-    `trick`: `mute` (no answer to reset), `backwards` (TS that does not exist), `babble` (a procedure byte that is none).
+    `protocol` is 0. `trick`: `mute` (no answer to reset), `backwards` (TS that does not exist), `babble` (a procedure byte that is none).
     """
+
+    protocol = 0
 
     def __init__(self, card, trick: str = ""):
         self.card = card
@@ -80,3 +83,29 @@ class T0Card:
         if asked != length:
             return b"", bytes((0x6C, length & 0xFF))
         return bytes((header[1],)) + response[:-2], response[-2:]
+
+
+class T1Card:
+    """The contact end of a card that speaks T=1; `protocol` is 1."""
+
+    protocol = 1
+
+    def __init__(self, card):
+        self.card = card
+
+    def reset(self) -> bytes:
+        """The answer to reset: T=1, information fields of 254 octets, waiting times of EMV (Book 1, 8.3); check octet last."""
+        self.card.activate()
+        head = bytes((0xE0 | len(_HISTORICAL), 0x00, 0x00, 0x81, 0x31, 0xFE, 0x45)) + _HISTORICAL
+        check = 0
+        for octet in head:
+            check ^= octet
+        return b"\x3b" + head + bytes((check,))
+
+    def power_off(self) -> None:
+        """The contacts are dead."""
+        self.card.deactivate()
+
+    def transmit(self, apdu: bytes):
+        """The response to an APDU; None when the card stays mute."""
+        return self.card.exchange(apdu)

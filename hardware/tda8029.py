@@ -3,7 +3,8 @@
 What the public documents leave open, and what this model decides: a host frame that pauses for 100 ms is dropped with error FF;
 the chip wakes 20 ms after SDWN goes high and does not hear what was sent before; a card pulled during a command gives error A1,
 then the notice of its removal; a command for a card that was not powered gives A1, too; the name of the mask is invented. The
-card runs at 3.57 MHz with 372 clocks for a bit: 12 bit times, 1.25 ms, an octet. Only T=0, no negotiation of speed (PPS).
+card runs at 3.57 MHz with 372 clocks for a bit: 12 bit times, 1.25 ms, an octet. No negotiation of speed (PPS); of T=1 only that
+an APDU comes through whole, with four octets around each way.
 """
 
 from hardware.tda8029_faults import NoFaults
@@ -24,6 +25,7 @@ PRESENCE_CHANGED = 0xA0
 _TOO_LONG = 0x08
 _WRONG_APDU = 0x20
 _SHORT_APDU = 0x21
+_MUTE_IN_T1 = 0x22
 _UNKNOWN_COMMAND = 0x55
 _MUTE_AFTER_RESET = 0x80
 _TIME_OUT = 0x81
@@ -59,7 +61,7 @@ class Tda8029:
         self._line = line
         self.faults = faults or NoFaults()
         self._follows = follows
-        self.slot = None  # the card in it: hardware.contact_card.T0Card
+        self.slot = None  # the card in it: hardware.contact_card.T0Card or T1Card
         self.powered = False
         self.commands = 0  # APDUs that came
         self._frame = bytearray()
@@ -196,7 +198,9 @@ class Tda8029:
         return error, response
 
     def _transmit(self, apdu: bytes):
-        """One APDU as the one or more T=0 commands that it takes."""
+        """One APDU: whole over T=1, or as the one or more T=0 commands that it takes."""
+        if self.slot.protocol == 1:
+            return self._transmit_whole(apdu)
         has_le = len(apdu) == 5 or (len(apdu) > 5 and len(apdu) == 6 + apdu[4])
         header = bytes(apdu[:4]) + bytes((apdu[4] if len(apdu) > 4 else 0,))
         data = bytes(apdu[5 : 5 + apdu[4]]) if len(apdu) > 5 else b""
@@ -211,6 +215,15 @@ class Tda8029:
             else:
                 break
         return error, answer
+
+    def _transmit_whole(self, apdu: bytes):
+        response = self.slot.transmit(apdu)
+        self._ends_us += (len(apdu) + 8) * _OCTET_US + self.slot.card.busy_ms * 1000
+        if response is None:
+            self._ends_us += _MUTE_US
+            return _MUTE_IN_T1, b""
+        self._ends_us += len(response) * _OCTET_US
+        return 0, response
 
     def _exchange(self, header: bytes, data: bytes):
         """(error, data and status word) of one command at the contacts."""

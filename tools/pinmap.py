@@ -21,6 +21,7 @@ README = ROOT / "hardware" / "README.md"
 
 APP_ALIGNMENT = 0x10000  # the ESP32's flash cache maps application code in pages of 64 KiB
 I2C_ADDRESSES = range(0x08, 0x78)  # the rest is reserved (UM10204, 3.1.12)
+SERIAL_ERROR_MAX = 0.02  # of a serial line's speed, both ends together bear some 4 %
 TABLE_BYTES = 0x1000  # the partition table keeps a sector for itself
 
 Board = dict[str, Any]
@@ -89,6 +90,11 @@ def _bus_faults(board: Board) -> Iterator[str]:
             yield f"{chip['name']}: a chip has an address exactly when it is on I2C"
         if chip.get("address", I2C_ADDRESSES[0]) not in I2C_ADDRESSES:
             yield f"{chip['name']}: I2C address 0x{chip['address']:02x} is reserved"
+        if "serial_baud" in chip:
+            divisor = max(1, round(chip["crystal_hz"] / (16 * chip["serial_baud"])))
+            baud = chip["crystal_hz"] / (16 * divisor)
+            if abs(baud - chip["serial_baud"]) > SERIAL_ERROR_MAX * chip["serial_baud"]:
+                yield f"{chip['name']}: its crystal gives {baud:.0f} baud for {chip['serial_baud']}"
         for net in set(chip["nets"]) - nets:
             yield f"{chip['name']}: net {net} has no pin"
 
@@ -152,6 +158,11 @@ def render_pins(board: Board) -> str:
     for chip in board["chip"]:
         if "address" in chip:
             lines.append(f"{chip['name'].upper()}_ADDRESS = 0x{chip['address']:02X}")
+            lines += [
+                f"{chip['name'].upper()}_{key.upper()} = {chip[key]}"
+                for key in ("crystal_hz", "serial_baud")
+                if key in chip
+            ]
         elif board["bus"][chip["bus"]]["kind"] == "spi":
             lines.append(f"{chip['name'].upper()}_HZ_MAX = {chip['speed_max']}")
     lines += ["", "# Bits of the expander: 0 to 7 are GPA, 8 to 15 are GPB."]

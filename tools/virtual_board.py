@@ -93,8 +93,8 @@ class VirtualBoard:
         self._wire_spi(Pn532(self.model_clock) if pn532_model is None else pn532_model)
         self.secure_element = secure_element
         self._wire_i2c(int(time.time()) if rtc_epoch_s is None else rtc_epoch_s)
-        self.contact_bridge: "Sc16is750 | None" = None
-        self.contact_reader: "Tda8029 | None" = None
+        self.contact_bridge: Sc16is750 | None = None
+        self.contact_reader: Tda8029 | None = None
         if has_contact_reader:
             self._wire_contact_reader(contact_faults)
         self._wire_uarts()

@@ -22,7 +22,6 @@ _DIVISOR_LATCH = b"\x83"
 _LINE_8N1 = 0x03
 _FIFOS_EMPTY_AND_ON = b"\x07"
 _OVERRUN = 0x02
-CRYSTAL_HZ = 14745600
 FIFO_OCTETS = 64
 _PIN_0 = b"\x01"
 
@@ -35,10 +34,13 @@ class BridgeOverrun(ReaderError):
 
 
 class Sc16is750:
-    """`device` is an I2cDevice, whose BusError every method may raise. `overruns` counts losses."""
+    """`device` is an I2cDevice, whose BusError every method may raise; `crystal_hz` the crystal beside the chip. `overruns` counts
+    losses.
+    """
 
-    def __init__(self, device):
+    def __init__(self, device, crystal_hz: int):
         self._device = device
+        self._crystal_hz = crystal_hz
         self._one = bytearray(1)
         self.overruns = 0
 
@@ -47,7 +49,7 @@ class Sc16is750:
 
         ReaderError if what answers does not keep what is written to it.
         """
-        divisor = CRYSTAL_HZ // (16 * baud)
+        divisor = (self._crystal_hz + 8 * baud) // (16 * baud)
         self._write(_LINE_CONTROL, _DIVISOR_LATCH)
         self._write(_DIVISOR_LOW, bytes((divisor & 0xFF,)))
         self._write(_DIVISOR_HIGH, bytes((divisor >> 8,)))

@@ -20,7 +20,6 @@ from firmware.drivers import alpar
 from firmware.drivers.pn532_transport import wipe
 from firmware.hal.i2c_device import BusError
 
-BAUD = 38400  # what the chip starts with
 ANSWER_TIMEOUT_MS = 250
 POWER_UP_TIMEOUT_MS = (
     2500  # an answer to reset may take 19,200 bit times (EMV Book 1, 8.1), with every try of the chip
@@ -50,7 +49,7 @@ class _Silence(ReaderError):
 
 
 class Tda8029Reader:
-    """One TDA8029 behind `bridge`, a `drivers.sc16is750.Sc16is750`.
+    """One TDA8029 behind `bridge`, a `drivers.sc16is750.Sc16is750`, at the `baud` that the chip starts with.
 
     `resets` counts how often the chip was started anew, `repeats` how often a command was sent again, `notices` how often a
     card came or went.
@@ -58,12 +57,13 @@ class Tda8029Reader:
 
     environment = PSE
 
-    def __init__(self, bridge, clock) -> None:
+    def __init__(self, bridge, baud: int, clock) -> None:
         self.resets = 0
         self.repeats = 0
         self.notices = 0
         self.target = None
         self._bridge = bridge
+        self._baud = baud
         self._clock = clock
         self._receiver = alpar.Receiver()
         self._lock = asyncio.Lock()
@@ -79,7 +79,7 @@ class Tda8029Reader:
         self._started = False
         self._is_hopeless = False
         try:
-            self._bridge.start(BAUD)
+            self._bridge.start(self._baud)
             self._bridge.drive(0)
             await self._clock.sleep_ms(1)
             self._bridge.drive(1)

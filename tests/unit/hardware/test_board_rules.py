@@ -102,6 +102,10 @@ def share_a_uart(board: Board) -> None:
     board["bus"]["modem"]["number"] = 1
 
 
+def fit_another_crystal(board: Board) -> None:
+    chip(board, "contact_bridge")["crystal_hz"] = 1_000_000
+
+
 def lose_a_bus(board: Board) -> None:
     chip(board, "printer")["bus"] = "usb"
 
@@ -170,6 +174,7 @@ def repeat_a_key(board: Board) -> None:
         (reserve_an_address, "0x03 is reserved"),
         (overclock, "bus i2c runs at 400000, secure_element allows 100000"),
         (share_a_uart, "UART1 serves two buses"),
+        (fit_another_crystal, "contact_bridge: its crystal gives 31250 baud for 38400"),
         (lose_a_bus, "bus usb, which does not exist"),
         (lose_an_address, "has an address exactly when"),
         (lose_a_wire, "card_reader: net PN532_IRQ has no pin"),

@@ -2,6 +2,7 @@
 
 from firmware.drivers.sc16is750 import Sc16is750
 from firmware.drivers.tda8029 import Tda8029Reader
+from firmware.hal import pins
 from firmware.hal.i2c_device import I2cDevice
 from hardware.buses import I2cBus
 from hardware.contact_card import T0Card
@@ -46,8 +47,8 @@ class Twin:
         self.bus = I2cBus(100000)
         self.bus.attach(ADDRESS, self.bridge)
         device = I2cDevice(self.bus, ADDRESS, "SC16IS750", lambda: self.bus.pulse_clock(9))
-        self.driver = Sc16is750(device)
-        self.reader = Tda8029Reader(self.driver, self.clock)
+        self.driver = Sc16is750(device, pins.CONTACT_BRIDGE_CRYSTAL_HZ)
+        self.reader = Tda8029Reader(self.driver, pins.CONTACT_BRIDGE_SERIAL_BAUD, self.clock)
 
     def insert(self, card=None, trick=""):
         self.card = Echo() if card is None else card

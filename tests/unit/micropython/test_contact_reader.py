@@ -10,7 +10,9 @@ from firmware.card.errors import (
     CardRemoved,
     ReaderError,
 )
+from firmware.drivers import alpar
 from firmware.drivers.sc16is750 import BridgeOverrun
+from hardware.contact_card import T1Card
 from hardware.tda8029_faults import FaultPlan, NoFaults
 from tests.support.mp import seed
 from tests.unit.micropython.contact_twin import ADDRESS, Echo, Twin, with_card
@@ -50,6 +52,18 @@ async def test_every_case_of_an_apdu_works_over_t0():
         assert await twin.reader.transceive(READ[:4] + bytes((le,))) == b"\x00\x01\x02\x03\x04\x90\x00"
     assert twin.card.seen[-1][:4] == READ[:4]
     assert await twin.reader.transceive(GENERATE) == b"\xee\xdd\x90\x00"
+
+
+async def test_a_card_that_speaks_t1_is_served_alike():
+    twin = Twin()
+    card = Echo(200)
+    twin.chip.insert(T1Card(card))
+    target = await twin.reader.wait_for_card(2000)
+    assert target.atr[:2] == b"\x3b\xe7" and alpar.lrc(target.atr[1:]) == 0
+    assert await twin.reader.transceive(READ) == bytes(range(200)) + b"\x90\x00"
+    assert await twin.reader.transceive(GENERATE) == b"\xee\xdd\x90\x00"
+    card.exchange = lambda apdu: None
+    assert "22" in str(await caught(CardProtocolError, twin.reader.transceive(READ)))
 
 
 async def test_a_mask_that_leaves_61_and_6c_to_the_host_gives_them_to_the_card_layer():
@@ -227,8 +241,6 @@ async def test_power_down_shuts_the_chip_and_the_next_wait_wakes_it():
 
 
 async def test_no_copy_of_a_command_stays_in_the_driver():
-    from firmware.drivers import alpar
-
     kept = []
     real = alpar.frame
 

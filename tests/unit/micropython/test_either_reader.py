@@ -39,7 +39,9 @@ class Wired:
         transport = SpiTransport(board.spi, board.pn532_select, board.pn532_irq, board.clock)
         contactless = Pn532Reader(transport, board.pn532_reset, board.clock)
         device = I2cDevice(board.i2c, pins.CONTACT_BRIDGE_ADDRESS, "SC16IS750", board.recover_i2c)
-        contact = Tda8029Reader(Sc16is750(device), board.clock)
+        contact = Tda8029Reader(
+            Sc16is750(device, pins.CONTACT_BRIDGE_CRYSTAL_HZ), pins.CONTACT_BRIDGE_SERIAL_BAUD, board.clock
+        )
         self.reader = EitherReader(contactless, contact, board.clock)
 
     def run(self, coroutine):
