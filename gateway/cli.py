@@ -207,7 +207,7 @@ def records(config: Config, kid: int | None, limit: int, full: bool, is_json: bo
         tell([report.record_in_full(row) if full else report.record(row) for row in rows], is_json=True)
         return
     told = [report.record(row) for row in rows]
-    names = ("kid", "record #", "kind", "time", "amount Rp", "state", "reason")
+    names = ("kid", "record #", "kind", "time", "amount Rp", "state", "reason or event")
     tables.show(
         "records",
         names,
@@ -219,7 +219,7 @@ def records(config: Config, kid: int | None, limit: int, full: bool, is_json: bo
                 tables.moment(1000 * row["time_s"]),
                 tables.rupiah(row["amount_rupiah"]),
                 row["state"] + (" (card use repeated)" if row["repeats_card_use"] else ""),
-                row["reason"],
+                row["reason"] or row["event"],
             )
             for row in told
         ),

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from gateway import events
 from gateway.config import HEALTH_FILE
 from gateway.decode import record_values
 from gateway.documents import Kind
@@ -130,6 +131,7 @@ def record(row: RecordRow) -> dict[str, Any]:
         "amount_rupiah": row.amount_rupiah,
         "state": row.state.name.lower(),
         "reason": row.reason,
+        "event": events.told(row.octets),
         "repeats_card_use": row.repeats_card_use,
         "has_seal": bool(row.seal),
     }

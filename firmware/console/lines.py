@@ -29,8 +29,10 @@ class Lines:
 
     @property
     def has_more(self) -> bool:
-        """Whether octets wait to be read."""
-        return bool(self._uart.any())
+        """Whether more came than the rest of a line's end; what came is kept."""
+        while not self._held and not self._is_bad and self._uart.any():
+            self._take(self._uart.read(1)[0])
+        return bool(self._held) or self._is_bad
 
     async def read(self, check_in, timeout_ms: int = 0) -> str:
         """The next line without its end; waits for ever where `timeout_ms` is 0, else "" when none came in time."""

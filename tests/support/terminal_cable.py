@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+from collections.abc import Callable
 from typing import Self
 
 from tools.virtual_terminal.control import VirtualTerminal
@@ -13,10 +14,14 @@ _LOOK_S = 0.005
 
 
 class TerminalCable:
-    """`url` is what a command takes for `--port`; while it is open, only its thread may ask the terminal anything."""
+    """`url` is what a command takes for `--port`; while it is open, only its thread may ask the terminal anything: so that
+    thread calls `beside(line)` for each line that the terminal wrote, where somebody stands who acts on them.
+    """
 
-    def __init__(self, terminal: VirtualTerminal) -> None:
+    def __init__(self, terminal: VirtualTerminal, beside: Callable[[str], None] | None = None) -> None:
         self._terminal = terminal
+        self._beside = beside
+        self._written = ""
         self._server = socket.create_server(("127.0.0.1", 0))
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -57,3 +62,7 @@ class TerminalCable:
                 octets = b""
             heard = self._terminal.ask("cable", typed=octets.decode("ascii", "replace"))["heard"]
             connection.sendall(heard.encode())
+            if self._beside is not None:
+                *lines, self._written = (self._written + heard).split("\r\n")
+                for line in lines:
+                    self._beside(line)

@@ -8,6 +8,7 @@ from tools.technician.commands.flash import erase, flash
 from tools.technician.commands.provision import provision
 from tools.technician.commands.release import show_release, update
 from tools.technician.commands.rescue import rescue
+from tools.technician.commands.self_test import self_test
 
 
 @click.group()
@@ -20,6 +21,7 @@ for command in (
     flash,
     erase,
     provision,
+    self_test,
     update,
     show_release,
     diagnose,

@@ -6,6 +6,8 @@ LAPTOP_CODE = 10
 # What a rescue came to, where not every record that the gateway lacks could be had.
 SOMETHING_MISSING_CODE = 20
 NOTHING_READABLE_CODE = 21
+# What a self-test came to where not all parts passed.
+SOME_PART_FAILED_CODE = 22
 
 
 class TechnicianError(Exception):

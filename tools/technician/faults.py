@@ -16,9 +16,10 @@ SOURCE = checkout.ROOT / "hardware" / "faults.toml"
 DOCUMENT = checkout.ROOT / "hardware" / "FAULTS.md"
 LANGUAGES = ("id", "en")
 
-STOPPED, NOTICE, CONSOLE, REFUSAL, FINDING, SIGN = (
+STOPPED, NOTICE, SELF_TEST, CONSOLE, REFUSAL, FINDING, SIGN = (
     "stopped",
     "notice",
+    "self_test",
     "console",
     "refusal",
     "finding",
@@ -28,6 +29,7 @@ STOPPED, NOTICE, CONSOLE, REFUSAL, FINDING, SIGN = (
 _TABLES = {
     STOPPED: ("The terminal has stopped itself", ("code", "part", "likely cause", "what to do")),
     NOTICE: ("Notices", ("notice", "what is so", "what to do")),
+    SELF_TEST: ("A part fails in the self-test", ("code", "what is so", "what to do")),
     CONSOLE: ("The console says ERROR", ("code", "what is so", "what to do")),
     REFUSAL: ("Refusals", ("number", "what is so", "what to do")),
     FINDING: ("Findings", ("finding", "what is so", "what to do")),
@@ -58,7 +60,7 @@ def load() -> tuple[Fault, ...]:
             entry.get("part", ""),
             {language: (entry[language][0], entry[language][1]) for language in LANGUAGES},
         )
-        for sort in (STOPPED, NOTICE, CONSOLE, REFUSAL, FINDING, SIGN)
+        for sort in (STOPPED, NOTICE, SELF_TEST, CONSOLE, REFUSAL, FINDING, SIGN)
         for entry in told[sort]
     )
 

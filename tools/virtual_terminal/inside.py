@@ -167,6 +167,11 @@ class Virtual:
             self.board.pull_card()
         return {}
 
+    async def do_open_case(self, _request: dict) -> dict:
+        """Open the case, which trips its switch."""
+        self.board.open_case()
+        return {}
+
     async def do_wlan(self, request: dict) -> dict:
         """The access point comes within reach or goes."""
         self.board.network.in_reach = request["in_reach"]

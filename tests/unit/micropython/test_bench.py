@@ -60,6 +60,12 @@ def test_words_that_are_none_are_refused():
         assert Bench().run(words).startswith("ERROR 5 "), words
 
 
+def test_the_rest_of_a_line_end_is_no_other_command():
+    bench = Bench()
+    found, _ = bench.run("", absent_minded, typed=b"self-test supply clock\r\n")
+    assert sorted(found) == ["clock", "supply"]
+
+
 def test_another_command_ends_it():
     async def impatient(bench, what):
         bench.cable.incoming += b"help\n"
