@@ -28,6 +28,8 @@ SOFTWARE, CHIP = "software", "chip"
 PIECE_OCTETS = 8192
 START_TIMEOUT_S = 90.0
 _LOOK_S = 0.2
+# A terminal lets its answer leave before it begins anew; who asks in between is not heard, and waits for the whole timeout.
+_LEAVE_S = 1.5
 # Of two clocks that are right; a laptop that lost its own is years behind.
 CLOCK_SLACK_S = 86_400
 _CLOCK_SET_S = 5
@@ -154,8 +156,9 @@ class Terminal:
         )
 
     def wait(self, holds: Callable[[Identity], bool]) -> Identity | None:
-        """Look until `holds(identity)`, through a restart; None when it does not in time, an error where nobody answers."""
+        """Look until `holds(identity)`, through a restart that was just asked for; None when it does not in time, an error where nobody answers."""
         deadline = time.monotonic() + START_TIMEOUT_S
+        time.sleep(_LEAVE_S)
         while True:
             try:
                 identity = self.identity()
