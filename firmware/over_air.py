@@ -8,9 +8,12 @@ RESTING = ("idle", "last_transaction")
 
 
 def join(app, clock, jitter, restart) -> None:
-    """From now on the relay of an assembled application looks for releases, where it was started from a slot."""
+    """From now on the relay of an assembled application tells its release and looks for others, where it was started from a
+    slot.
+    """
     releases = app.workshop.releases
     if releases is not None:
+        app.relay.frames.release = releases.updater.running
         releases.fetch = app.relay.mqtt.releases = OverAir(
             app, releases.updater, clock, jitter, restart
         ).fetch

@@ -94,6 +94,7 @@ def status(told: dict[str, Any]) -> None:
             "settled Rp",
             "pending Rp",
             "last seen",
+            "release",
             "gaps",
         ),
         (
@@ -106,6 +107,7 @@ def status(told: dict[str, Any]) -> None:
                 rupiah(row["totals"]["settled_rupiah"]),
                 rupiah(row["totals"]["pending_rupiah"]),
                 moment(row["last_seen_ms"]),
+                str((row["report"] or {}).get("release") or ""),
                 ", ".join(
                     f"{first}+{count}{'L' if literal else ''}" for first, count, literal in row["gaps"]
                 ),

@@ -27,6 +27,7 @@ from construct import (
     Int24ub,
     Int32ub,
     Int64ub,
+    Optional,
     Prefixed,
     PrefixedArray,
     RawCopy,
@@ -371,6 +372,7 @@ Status = Struct(
     "boot_counter" / Int32ub,
     "pending_rupiah" / Int48ub,
     "last_error" / Int16ub,
+    "release" / Optional(between(Int32ub, 1, 0xFFFFFFFF)),
     Terminated,
 )
 

@@ -18,7 +18,9 @@ FIELDS = (
 
 
 class Status:
-    """Fields of `FIELDS`; (`echo_epoch`, `echo_counter`) repeat the last acknowledgement that was applied."""
+    """Fields of `FIELDS`; (`echo_epoch`, `echo_counter`) repeat the last acknowledgement that was applied. `release`: of the
+    application that runs, 0 where it has no number.
+    """
 
     time_s: int
     time_trust: int
@@ -29,13 +31,16 @@ class Status:
     boot_counter: int
     pending_rupiah: int
     last_error: int
+    release: int = 0
 
 
 def encode(status: Status) -> bytes:
-    """29 octets."""
+    """29 octets, or 33 with a release."""
     out = Writer()
     for name, width, most in FIELDS:
         out.number(name, getattr(status, name), width, 0, most)
+    if status.release:
+        out.number("release", status.release, 4, 1)
     return bytes(out.data)
 
 
@@ -45,5 +50,6 @@ def decode(body: bytes) -> Status:
     status = Status()
     for name, width, most in FIELDS:
         setattr(status, name, source.number(name, width, 0, most))
+    status.release = source.number("release", 4, 1) if source.offset < len(body) else 0
     source.end("status")
     return status

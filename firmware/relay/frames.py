@@ -11,7 +11,7 @@ _OVERHEAD_OCTETS = frame.HEADER_OCTETS + frame.TAG_OCTETS
 
 class Frames:
     """`cipher_of()` gives the uplink cipher; `verified_through()` the last sequence whose seal was found good,
-    `await verify(sequence)` checks any before it is sent.
+    `await verify(sequence)` checks any before it is sent. `release`: of the application that runs, 0 for none.
     """
 
     def __init__(self, ledger, cipher_of, verified_through, verify) -> None:
@@ -19,6 +19,7 @@ class Frames:
         self._cipher_of = cipher_of
         self._verified_through = verified_through
         self._verify = verify
+        self.release = 0
 
     @property
     def limit(self) -> int:
@@ -100,6 +101,7 @@ class Frames:
         told.echo_counter = max(0, ledger.marks.counter)
         told.boot_counter = ledger.journal.boots
         told.pending_rupiah = pending_rupiah
+        told.release = self.release
         told.last_error = int.from_bytes(ledger.last_crash[:2], "big")
         return frame.encode_counter(
             frame.CLASS_UP, frame.UP_STATUS, ledger.kid, counter, status.encode(told), self._cipher_of()

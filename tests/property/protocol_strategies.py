@@ -373,6 +373,7 @@ def statuses(draw: st.DrawFn) -> status.Status:
     out = status.Status()
     for name, width, most in status.FIELDS:
         setattr(out, name, draw(uint(width, 0, most if most >= 0 else None)))
+    out.release = draw(uint(4))
     return out
 
 

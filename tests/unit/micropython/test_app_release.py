@@ -14,7 +14,7 @@ from firmware import links, loader  # noqa: E402
 from firmware.console.releases import PROVED_AFTER_MS  # noqa: E402
 from firmware.crypto import self_test  # noqa: E402
 from firmware.relay import release_fetch  # noqa: E402
-from protocol import offer  # noqa: E402
+from protocol import frame, offer, status  # noqa: E402
 from protocol.offer import Offer  # noqa: E402
 from tests.support.mp_broker import Keeper, PlayedLink  # noqa: E402
 from tests.support.mp_release import PUBLIC, ROOT, bundle, get, mount, new_flash, put, unmount  # noqa: E402
@@ -23,11 +23,13 @@ from tests.support.mp_shop import Shop  # noqa: E402
 TIMEOUT_S = 120
 
 
-def test_a_terminal_that_runs_well_ends_its_release_s_trial():
+def test_a_terminal_that_runs_well_ends_its_release_s_trial_and_tells_the_gateway_what_it_runs():
+    """STA-02."""
     shop = Shop()
     shop.running = (ROOT, "b")
     mount(new_flash())
     put("b/firmware/main.mpy", b"new")
+    put("b/release.head", HEAD)
     loader.write_state(ROOT, "b", 2)
 
     async def story(shop):
@@ -39,6 +41,9 @@ def test_a_terminal_that_runs_well_ends_its_release_s_trial():
         await shop.hand_over()
         await shop.time.sleep_ms(PROVED_AFTER_MS)
         assert shop.restarts == []
+        report = await shop.app.relay.frames.report(lambda: None)
+        opened = frame.open_counter(report, shop.app.keys.uplink())[1]
+        assert status.decode(opened).release == 5
 
     shop.open(story)
     assert loader.read_state(ROOT) == ("b", -1)

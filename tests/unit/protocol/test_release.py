@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol import release
+from protocol import release, status
 from protocol.errors import NotCanonical, OutOfRange, ProtocolError, Truncated, UnknownVersion
+from tools import golden_corpus
 
 SIGNATURE = bytes(range(64))
 
@@ -114,3 +115,17 @@ def test_what_is_written_is_read_and_what_is_cut_is_refused(
     assert offset == len(octets)
     with pytest.raises(Truncated):
         release.decode(octets[: data.draw(st.integers(0, len(octets) - 1))])
+
+
+def test_a_status_names_the_release_that_runs_and_an_older_one_names_none() -> None:
+    """STA-02."""
+    told = golden_corpus.sample_status()
+    without = status.encode(told)
+    assert len(without) == 29
+    assert status.decode(without).release == 0
+    told.release = 0x01020304
+    assert status.encode(told) == without + b"\x01\x02\x03\x04"
+    assert status.decode(without + b"\x01\x02\x03\x04").release == 0x01020304
+    for wrong in (bytes(4), b"\x01", b"\x01\x02\x03\x04\x05"):
+        with pytest.raises(ProtocolError):
+            status.decode(without + wrong)
