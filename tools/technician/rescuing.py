@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -60,12 +61,40 @@ class Rescued:
 # -- a terminal that boots
 
 
+class _Coming:
+    """A carry file as it comes, line by line; `progress` hears which of the records from `first` to `last` are there."""
+
+    def __init__(self, first: int, last: int, progress: Progress | None) -> None:
+        self.octets = bytearray()
+        self._place = 0
+        self._first = first
+        self._total = last + 1 - first
+        self._progress = progress
+
+    def take(self, part: bytes) -> None:
+        """Some octets more."""
+        self.octets += part
+        with contextlib.suppress(ProtocolError):  # an entry that is not there in full yet
+            raw, length = carry.unpack(bytes(self.octets[self._place :]))
+            self._place += length
+            header = frame.read_header(raw)
+            if self._progress is not None and header.frame_class == frame.CLASS_RECORDS and self._total > 0:
+                done = header.first + header.count - self._first
+                self._progress("records", max(0, min(done, self._total)), self._total)
+
+    def rest(self, seconds: float, sleep: Callable[[float], None]) -> None:
+        """The terminal is not ready yet."""
+        if self._progress is not None:
+            self._progress("it is starting", 0, 1)
+        sleep(seconds)
+
+
 def by_console(
     console: Console,
     folder: Path,
     is_all: bool = False,
     progress: Progress | None = None,
-    rest: Callable[[float], None] = time.sleep,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> Rescued:
     """Have a terminal carry its records out into `KID.lmb`; what a pulled cable left of an earlier try is not asked for again.
 
@@ -75,49 +104,37 @@ def by_console(
     if int(told.get("stopped", "0")):
         raise NoRecordsFromItError(f"it has stopped itself with code {told['stopped']}")
     known = Known(sealed_through=int(told.get("sealed", "0")), reclaim_through=int(told.get("reclaim", "0")))
+    head = int(told.get("head", "0"))
     begun = folder / f"{told['kid']}.lmb.part" if "kid" in told else None
     frames = _frames(begun.read_bytes()) if begun is not None and begun.exists() else []
     first = 1 if is_all else known.sealed_through + 1
     following = _next_after(frames, first)
-    octets = bytearray()
-    total = int(told.get("head", "0"))
-
-    def take(part: bytes) -> None:
-        octets.extend(part)
-        if progress is not None and total:
-            progress("records", min(_next_after([*frames, *_frames(bytes(octets))], first) - 1, total), total)
-
-    command = f"carry-out {following}" if is_all or following > first else "carry-out"
-
-    def rested(seconds: float) -> None:
-        if progress is not None:
-            progress("it is starting", 0, 1)
-        rest(seconds)
-
+    coming = _Coming(following, head, progress)
     try:
-        _patiently(console, command, take, rested)
+        _patiently(
+            console, f"carry-out {following}" if is_all or following > first else "carry-out", coming, sleep
+        )
     except ConsoleError as error:
-        frames += _frames(bytes(octets))
         if error.code:
             raise NoRecordsFromItError(f"it says: {error}") from error
-        saved = _next_after(frames, first) - first
+        frames += _frames(bytes(coming.octets))
+        saved = _next_after(frames, first) - first if begun is not None else 0
         if begun is not None and saved:
             _write(begun, frames)
         raise CableError(
-            f"the terminal stopped answering ({error}); {saved if begun else 0} records are saved",
+            f"the terminal stopped answering ({error}); {saved} records are saved",
             "look at the cable and run the same command again: it goes on where it stopped",
         ) from error
-    frames += _frames(bytes(octets))
+    frames += _frames(bytes(coming.octets))
     if not frames and "kid" not in told:
         raise NoRecordsFromItError("it sent nothing and does not say who it is")
     kid = int(told["kid"], 16) if "kid" in told else frame.kid_of(frames[0])
-    waiting = int(told["waiting_rupiah"]) if "waiting_rupiah" in told else None
     path = folder / f"{kid:08x}.lmb"
     _write(path, frames)
     if begun is not None:
         begun.unlink(missing_ok=True)
-    held = int(told.get("first", "1"))
-    reckoned = account.of_frames(kid, frames, held, total, known, waiting)
+    waiting = int(told["waiting_rupiah"]) if "waiting_rupiah" in told else None
+    reckoned = account.of_frames(kid, frames, int(told.get("first", "1")), head, known, waiting)
     return Rescued("the terminal runs: it carried its records out by its console", (reckoned,), (path,))
 
 
@@ -133,19 +150,17 @@ def _status(console: Console) -> dict[str, str]:
         ) from error
 
 
-def _patiently(
-    console: Console, command: str, take: Callable[[bytes], None], rest: Callable[[float], None]
-) -> None:
+def _patiently(console: Console, command: str, coming: _Coming, sleep: Callable[[float], None]) -> None:
     """Run a command that a terminal cannot do while it starts; an older release takes no number: it starts at the beginning."""
     waited = 0.0
     while True:
         try:
-            console.fetch(command, take)
+            console.fetch(command, coming.take)
         except ConsoleError as error:
             if error.code == _BAD_WORDS and " " in command:
                 command = command.split(maxsplit=1)[0]
             elif error.code == _NOT_READY and waited < READY_S:
-                rest(_LOOK_S)
+                coming.rest(_LOOK_S, sleep)
                 waited += _LOOK_S
             else:
                 raise

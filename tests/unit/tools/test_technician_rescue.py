@@ -420,9 +420,12 @@ def terminal(desk: Desk) -> Terminal:
 
 
 def test_a_terminal_that_runs_carries_its_records_out(terminal, desk, tmp_path):
-    rescued = rescuing.by_console(Console(terminal), tmp_path)
+    heard: list[tuple[str, int, int]] = []
+    rescued = rescuing.by_console(Console(terminal), tmp_path, progress=lambda *told: heard.append(told))
     [account] = rescued.accounts
     assert rescued.is_whole
+    assert [told[1] for told in heard] == sorted(told[1] for told in heard)
+    assert heard[-1] == ("records", HEAD - 10, HEAD - 10)
     assert [(span.first, span.last, span.found) for span in account.spans] == [
         (1, 1, Found.LET_GO),
         (2, 3, Found.LEFT),
@@ -467,11 +470,11 @@ def test_a_terminal_that_starts_is_waited_for_and_one_that_never_can_is_not(term
     rested: list[float] = []
     terminal.commands["carry-out"] = lambda: 'ERROR 6 "still starting"'
     with pytest.raises(rescuing.NoRecordsFromItError, match="still starting"):
-        rescuing.by_console(Console(terminal), tmp_path, rest=rested.append)
+        rescuing.by_console(Console(terminal), tmp_path, sleep=rested.append)
     assert sum(rested) >= rescuing.READY_S
     terminal.status["stopped"] = 306
     with pytest.raises(rescuing.NoRecordsFromItError, match="306"):
-        rescuing.by_console(Console(terminal), tmp_path, rest=rested.append)
+        rescuing.by_console(Console(terminal), tmp_path, sleep=rested.append)
 
 
 def test_a_release_without_status_still_gives_its_records(terminal, tmp_path):
