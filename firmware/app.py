@@ -101,7 +101,7 @@ class App:
         self.time_keeper = self.parts.time_keeper
         self.reader = self.parts.reader
         self.log = EventLog(board.clock)
-        self.workshop = Workshop(board, self.parts.rtc, running, self._begin_anew)
+        self.workshop = Workshop(board, self.parts, running, self._begin_anew)
         self.workshop.offer(StatusCommands(self, running, self.log).commands)
         self.self_test = fitted.commands(board, self.parts, running, self._show_code)
         self.workshop.offer(self.self_test.commands)

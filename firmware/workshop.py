@@ -24,18 +24,18 @@ _LOOK_MS = 1000
 
 
 class Workshop:
-    """`board`: hal.board.Board; `rtc`: its battery-backed clock; `running`: (root of the flash file system, slot) of the application, () where there is none;
+    """`board`: hal.board.Board; `parts`: its chips (`firmware.parts`); `running`: (root of the flash file system, slot) of the application, () where there is none;
     `restart()` is called when what a command changed needs a new start, and lets the answer leave first.
 
     `console` takes more commands; `releases` is None where no application can be renewed.
     """
 
-    def __init__(self, board, rtc, running: tuple, restart) -> None:
+    def __init__(self, board, parts, running: tuple, restart) -> None:
         self._clock = board.clock
         self._is_busy = None
         self._stand_by = None
         self.releases = None
-        identity = IdentityCommands(board, rtc, self.serves_families, restart)
+        identity = IdentityCommands(board, parts, self.serves_families, restart)
         commands = dict(identity.commands)
         commands["stand-by"] = self.stand_by
         if running:

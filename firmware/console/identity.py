@@ -5,11 +5,13 @@
     keys KID software|chip [OLD ...]  draw keys for KID; OLD: generations whose records are safe elsewhere
     clock [SECONDS]                   the battery-backed clock as it reads, set before
     document NAME OFFSET              a piece of a paper (DATA): a section's number, or `roster`
+    label DAY                         the number on the terminal's own paper, to read and to scan
     install MANIFEST                  verify and store all of them; MANIFEST as `provisioning.manifest`, 64 hexadecimal digits
 
 No command gives out a private key. Each may be repeated, after a power cut too: the laptop asks `identity` and goes on.
 """
 
+import asyncio
 from binascii import hexlify
 
 from firmware import chip_provisioning, provisioning, settings
@@ -20,10 +22,9 @@ from firmware.crypto.atecc_signer import AGREEMENT_SLOT, SEAL_SLOT, AteccSigner
 from firmware.crypto.p256 import InvalidPrivateKey
 from firmware.crypto.signer import SoftwareSigner
 from firmware.drivers import atecc608_setup
-from firmware.drivers.atecc608 import Atecc608
 from firmware.drivers.atecc608_core import AteccError, ChipSilent
 from firmware.drivers.ds3231 import RtcError
-from firmware.hal import pins
+from firmware.drivers.escpos_printer import PrinterError
 from firmware.hal.flash_area import FlashError
 from firmware.hal.i2c_device import BusError
 from firmware.ledger import document_area
@@ -38,6 +39,8 @@ _STORAGES = {certificates.STORAGE_SOFTWARE: SOFTWARE, certificates.STORAGE_ATECC
 # How far a terminal has come: nothing; a kid and no keys (a power cut in between); keys; all papers.
 BLANK, BEGUN, KEYS, READY = "blank", "begun", "keys", "ready"
 PAPERS_OCTETS_MAX = 400_000
+_LABEL_QR_DOTS = 8
+_PRINT_TIMEOUT_MS = 10_000
 
 _REFUSALS = (
     provisioning.DocumentsIncomplete,
@@ -55,13 +58,15 @@ _REFUSALS = (
 
 
 class IdentityCommands:
-    """`board`: hal.board.Board; `rtc`: its clock chip; `serves_families()`: the books are open, and nothing may be changed under
+    """`board`: hal.board.Board; `parts`: firmware.parts.Parts over it; `serves_families()`: the books are open, and nothing may be changed under
     them; `restart()`: called once the papers are installed, lets the answer leave first.
     """
 
-    def __init__(self, board, rtc, serves_families, restart) -> None:
+    def __init__(self, board, parts, serves_families, restart) -> None:
         self._board = board
-        self._rtc = rtc
+        self._rtc = parts.rtc
+        self._printer = parts.printer
+        self._key_chip = parts.key_chip
         self._serves_families = serves_families
         self._restart = restart
         self._papers = {}
@@ -73,6 +78,7 @@ class IdentityCommands:
             "clock": self.clock,
             "document": self.document,
             "install": self.install,
+            "label": self.label,
         }
 
     async def identity(self, console, _words: list) -> list:
@@ -99,7 +105,7 @@ class IdentityCommands:
         """
         self._require_books_closed()
         try:
-            current = await atecc608_setup.read(self._chip())
+            current = await atecc608_setup.read(self._key_chip)
         except ChipSilent:
             return [("present", 0)]
         except AteccError as error:
@@ -119,7 +125,7 @@ class IdentityCommands:
         if words != ["for-ever"]:
             raise CommandError(errors.BAD_WORDS, "say for-ever: it cannot be undone")
         try:
-            changes = await chip_provisioning.lock_configuration(self._chip())
+            changes = await chip_provisioning.lock_configuration(self._key_chip)
         except _REFUSALS as error:
             raise CommandError(errors.REFUSED, str(error))
         return [("changes", len(changes))]
@@ -137,7 +143,7 @@ class IdentityCommands:
             )
         try:
             if storage == CHIP:
-                made = await chip_provisioning.make_keys(documents, kid, self._chip(), True)
+                made = await chip_provisioning.make_keys(documents, kid, self._key_chip, True)
             else:
                 made = provisioning.make_keys(documents, kid, self._board.entropy, True)
         except _REFUSALS as error:
@@ -185,6 +191,30 @@ class IdentityCommands:
         held.extend(octets)
         return [("octets", len(held))]
 
+    async def label(self, _console, words: list) -> list:
+        """OK when it has come out; DAY is the laptop's, since the clock may not be set yet."""
+        self._require_books_closed()
+        documents = self._documents()
+        if len(words) != 1 or not documents.get(document_area.KID):
+            raise CommandError(errors.BAD_WORDS, "takes a day, and a terminal that has a kid")
+        number = hexlify(documents.get(document_area.KID)).decode().upper()
+        document = [
+            ("text", "LUMBUNG", "c", True, True),
+            ("text", number[:4] + " " + number[4:], "c", True, True),
+            ("qr", number.encode(), _LABEL_QR_DOTS),
+            ("text", _storage_word(documents) + "  " + words[0], "c", False, False),
+            ("feed", 3),
+            ("cut",),
+        ]
+        self._printer.draws_qr = False  # nobody has said yet whether it can
+        try:
+            await asyncio.wait_for_ms(self._printer.print_document(document), _PRINT_TIMEOUT_MS)
+        except PrinterError as error:
+            raise CommandError(errors.REFUSED, str(error))
+        except asyncio.TimeoutError:
+            raise CommandError(errors.REFUSED, "printer: it takes too long")
+        return [("kid", number.lower())]
+
     async def install(self, _console, words: list) -> list:
         """OK with the manifest of what the flash holds then, and the kid; the terminal starts with it."""
         self._require_books_closed()
@@ -228,7 +258,7 @@ class IdentityCommands:
             held = certificates.decode_terminal(certified[: -certificates.SIGNATURE_OCTETS])
             publics = held.seal_key, held.agreement_key
         elif documents.get(document_area.KEY_CHIP):
-            chip = self._chip()
+            chip = self._key_chip
             publics = chip.public_key(SEAL_SLOT), chip.public_key(AGREEMENT_SLOT)
         else:
             publics = self._signer(documents).public_keys()
@@ -237,17 +267,13 @@ class IdentityCommands:
     def _signer(self, documents):
         """A signer for provisioning alone: it seals nothing, so it needs no burned boot counter."""
         if documents.get(document_area.KEY_CHIP):
-            return AteccSigner(self._chip())
+            return AteccSigner(self._key_chip)
         return SoftwareSigner(
             int.from_bytes(documents.get(document_area.SEAL_PRIVATE), "big"),
             int.from_bytes(documents.get(document_area.AGREEMENT_PRIVATE), "big"),
             self._board.entropy,
             0,
         )
-
-    def _chip(self) -> Atecc608:
-        board = self._board
-        return Atecc608(board.i2c, pins.SECURE_ELEMENT_ADDRESS, board.clock, board.recover_i2c)
 
     def _do(self, work, *values):
         """What `work` returns; its refusals as the command's."""

@@ -318,6 +318,14 @@ def _moment(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
+def print_label(terminal: Terminal, warn: Callable[[str], None]) -> None:
+    """A label on the terminal's own paper; a printer that fails costs no terminal, there is the picture."""
+    try:
+        terminal.ask(f"label {time.strftime(_DAY)}")
+    except updating.RefusedError as error:
+        warn(f"the label was not printed: {error}")
+
+
 def install(terminal: Terminal, papers: Papers, progress: Progress | None = None) -> None:
     """Bring the papers, let the terminal verify and store them, and compare what it reads back from its flash."""
     total = sum(map(len, papers.sections.values())) + len(papers.roster)

@@ -61,9 +61,7 @@ class Life:
         ).board
         self.restarts = 0
         self.cable = Cable()
-        self.commands = IdentityCommands(
-            self.board, Parts(self.board).rtc, lambda: False, self._restart
-        ).commands
+        self.commands = IdentityCommands(self.board, Parts(self.board), lambda: False, self._restart).commands
 
     def _restart(self):
         self.restarts += 1

@@ -214,6 +214,20 @@ def test_words_that_are_none_are_refused():
     visit(story)
 
 
+def test_the_label_comes_out_of_the_terminal_s_own_printer():
+    async def story(laptop, shop):
+        assert "ERROR 5" in await laptop.refused("label 2026-11-22"), "before there is a number"
+        await laptop.told("keys %s software" % NAME)
+        assert await laptop.told("label 2026-11-22") == {"kid": NAME}
+        paper = shop.papers()[-1]
+        for words in ("LUMBUNG", "0000 002A", "software  2026-11-22", "[image"):
+            assert words in paper, paper
+        shop.board.printer.set_paper(0)
+        assert "no paper" in await laptop.refused("label 2026-11-22")
+
+    visit(story)
+
+
 def test_papers_come_in_pieces_and_only_the_whole_is_installed():
     async def story(laptop, _shop):
         sections, roster = papers()

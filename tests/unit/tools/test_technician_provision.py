@@ -139,7 +139,7 @@ def test_one_command_makes_a_blank_terminal_serve(bench, folder, tmp_path):
     told = bench.lumbung(
         folder.path, "--kid", NAME, "--authority-key", folder.key_path,
         "--apn", "kartu", "--wifi-ssid", "Warung", "--wifi-password", "rahasia", "--broker", "broker.example:8883",
-        "--set", "broker_tls=1",
+        "--set", "broker_tls=1", "--print-label",
     )  # fmt: skip
     assert (told["stage"], told["kid"], told["storage"], told["warnings"]) == ("done", NAME, "software", [])
     assert "rahasia" not in json.dumps(told)

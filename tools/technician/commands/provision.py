@@ -39,6 +39,7 @@ _OPTIONS = (
     click.option("--certificate", "certificate_in", type=INPUT, help="What the authority answered to it."),
     click.option("--gateway-config", type=INPUT, help="The gateway's configuration: registers at once."),
     click.option("--label", "label_out", type=OUTPUT, help="Where the label goes, if not to the folder."),
+    click.option("--print-label", is_flag=True, help="Let the terminal's own printer make one, too."),
     click.option("--apn", help="The mobile network's access point; there is a modem then."),
     click.option("--wifi-ssid", help="The shop's Wi-Fi."),
     click.option(
@@ -75,6 +76,7 @@ def provision(
     certificate_in: Path | None,
     gateway_config: Path | None,
     label_out: Path | None,
+    print_label: bool,
     **given: Any,
 ) -> dict[str, Any]:
     """Make the terminal on the cable one of the programme's. FOLDER has the authority's papers (tools/README.md).
@@ -108,6 +110,8 @@ def provision(
                     "there is no grant for it in the folder: it will sell nothing until one comes"
                 )
             provisioning.set_clock(terminal, issued.issued_s, warnings.append)
+            if print_label:
+                provisioning.print_label(terminal, warnings.append)
             provisioning.install(terminal, issued, progress)
         provisioning.require_serving(terminal, request.kid)
     label = label_out or papers.path / f"label-{request.kid:08x}.png"
