@@ -168,8 +168,10 @@ class _Race:
         if winner is None:
             winner = False
         self._either.serve_by(readers[winner])
-        # Both may have found one before the other was stopped: only one card has power.
-        await readers[not winner].field_off()
+        if (
+            readers[not winner].target is not None
+        ):  # both found one before the other was stopped: only one card has power
+            await readers[not winner].field_off()
         card, error = self._ended.get(winner, (None, None))
         if error is not None:
             raise error

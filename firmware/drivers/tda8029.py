@@ -26,7 +26,13 @@ POWER_UP_TIMEOUT_MS = (
 )
 APDU_TIMEOUT_MS = 5000
 _WAKE_MS = 50
-_START_TRIES = 3
+# A chip that is awake tells its name at once. A terminal without one shall not wait long for it.
+_START_TIMEOUT_MS = 100
+_START_TRIES = 2
+# The longest frame on the line: what is left of a damaged one has passed by then.
+_QUIET_MS = 140
+# What may lie in bridge and line before a command; a chip that babbles for ever is not listened to.
+_READS_MAX = 16
 _LOOK_MS = 40
 _READ_MS = 2
 # What a card does twice without harm: SELECT, READ RECORD, GET DATA. All else might count in it.
@@ -88,7 +94,7 @@ class Tda8029Reader:
         await self._clock.sleep_ms(_WAKE_MS)
         for _ in range(_START_TRIES):
             try:
-                mask = await self._command(alpar.SEND_NUM_MASK)
+                mask = await self._command(alpar.SEND_NUM_MASK, b"", _START_TIMEOUT_MS)
                 break
             except ReaderError as error:
                 failure = error
@@ -262,6 +268,7 @@ class Tda8029Reader:
             if apdu[1] not in _REPEATABLE or self.target is None:
                 raise
         self.repeats += 1
+        await self._clock.sleep_ms(_QUIET_MS)
         return await self._command(alpar.CARD_COMMAND, apdu, timeout_ms)
 
     async def _command(self, opcode: int, data: bytes = b"", timeout_ms: int = ANSWER_TIMEOUT_MS) -> bytes:
@@ -278,6 +285,7 @@ class Tda8029Reader:
                 if opcode in (alpar.CARD_COMMAND, alpar.POWER_UP_ISO):
                     raise
             self.repeats += 1
+            await self._clock.sleep_ms(_QUIET_MS)
             return await self._attempt(opcode, data, timeout_ms)
 
     async def _attempt(self, opcode: int, data: bytes, timeout_ms: int) -> bytes:
@@ -293,19 +301,19 @@ class Tda8029Reader:
             wipe(octets, len(octets))
 
     def _take_notices(self) -> None:
-        """What came before a command is a notice, or the late answer to a command that was given up."""
+        """What came before a command is a notice, or what is left of an answer that was given up."""
         self._receiver.begin()
-        while True:
-            rest = self._bridge.read()
-            if not rest:
-                break
-            while rest:
-                try:
-                    found, rest = self._receiver.take(rest)
-                except alpar.FrameDamaged:
+        for _ in range(_READS_MAX):
+            try:
+                rest = self._bridge.read()
+                if not rest:
                     break
-                if found is not None:
-                    self._note(found)
+                while rest:
+                    found, rest = self._receiver.take(rest)
+                    if found is not None:
+                        self._note(found)
+            except ReaderError:  # damaged, or lost: nobody waits for it
+                self._receiver.begin()
         self._receiver.begin()
 
     def _note(self, found: tuple) -> bool:
