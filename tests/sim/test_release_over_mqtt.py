@@ -98,7 +98,6 @@ def test_a_release_arrives_piece_by_piece_while_the_terminal_sells(
     place = {"flash_bytes": pins.FLASH_BYTES, "offset": VFS[0], "size": VFS[1]}
     counter = opened(stack.add_terminal(KID, {"slots": place, "paces": PACES}))
     terminal = counter.terminal
-    serve(stack, counter, cash(0, "50*"))
     assert told(terminal)["release"] == OLD
     assert told(terminal)["file"] == "/flash/a/firmware/app.mpy"
 
@@ -116,7 +115,7 @@ def test_a_release_arrives_piece_by_piece_while_the_terminal_sells(
     # The link goes, a family comes; then the power goes in the middle of a piece; then the link once more.
     wait_until(lambda: taken(150), "the first part of the release")
     stack.broker.stop()
-    serve(stack, counter, cash(1, "50*"))
+    serve(stack, counter, cash(0, "50*"))
     stack.broker.start()
     wait_until(lambda: taken(400), "more of it")
     before = told(terminal)["taken"]
@@ -124,12 +123,12 @@ def test_a_release_arrives_piece_by_piece_while_the_terminal_sells(
     counter = opened(terminal)
     wait_until(lambda: told(terminal)["taking"] == NEW, "the terminal to go on after the power cut")
     assert told(terminal)["taken"] > before // 2, "not from the beginning"
-    serve(stack, counter, cash(2, "50*"))
+    serve(stack, counter, cash(1, "50*"))
     wait_until(lambda: taken(700), "most of it")
     stack.broker.stop()
     stack.broker.start()
-    serve(stack, counter, cash(3, "50*"))
-    wait_until(lambda: told(terminal)["restarts"] == 1, "the restart into the new release")
+    serve(stack, counter, cash(2, "50*"))
+    wait_until(lambda: told(terminal)["restarts"] > 0, "the restart into the new release")
     assert told(terminal)["failures"] == 0
 
     # What restarted itself is a process here, as the terminal's own power cut.
@@ -137,8 +136,10 @@ def test_a_release_arrives_piece_by_piece_while_the_terminal_sells(
     counter = opened(terminal)
     assert told(terminal)["file"] == "/flash/b/firmware/app.mpy"
     assert told(terminal)["release"] == NEW
-    serve(stack, counter, cash(4, "50*"))
+    serve(stack, counter, cash(3, "50*"))
     wait_until(lambda: told(terminal)["trial"] == -1, "the new release to prove itself")
-    wait_until(lambda: all_paid(terminal, 5), "all sales paid")
+    wait_until(lambda: all_paid(terminal, 4), "all sales paid")
     assert told(terminal)["offered"] == 0
-    assert stack.settlement_get("/v1/totals")["settled_rupiah"] == 250_000
+    (known,) = stack.gateway_status()["terminals"]
+    assert known["report"]["release"] == NEW
+    assert stack.settlement_get("/v1/totals")["settled_rupiah"] == 200_000
