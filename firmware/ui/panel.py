@@ -111,13 +111,14 @@ class Panel:
     async def watch(self, draw, values, timeout_ms: int, keys: str, aside=None) -> str:
         """Show `draw` of the tuple that `values()` gives, again whenever it changes, until one of `keys`.
 
-        `aside(alive)`: awaited at each look; whether somebody else has drawn meanwhile.
+        `aside(alive)`: awaited at each look; whether somebody else has had the panel meanwhile.
         """
         shown = None
         waited_ms = 0
         while waited_ms < timeout_ms:
             if aside is not None and await aside(self._keypad.attended):
                 shown = None
+                await self.forget_keys()  # they were pressed for somebody else
             latest = values()
             if latest != shown:
                 await self.show(draw, *latest)

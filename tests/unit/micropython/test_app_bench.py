@@ -161,6 +161,40 @@ def test_nobody_can_begin_a_sale_while_parts_are_tested_and_the_supervisor_is_co
     assert shop.restarts == []
 
 
+def test_keys_pressed_while_parts_are_tested_serve_nobody_afterwards():
+    shop = Shop()
+
+    async def story(shop):
+        await shop.begin()
+        laptop = Laptop(shop)
+        laptop.say("self-test clock")
+        await shop.until(lambda: shop.shown == "bench_at_work", "the test")
+        await shop.press("E")
+        await shop.until(laptop.last, "an answer")
+        await shop.see("idle")
+        await asyncio.sleep_ms(5000)
+        assert shop.shown == "idle"
+
+    shop.open(story)
+
+
+def test_a_cable_that_is_pulled_gives_the_panel_back():
+    shop = Shop()
+
+    async def story(shop):
+        await shop.begin()
+        laptop = Laptop(shop)
+        laptop.say("self-test reader")
+        await shop.until(lambda: shop.shown == "bench_card", "the test")
+        while shop.shown != "idle":
+            await asyncio.sleep_ms(1000)
+        await shop.cash("programme", "50*")
+        assert shop.shown == "granted"
+
+    shop.open(story)
+    assert shop.restarts == []
+
+
 def test_a_terminal_that_was_never_provisioned_is_tested_too_and_shows_its_code_again():
     shop = Shop(empty_flash())
 

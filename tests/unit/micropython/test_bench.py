@@ -85,6 +85,29 @@ def test_nothing_that_a_card_says_is_told_but_its_kind():
     assert "9360" not in text and pan not in text
 
 
+def test_a_module_alone_on_the_table_says_what_is_not_there_yet():
+    bench = Bench(faults=Deaf())
+    for address in (pins.EXPANDER_ADDRESS, pins.CLOCK_ADDRESS, pins.SUPPLY_MONITOR_ADDRESS):
+        bench.board.i2c.detach(address)
+    bench.board._printer_uart.connect(None)
+    found, values = bench.run("", absent_minded)
+    assert {part: found[part][1] for part in found} == {
+        "flash": 0,
+        "clock": codes.CLOCK_SILENT,
+        "entropy": 0,
+        "key-chip": 0,
+        "supply": codes.SUPPLY_SILENT,
+        "modem": 0,
+        "keypad": codes.KEYPAD_SILENT,
+        "display": codes.DISPLAY_UNANSWERED,
+        "printer": codes.PRINTER_SILENT,
+        "reader": codes.READER_SILENT,
+        "contact-reader": 0,
+        "case": codes.CASE_SILENT,
+    }
+    assert values["passed"] == "%04x" % (self_test.bit("flash") | self_test.bit("entropy"))
+
+
 # Reader.
 
 
