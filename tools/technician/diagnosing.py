@@ -153,9 +153,9 @@ def read(octets: bytes) -> Diagnosis:
         raise NoTerminalError(
             "nothing of a terminal is in this dump", "`lumbung rescue --dump` tells what it looks like"
         )
-    if current is None:
-        status["stopped"] = "302"
-    elif current.kid is not None:
+    if current is None and dump.IDENTITIES[0] in reading.dump.areas:
+        status["stopped"] = "302"  # what it will say when it starts
+    elif current is not None and current.kid is not None:
         status |= {
             "kid": f"{current.kid:08x}",
             "keys": "chip" if current.get(documents.KEY_CHIP) else "software",

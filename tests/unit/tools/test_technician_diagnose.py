@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from firmware import event_log, refusals, states, watch
 from tests.support.journal_images import JournalImages, chip, documents_area
+from tools import pinmap
 from tools.carry import Console
 from tools.forensics import documents, marks
 from tools.setup import checkout
@@ -273,6 +274,13 @@ def test_a_dump_tells_the_same_as_far_as_flash_knows(flash, tmp_path):
     [kept] = (tmp_path / "kept").iterdir()
     assert kept.stat().st_mode & 0o077 == 0
     assert json.loads(kept.read_text())["status"] == told["status"]
+
+
+def test_a_journal_alone_says_nothing_of_documents(flash):
+    journal_at = next(part for part in pinmap.load()["partition"] if part["name"] == "journal")
+    journal = flash[journal_at["offset"] : journal_at["offset"] + journal_at["size"]]
+    assert "stopped" not in diagnosing.read(journal).status
+    assert diagnosing.read(chip(journal=journal)).status["stopped"] == "302"
 
 
 def test_a_dump_of_something_else_is_a_sentence(tmp_path):

@@ -194,6 +194,7 @@ def test_what_is_missing_is_told_by_number_and_whether_the_gateway_has_it(journa
     text = rescue("--dump", tmp_path / "given.dump", "--to", tmp_path / "out").output
     assert "torn, and the gateway lacks them: 20 to 21" in text
     assert "write-off" in text
+    assert " 1 sealed, 3 settled " in text, "neighbours that the gateway has are one line"
 
 
 def test_a_seal_that_does_not_hold_is_made_good_by_a_later_one(journal, sections, desk, tmp_path):

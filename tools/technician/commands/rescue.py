@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from rich.text import Text
 
 from tools.forensics import proof
 from tools.technician import cable, consoles, rescuing
-from tools.technician.account import RECOVERED, Account, Found, Gateway
+from tools.technician.account import RECOVERED, Account, Found, Gateway, Span
 from tools.technician.commands import pages
 from tools.technician.commands.common import BAUD, FOLDER, INPUT, JSON, PORT, STUB, bars, told
 from tools.technician.errors import SOMETHING_MISSING_CODE, CableError, TechnicianError
@@ -152,13 +153,19 @@ def _account(one: Account) -> list[RenderableType]:
     has_sums = any(span.sum is not None for span in one.spans)
     if has_sums:
         table.add_column("redeemed", justify="right")
-    for span in one.spans:
-        numbers = str(span.first) if span.first == span.last else f"{span.first} to {span.last}"
-        amount = "" if span.sum is None else pages.rupiah(span.sum.redeemed_rupiah)
-        style = _COLOURS[span.found]
-        if span.found in (Found.MISSING, Found.TORN) and span.gateway is not Gateway.WAITING:
-            style = "yellow"
-        table.add_row(numbers, str(span.count), f"[{style}]{span.found.value}[/]", span.gateway.value, amount)
+    for (found, is_waiting), run in groupby(one.spans, lambda span: (span.found, _is_waiting(span))):
+        spans = list(run)
+        first, last = spans[0].first, spans[-1].last
+        style = "yellow" if found in (Found.MISSING, Found.TORN) and not is_waiting else _COLOURS[found]
+        cells = [
+            str(first) if first == last else f"{first} to {last}",
+            str(last + 1 - first),
+            f"[{style}]{found.value}[/]",
+            _at_gateway(spans),
+        ]
+        amount = sum(span.sum.redeemed_rupiah for span in spans if span.sum is not None)
+        has_sum = any(span.sum is not None for span in spans)
+        table.add_row(*cells, *([pages.rupiah(amount) if has_sum else ""] if has_sums else []))
     said: list[RenderableType] = [f"terminal [bold]{one.kid:08X}[/], records 1 to {one.head}", table]
     total = one.sum
     recovered = f"recovered: {one.count(*RECOVERED)} of {one.head}"
@@ -185,6 +192,22 @@ def _account(one: Account) -> list[RenderableType]:
     ]
     said += [f"[yellow]{text}[/]" for text in one.troubles]
     return said
+
+
+def _is_waiting(span: Span) -> bool:
+    return span.gateway is Gateway.WAITING
+
+
+def _at_gateway(spans: list[Span]) -> str:
+    """How far the gateway has neighbours of which it has all or none, by number where they differ."""
+    counts = {
+        state: sum(span.count for span in spans if span.gateway is state)
+        for state in Gateway
+        if any(span.gateway is state for span in spans)
+    }
+    if len(counts) == 1:
+        return next(iter(counts)).value
+    return ", ".join(f"{count} {state.value}" for state, count in counts.items())
 
 
 def _next(rescued: Rescued) -> list[RenderableType]:
