@@ -290,7 +290,7 @@ def draw_power(told: dict[str, Any], path: Path) -> None:
         alpha=0.25,
         label=f"one page program, {hold.needed_ms:g} ms at most",
     )
-    right.set_xlabel("ms after battery and mains are gone, everything still on")
+    right.set_xlabel("ms after the supply is gone in the middle of a modem burst")
     right.set_ylabel("V")
     right.set_ylim(0, 12)
     right.set_title(

@@ -27,10 +27,11 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class HoldUp:
-    """After the supply is gone: `regulated_ms` with 3.3 V still in regulation and everything on; `after_reset_ms` from the
+    """After the supply is gone in the middle of a burst, with the capacitor at `start_volts`: `regulated_ms` with 3.3 V still in regulation and everything on; `after_reset_ms` from the
     supervisor's reset down to the least voltage that the flash programs at.
     """
 
+    start_volts: float
     regulated_ms: float
     after_reset_ms: float
     needed_ms: float
@@ -120,6 +121,7 @@ def budget(told: dict[str, Any]) -> Budget:
             "12V",
         )
     )
+    burst = _burst(told["burst"], sum(share.peak_ma for share in shares if share.rail == "3V3"), efficiency)
     total = sum(share.watt_hours for share in shares)
     usable = battery["volts"] * battery["amp_hours"] * battery["usable_share"]
     return Budget(
@@ -127,20 +129,23 @@ def budget(told: dict[str, Any]) -> Budget:
         total,
         usable / (total / day["hours"]),
         day["hours"],
-        _hold_up(told["hold_up"], efficiency["3V3"]),
-        _burst(told["burst"], sum(share.peak_ma for share in shares if share.rail == "3V3"), efficiency),
+        _hold_up(told["hold_up"], efficiency["3V3"], burst),
+        burst,
     )
 
 
-def _hold_up(told: dict[str, Any], efficiency: float) -> HoldUp:
+def _hold_up(told: dict[str, Any], efficiency: float, burst: Burst) -> HoldUp:
     """Energy of the hold-up capacitor down to drop-out; then charge of the rail's capacitors down to the flash's least."""
     farads = told["capacitor_uf"] * told["tolerance"] / 1e6
-    joules = farads * (told["start_volts"] ** 2 - told["dropout_volts"] ** 2) / 2
+    sag_volts = burst.peak_ma_input / 1000 * told["battery_ohm"]
+    start_volts = told["battery_volts_empty"] - sag_volts - 2 * told["diode_volts"]
+    joules = farads * (start_volts**2 - told["dropout_volts"] ** 2) / 2
     watts = told["load_ma_3v3"] / 1000 * 3.3 / efficiency
     reset_volts = told["brown_out_volts"] - told["brown_out_spread"]
     rail_farads = told["rail_capacitor_uf"] * told["rail_tolerance"] / 1e6
     after_s = rail_farads * (reset_volts - told["flash_volts_min"]) / (told["held_in_reset_ma"] / 1000)
     return HoldUp(
+        start_volts,
         joules / watts * 1000,
         after_s * 1000,
         told["page_program_ms_max"],
@@ -176,12 +181,12 @@ def _burst(told: dict[str, Any], loads_ma_3v3: float, efficiency: dict[str, floa
 def decay(told: dict[str, Any], steps: int = 200) -> list[tuple[float, float, float]]:
     """(ms, volts at the hold-up capacitor, volts of the 3.3 V rail) from the cut on, until the flash can no longer program."""
     hold = told["hold_up"]
-    answer = _hold_up(hold, told["battery"]["buck_3v3_efficiency"])
+    answer = budget(told).hold_up
     points = []
     for step in range(steps + 1):
         ms = answer.regulated_ms * step / steps
         share = step / steps
-        squared = hold["start_volts"] ** 2 * (1 - share) + hold["dropout_volts"] ** 2 * share
+        squared = answer.start_volts**2 * (1 - share) + hold["dropout_volts"] ** 2 * share
         points.append((ms, squared**0.5, 3.3))
     # Out of regulation the rail falls: first under the whole load to the supervisor's reset, then held in reset.
     rail_farads = hold["rail_capacitor_uf"] * hold["rail_tolerance"] / 1e6

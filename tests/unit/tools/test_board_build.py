@@ -247,6 +247,8 @@ def test_the_supply_suffices_for_a_day_a_page_program_and_a_burst():
         ("burst", "module_ma_3v3", 1900, "the 3.3 V converter would have to give"),
         ("burst", "fuse_ma", 2000, "the fuse would carry"),
         ("hold_up", "held_in_reset_ma", 150, "page program"),
+        ("hold_up", "battery_volts_empty", 5.5, "page program"),
+        ("hold_up", "battery_ohm", 2.1, "page program"),
     ],
 )
 def test_a_supply_that_does_not_suffice_is_named(section, key, value, expected):
