@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from gateway import columns, ingest, settlement
+from gateway import columns, ingest
 from gateway.channels.channel import Channel, Received
 from gateway.ingest import Opened
 from gateway.quarantine import Quarantine
@@ -196,7 +196,7 @@ class BatchChanges:
         last = run.last
         for record in run.records:
             derived = columns.derive(record.octets)
-            is_late = view.is_late(record.sequence) and derived.kind in settlement.SPENDING
+            is_late = derived.kind == records.REDEMPTION and view.is_late(record.sequence)
             self._add("records_late", int(is_late))
             changes.records.append(
                 RecordRow(

@@ -36,8 +36,6 @@ _STATES = {
 _HELD = "held"
 _PROVISIONAL = b"provisional"
 _REASON_MAX = 200
-SPENDING = (records.REDEMPTION, records.VOID)
-"""Kinds that count against a lease, and about which the service decides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +113,12 @@ def segment(
 
 
 def _late(reader: Reader, terminal: TerminalRow, rows: Sequence[RecordRow | ProvisionalRow]) -> list[int]:
-    """Sequences of what a retired terminal spent and voided after its leases had gone."""
+    """Sequences of what a retired terminal spent after its leases had gone."""
     if not 0 <= terminal.retired_through < rows[-1].sequence:
         return []
     kept = set(reader.kept(terminal.kid))
     behind = (row for row in rows if row.sequence > terminal.retired_through and row.sequence not in kept)
-    return [row.sequence for row in behind if row.octets[0] in SPENDING]
+    return [row.sequence for row in behind if row.octets[0] == records.REDEMPTION]
 
 
 def sealed_before(reader: Reader, kid: int, sequence: int) -> tuple[bytes, bytes]:

@@ -62,7 +62,7 @@ class TerminalView:
         return self.retired_through >= 0
 
     def is_late(self, sequence: int) -> bool:
-        """Whether a record came after its leases had gone: it is kept, and a matter of dispute."""
+        """Whether a record came after its leases had gone: what it spends is a matter of dispute."""
         return self.is_retired and sequence > self.retired_through and sequence not in self.kept
 
     def freeze(self, sequence: int) -> None:

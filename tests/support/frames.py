@@ -300,6 +300,17 @@ class Terminal:
         )  # fmt: skip
         return self.append(records.encode(record))
 
+    def void(self, sequence: int) -> int:
+        """Commit the void of an own redemption."""
+        debited = records.decode(self.octets[sequence])
+        self.time_s += 30
+        record = records.Record(
+            kind=records.VOID, version=1, time_s=self.time_s, time_trust=records.TRUST_NETWORK,
+            programme=debited.programme, period=debited.period, amount_rupiah=debited.amount_rupiah,
+            reference_sequence=sequence, card_key=debited.card_key, reason=1, proof=debited.proof,
+        )  # fmt: skip
+        return self.append(records.encode(record))
+
     def event(self, code: int = records.EVENT_OPERATOR_LOGIN, detail: bytes = b"") -> int:
         """Commit an event record."""
         self.time_s += 1

@@ -52,8 +52,8 @@ class Segment:
 
     `seal` is of the last record; `unpredictable_numbers` are by sequence; `frames` are kept as evidence, unread.
     `provisional_before`: of a segment behind a gap the chain value before it, else b""; `write_off`: what the authority
-    signed about the records before the segment, else b""; `late`: sequences of what the terminal spent and voided after
-    its leases had gone to another one.
+    signed about the records before the segment, else b""; `late`: sequences of what the terminal spent after its
+    leases had gone to another one.
     """
 
     kid: int

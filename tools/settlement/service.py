@@ -260,9 +260,9 @@ class Settlement:
         """Book one record that the seal proves; `new`: the first new one of this segment, and those paid before it."""
         first, early = new
         number = segment.unpredictable_numbers.get(booking.sequence)
-        if booking.sequence in segment.late and record.kind in (records.REDEMPTION, records.VOID):
-            amount_rupiah = record.amount_rupiah if record.kind == records.REDEMPTION else 0
-            booking = replace(booking, outcome=bookkeeping.DISPUTED, reason=LATE, amount_rupiah=amount_rupiah)
+        if booking.sequence in segment.late and record.kind == records.REDEMPTION:
+            rupiah = record.amount_rupiah
+            booking = replace(booking, outcome=bookkeeping.DISPUTED, reason=LATE, amount_rupiah=rupiah)
         elif policy is not None and record.kind == records.REDEMPTION:
             outcome, reason = self._decide_redemption(segment.kid, booking, record, policy, number)
             booking = replace(booking, outcome=outcome, reason=reason, amount_rupiah=record.amount_rupiah)
