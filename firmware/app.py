@@ -66,8 +66,6 @@ STANDS_BY = 310
 STOPPED_MS = 10_000
 STOPPED_AGAIN_MS = 600_000
 SOON_S = 300
-# How long the answer to whoever brought new documents may take to leave.
-RENEWED_MS = 1000
 
 # Essential tasks: name, number in crash codes, longest silence. Number 0 is any task without a name.
 TASK_RELAY = ("relay", 1, 60000)
@@ -101,7 +99,7 @@ class App:
         self.time_keeper = self.parts.time_keeper
         self.reader = self.parts.reader
         self.log = EventLog(board.clock)
-        self.workshop = Workshop(board, self.parts, running, self._begin_anew)
+        self.workshop = Workshop(board, self.parts, running, restart)
         self.workshop.offer(StatusCommands(self, running, self.log).commands)
         self.self_test = fitted.commands(board, self.parts, running, self._show_code)
         self.workshop.offer(self.self_test.commands)
@@ -116,7 +114,6 @@ class App:
         self._crash_before = b""
         self._crash_code = 0
         self._has_crashed = asyncio.Event()
-        self._renewal = None
         self._proving = None
         self._noting = None
 
@@ -198,8 +195,8 @@ class App:
         self.printer.draws_qr = self.settings["printer_qr"] == "1"
         carry = CarryCommands(ledger, self.relay, self.keys.ready.is_set)
         commands = dict(carry.commands)
-        commands.update(BookCommands(ledger, self._board.flash, self._begin_anew).commands)
-        self.workshop.open(commands, self._is_busy, self._stand_by)
+        commands.update(BookCommands(ledger, self._board.flash, self.workshop.begin_anew).commands)
+        self.workshop.open(commands, self._is_busy, lambda: self._crashed(STANDS_BY))
         self.terminal = Terminal(
             ledger, self.authorizer, self.reader, self.relay, self._board.clock, self.signer
         )
@@ -207,28 +204,13 @@ class App:
         self.flow = Flow(self.terminal, self.display, self.keypad, self.printer, self.signals)
         self.self_test.open(fitted.in_service(self._board, self.parts, self))
         self.case = CaseWatch(self.parts.expander.case_was_open, self.terminal.case_opened, self._board.clock)
-        over_air.join(self, self._board.clock, self._jitter, self._begin_anew)
+        over_air.join(self, self._board.clock, self._jitter, self.workshop.begin_anew)
 
     def _encrypt_un(self, block: bytes) -> bytes:
         # Ten blocks in every tap: one cipher for them all spares the heap 3 KB between PIN and commit.
         if self._un_cipher is None:
             self._un_cipher = cryptolib.aes(self.keys.un_key(), AES_ECB)
         return self._un_cipher.encrypt(block)
-
-    def _begin_anew(self) -> None:
-        """New documents or a new release are stored: start with them, once the answer has left."""
-        self._renewal = asyncio.create_task(self._after_the_answer(self._restart, 0))
-
-    def _stand_by(self) -> None:
-        """Serve no families any more, but the technician alone."""
-        self._renewal = asyncio.create_task(self._after_the_answer(self._crashed, STANDS_BY))
-
-    async def _after_the_answer(self, do, code: int) -> None:
-        """To whoever asked for it at the cable; a card that was laid on meanwhile is served first."""
-        await self._board.clock.sleep_ms(RENEWED_MS)
-        while not self.stopped_code and self.terminal is not None and self.terminal.busy:
-            await self._board.clock.sleep_ms(RENEWED_MS)
-        do(code)
 
     def _is_busy(self) -> bool:
         return self.terminal.busy

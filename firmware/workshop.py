@@ -24,18 +24,20 @@ _LOOK_MS = 1000
 
 
 class Workshop:
-    """`board`: hal.board.Board; `parts`: its chips (`firmware.parts`); `running`: (root of the flash file system, slot) of the application, () where there is none;
-    `restart()` is called when what a command changed needs a new start, and lets the answer leave first.
+    """`board`: hal.board.Board; `parts`: its chips (`firmware.parts`); `running`: (root of the flash file system, slot) of the
+    application, () where there is none; `restart(code)` ends the terminal's run.
 
     `console` takes more commands; `releases` is None where no application can be renewed.
     """
 
     def __init__(self, board, parts, running: tuple, restart) -> None:
         self._clock = board.clock
+        self._restart = restart
         self._is_busy = None
-        self._stand_by = None
+        self._close = None
+        self._leaving = None
         self.releases = None
-        identity = IdentityCommands(board, parts, self.serves_families, restart)
+        identity = IdentityCommands(board, parts, self.serves_families, self.begin_anew)
         commands = dict(identity.commands)
         commands["stand-by"] = self.stand_by
         if running:
@@ -43,7 +45,7 @@ class Workshop:
             updater = Updater(
                 root, slot, release_of(root, slot), _release_key(board.flash), p256.verify_steps
             )
-            self.releases = ReleaseCommands(updater, root, slot, self._is_serving_a_card, restart)
+            self.releases = ReleaseCommands(updater, root, slot, self._is_serving_a_card, self.begin_anew)
             commands.update(self.releases.commands)
         self._own = list(commands)
         self.console = Console(Lines(board.technician_uart, board.clock), commands)
@@ -53,12 +55,12 @@ class Workshop:
         self._own += list(commands)
         self.console.add(commands)
 
-    def open(self, commands: dict, is_busy, stand_by) -> None:
-        """The books are open: `commands` need them; `is_busy()`: a card is being served; `stand_by()` closes them, and
-        `attend` follows.
+    def open(self, commands: dict, is_busy, close) -> None:
+        """The books are open: `commands` need them; `is_busy()`: a card is being served; `close()` ends that, and `attend`
+        follows.
         """
         self._is_busy = is_busy
-        self._stand_by = stand_by
+        self._close = close
         self.console.add(commands)
 
     def serves_families(self) -> bool:
@@ -71,8 +73,19 @@ class Workshop:
             raise CommandError(errors.NOT_READY, "a card is being served")
         was_serving = self.serves_families()
         if was_serving:
-            self._stand_by()
+            self._leaving = asyncio.create_task(self._after_the_answer(self._close))
         return [("served", int(was_serving))]
+
+    def begin_anew(self) -> None:
+        """New documents or a new release are stored: start with them, once the answer has left."""
+        self._leaving = asyncio.create_task(self._after_the_answer(lambda: self._restart(0)))
+
+    async def _after_the_answer(self, do) -> None:
+        """To whoever asked for it at the cable; a card that was laid on meanwhile is served first."""
+        await self._clock.sleep_ms(_LOOK_MS)
+        while self._is_serving_a_card():
+            await self._clock.sleep_ms(_LOOK_MS)
+        do()
 
     def _is_serving_a_card(self) -> bool:
         return self.serves_families() and bool(self._is_busy())

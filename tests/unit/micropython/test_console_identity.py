@@ -21,6 +21,7 @@ from tests.support.mp_terminal import (  # noqa: E402
     Draws,
     copy_of,
     documents_of_the_world,
+    family,
     provisioned_flash,
 )
 from tools.virtual_board import VirtualBoard  # noqa: E402
@@ -289,6 +290,31 @@ def test_a_terminal_in_use_is_left_alone_until_it_stands_by_and_its_records_are_
         told = await laptop.told("identity")
         assert (told["state"], told["kid"], told["records"]) == ("keys", "0000002b", "-")
         assert shop.restarts == [] and not shop.board.watchdogs[0].expired()
+
+    shop.open(story)
+
+
+def test_nobody_is_sent_away_with_a_card_on_the_reader():
+    shop = Shop(copy_of(provisioned_flash()))
+
+    async def story(shop):
+        laptop = Visit(shop.board.technician_uart, shop.time)
+        await shop.begin()
+        for keys, screen in (("E", "choose"), ("1", "choose"), ("2", "tap_card")):
+            await shop.press(keys)
+            await shop.see(screen)
+        shop.place("programme")
+        await shop.see("amount")
+        assert "ERROR 6" in await laptop.refused("stand-by")
+        await shop.press("50*E")
+        await shop.see("confirm")
+        await shop.press("E")
+        await shop.see("pin")
+        await shop.press(family("programme")["pin"] + "E")
+        await shop.until(lambda: shop.shown == "granted", "granted")
+        await shop.hand_over()
+        assert await laptop.told("stand-by") == {"served": "1"}
+        await shop.until(lambda: shop.app.stopped_code == 310, "code 310")
 
     shop.open(story)
 
