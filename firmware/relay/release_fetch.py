@@ -69,10 +69,13 @@ class Stillness:
         """Look again; whether it was the same for STILL_MS."""
         seen = self._look()
         now_ms = self._clock.ticks_ms()
-        if seen is None or seen != self._seen:
+        lasted_ms = self._clock.ticks_diff(now_ms, self._since_ms)
+        # Ticks go round in days.
+        if seen is None or seen != self._seen or lasted_ms < 0:
             self._seen = seen
             self._since_ms = now_ms
-        return seen is not None and self._clock.ticks_diff(now_ms, self._since_ms) >= STILL_MS
+            return False
+        return lasted_ms >= STILL_MS
 
 
 class ReleaseFetch:
@@ -109,7 +112,8 @@ class ReleaseFetch:
         """
         while True:
             left_ms = self._clock.ticks_diff(self._due_ms, self._clock.ticks_ms())
-            if left_ms > 0:
+            # Ticks go round in days: what is further off than any wait was due long ago.
+            if 0 < left_ms <= 2 * RETRY_MOST_MS:
                 await self._clock.sleep_ms(left_ms)
             # First of all, so that a broker which ends the session for it is asked no more often.
             self._wait(LOOK_MS + self._jitter(LOOK_MS))

@@ -15,12 +15,35 @@ PIECE_OCTETS = 4096
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What a terminal says of its slots; `trial`: starts left before it falls back, -1 where it has proved itself."""
+    """What a terminal says of its slots; `trial`: starts left before it falls back, -1 where it has proved itself.
+
+    `taking`: the release that comes in, by cable or over MQTT (0: none), of which `taken` of `octets` are there; `offered` at the
+    broker to this terminal (0: none); `waits`: what that waits for, a word of `WAITS`; `failures`: what was refused of it.
+    """
 
     slot: str
     release: int
     other: int
     trial: int
+    taking: int = 0
+    taken: int = 0
+    octets: int = 0
+    offered: int = 0
+    waits: str = ""
+    failures: int = 0
+
+
+WAITS = {
+    "card": "a card is being served",
+    "records": "records go out first",
+    "way": "the terminal is not on Wi-Fi, and its setting release_by_modem does not allow the modem",
+    "journal": "the journal is short of space: records must reach the gateway",
+    "findings": "the flash is still being checked, or something was found in it: run `lumbung diagnose`",
+    "seals": "records cannot be sealed now: run `lumbung diagnose`",
+    "locked": "the terminal is locked, and goes on as a new generation",
+    "quiet": "it starts when all records are sealed at the gateway and nobody has touched the terminal for ten minutes",
+}
+"""What a release over MQTT waits for (firmware/relay/release_fetch.py), in words."""
 
 
 class RefusedError(TechnicianError):
@@ -32,7 +55,16 @@ class RefusedError(TechnicianError):
 def running(console: Console) -> Running:
     """Ask what runs."""
     told = _asked(console, "release")
-    return Running(told["slot"], int(told["release"]), int(told["other"]), int(told["trial"]))
+    numbers = {name: int(told.get(name, 0)) for name in ("taking", "taken", "offered", "failures")}
+    return Running(
+        told["slot"],
+        int(told["release"]),
+        int(told["other"]),
+        int(told["trial"]),
+        octets=int(told.get("of", 0)),
+        waits=told.get("waits", "-").strip("-"),
+        **numbers,
+    )
 
 
 def update(console: Console, bundle: bytes, progress: Progress | None = None) -> int:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import json
+import re
 import subprocess
 
 import pytest
+from click.testing import CliRunner
 
 from protocol import release
 from tools.authority.signing import SigningKey
 from tools.carry import Console
 from tools.setup import checkout
 from tools.technician import build, updating
+from tools.technician.__main__ import main
 from tools.technician.errors import BundleError, CableError
 
 DRIVER = checkout.ROOT / "tests/unit/tools/drivers/release_console.py"
@@ -53,6 +58,21 @@ def cable():
 @pytest.fixture(scope="module")
 def bundle():
     return b"".join(build.sign_bundle(FILES, 5, 2, SigningKey.generate()))
+
+
+class Says:
+    """A console that answers `release` so."""
+
+    def __init__(self, **told):
+        self._told = {"slot": "a", "release": "4", "other": "5", "trial": "-1"} | told
+
+    def settle(self):
+        """Nothing was half-typed."""
+
+    def fetch(self, command):
+        """Its answer."""
+        assert command == "release"
+        return b"", self._told
 
 
 def chosen(cable):
@@ -102,3 +122,34 @@ def test_a_spoiled_file_is_named_and_never_tried(cable, bundle):
     with pytest.raises(updating.RefusedError, match=r"firmware/app\.mpy"):
         updating.update(Console(cable), bytes(spoiled))
     assert chosen(cable)["slot"] == "a"
+
+
+def test_what_comes_over_mqtt_is_told_in_words(monkeypatch):
+    told = {
+        "taking": "5",
+        "taken": "8192",
+        "of": "420000",
+        "offered": "5",
+        "waits": "records",
+        "failures": "2",
+    }
+
+    @contextlib.contextmanager
+    def answers(_port):
+        yield Says(**told)
+
+    monkeypatch.setattr("tools.technician.commands.release.open_console", answers)
+    said = CliRunner().invoke(main, ["release", "--port", "x"]).output
+    for words in ("release 4 runs", "8192 of 420000", "offers release 5", "records go out first", "2 times"):
+        assert words in said
+    as_json = json.loads(CliRunner().invoke(main, ["release", "--port", "x", "--json"]).output)
+    assert (as_json["taking"], as_json["octets"], as_json["waits"]) == (5, 420000, "records")
+    told.clear()
+    assert updating.running(Says()) == updating.Running("a", 4, 5, -1)
+    assert "MQTT" not in CliRunner().invoke(main, ["release", "--port", "x"]).output
+
+
+def test_every_word_that_the_terminal_says_is_explained():
+    source = (checkout.ROOT / "firmware/relay/release_fetch.py").read_text("utf-8")
+    words = set(re.findall(r'^[A-Z]+ = "([a-z]+)"$', source, re.MULTILINE))
+    assert words == set(updating.WAITS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,15 @@ def show_release(port: str) -> dict[str, Any]:
         if now.other
         else "the other slot is empty"
     )
-    return {
-        "slot": now.slot, "release": now.release, "other": now.other, "trial": now.trial,
-        "said": [f"release {now.release} runs from slot {now.slot} and {state}; {other}"],
-    }  # fmt: skip
+    said = [f"release {now.release} runs from slot {now.slot} and {state}; {other}"]
+    if now.taking:
+        said.append(f"release {now.taking} comes in: {now.taken} of {now.octets} octets are there")
+    if now.offered:
+        said.append(f"the broker offers release {now.offered} to this terminal")
+    if now.waits:
+        said.append(f"over MQTT nothing is taken now: {updating.WAITS.get(now.waits, now.waits)}")
+    if now.failures:
+        said.append(
+            f"{now.failures} times something of an offered release was refused; it is tried again later"
+        )
+    return asdict(now) | {"said": said}
