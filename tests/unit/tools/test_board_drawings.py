@@ -5,8 +5,10 @@ import re
 
 import pytest
 
+from protocol import self_test
 from tools import pinmap
 from tools.board import drawings, layout, parts, schematic, steps
+from tools.technician.__main__ import main as lumbung
 
 GUIDE = pinmap.ROOT / "hardware" / "ASSEMBLY.md"
 
@@ -60,8 +62,24 @@ def test_the_guide_shows_every_drawing_step_by_step_and_ends_with_the_three_comm
     for number, step in enumerate(layout.load()["step"], 1):
         assert f"drawings/step-{number}-{step['name']}.png" in text
         assert step["title"].startswith(f"Step {number}: ")
-    order = [text.index(f"    lumbung {command}") for command in ("flash", "provision", "self-test")]
+    order = [text.rindex(f"    lumbung {command}") for command in ("flash", "provision", "self-test")]
     assert order == sorted(order)
+
+
+def test_the_commands_of_the_guide_exist_with_their_options():
+    """Each is parsed by the tool itself, up to the point at which it would look for a terminal."""
+    told = re.findall(r"^ +lumbung (.*?)(?: {2,}#.*)?$", GUIDE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(told) > 8
+    for line in told:
+        name, *arguments = (
+            line.replace("authority.pub", str(GUIDE))
+            .replace("PAPERS", ".")
+            .replace("build/image", ".")
+            .split()
+        )
+        made = lumbung.commands[name].make_context(name, arguments)  # it refuses options that do not exist
+        named = {*made.params.get("only", ()), *made.params.get("fitted", ())}
+        assert named <= set(self_test.PARTS), line
 
 
 def test_every_part_with_pins_has_a_place_and_one_step(sheet, catalogue, told):
