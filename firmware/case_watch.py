@@ -3,12 +3,10 @@
 LOOK_MS = 200
 # A switch counts once it has stayed for so many looks; an expander that restarts reads as shut for a moment.
 STEADY_LOOKS = 8
-# A loose switch must not fill the journal.
-TOLD_MAX = 8
 
 
 class CaseWatch:
-    """`is_open()`: the switch as it was read last; `tell()`: keeps the event. `was_opened`: it is open, or was since the start.
+    """`is_open()`: the switch as it was read last; `tell()`: keeps the event.
 
     A case that is open at the start is told too: nobody watched before.
     """
@@ -19,8 +17,6 @@ class CaseWatch:
         self._clock = clock
         self._steady = False  # what the switch is taken for: shut
         self._looks = 0
-        self._told = 0
-        self.was_opened = False
 
     async def run(self, check_in) -> None:
         """For ever."""
@@ -37,9 +33,5 @@ class CaseWatch:
             return
         self._steady = is_open
         self._looks = 0
-        if not is_open:
-            return
-        self.was_opened = True
-        if self._told < TOLD_MAX:
-            self._told += 1
+        if is_open:
             self._tell()

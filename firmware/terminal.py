@@ -18,7 +18,7 @@ from firmware.states import PIN_AID
 from protocol import records, self_test
 
 OPERATOR_VERIFIER_OCTETS = 16
-# Events about cards that are not authentic: at most so many in that time.
+# Events that whoever stands there can bring about at will: at most so many of a kind in that time.
 EVIDENCE_MAX = 8
 EVIDENCE_WINDOW_MS = 3_600_000
 # Steps of work on a nonce (crypto/p256) between two looks at the keypad.
@@ -60,7 +60,7 @@ class Terminal:
         self._shown = 0
         self._repeated = 0
         self._closing = None
-        self._evidence_ms = []
+        self._evidence_ms = {}
         self._after = authorizer.after
         self._health = Health(ledger, relay, self._day, signer)
         self.codes = None  # a firmware.carry.codes.Codes, where records may leave on paper
@@ -101,14 +101,14 @@ class Terminal:
     def case_opened(self) -> None:
         """Somebody opened the case."""
         self.case_was_opened = True
-        self._commit_event(records.EVENT_TAMPER, 0, b"")
+        self._commit_evidence(records.EVENT_TAMPER, b"")
 
     def record_self_test(self, detail: bytes) -> int:
         """Keep what a self-test found (protocol/self_test); the event's sequence, 0 where it cannot be kept."""
         good = self_test.decode(detail).passed
         self.reader_failed = self.reader_failed and not good & self_test.bit("reader")
         self.printer_failed = self.printer_failed and not good & self_test.bit("printer")
-        return self._commit_event(records.EVENT_SELF_TEST, 0, detail)
+        return self._commit_evidence(records.EVENT_SELF_TEST, detail)
 
     def programmes(self) -> list:
         """(number, name) of the programmes that a grant is in force for."""
@@ -325,18 +325,23 @@ class Terminal:
         return self._day.of(done.sequence, done.index, done.record) if done is not None else None
 
     def _note(self, refusal: Refusal) -> None:
-        """Count every refusal; a card that is not authentic is evidence and becomes an event in the chain, but only so
-        often: whoever holds false cards must not be able to fill the journal.
-        """
+        """Count every refusal; a card that is not authentic is evidence and becomes an event in the chain."""
         self._count(refusal)
-        if refusal.number != refusals.CARD_NOT_AUTHENTIC:
-            return
+        if refusal.number == refusals.CARD_NOT_AUTHENTIC:
+            self._commit_evidence(records.EVENT_CARD_NOT_AUTHENTIC, refusal.detail.to_bytes(2, "big"))
+
+    def _commit_evidence(self, code: int, detail: bytes) -> int:
+        """An event, but only so often (else 0): whoever holds false cards, a cable or the case must not be able to fill the
+        journal.
+        """
         now_ms = self._clock.ticks_ms()
-        recent = [at for at in self._evidence_ms if self._clock.ticks_diff(now_ms, at) < EVIDENCE_WINDOW_MS]
-        if len(recent) < EVIDENCE_MAX and not self._ledger.journal.is_full():
-            recent.append(now_ms)
-            self._commit_event(records.EVENT_CARD_NOT_AUTHENTIC, 0, refusal.detail.to_bytes(2, "big"))
-        self._evidence_ms = recent
+        before = self._evidence_ms.get(code, ())
+        recent = [at for at in before if self._clock.ticks_diff(now_ms, at) < EVIDENCE_WINDOW_MS]
+        self._evidence_ms[code] = recent
+        if len(recent) >= EVIDENCE_MAX or self._ledger.journal.is_full():
+            return 0
+        recent.append(now_ms)
+        return self._commit_event(code, 0, detail)
 
     def _count(self, refusal: Refusal) -> None:
         """Refusals by number since the start."""

@@ -14,6 +14,7 @@ from firmware.hal import pins  # noqa: E402
 from hardware.keypad_mcp23017 import GROUND  # noqa: E402
 from protocol import records, self_test  # noqa: E402
 from tests.support.mp_bench import told  # noqa: E402
+from tests.support.mp_chip import ChipFitting, chip_flash  # noqa: E402
 from tests.support.mp_shop import Shop, empty_flash  # noqa: E402
 
 HEAP = "24m"
@@ -108,6 +109,39 @@ def test_all_parts_between_two_sales_with_a_record_in_the_chain():
     shop.open(story)
     assert shop.restarts == []
     assert shop.app.ledger.entitlements.redeemed_rupiah == 75_000
+
+
+def test_whoever_has_a_cable_cannot_fill_the_journal():
+    shop = Shop()
+
+    async def story(shop):
+        await shop.begin()
+        laptop = Laptop(shop)
+        kept = []
+        for _ in range(12):
+            kept.append(int((await tested(shop, laptop, "supply"))["recorded"]))
+        assert len([number for number in kept if number]) == 8, kept
+        assert kept[8:] == [0] * 4
+        assert len(events(shop, records.EVENT_SELF_TEST)) == 8
+
+    shop.open(story)
+
+
+def test_a_key_chip_in_use_is_tested_between_two_seals():
+    fitting = ChipFitting()
+    shop = Shop(chip_flash())
+    shop.fittings = fitting
+
+    async def story(shop):
+        await shop.begin()
+        laptop = Laptop(shop)
+        await tested(shop, laptop, "key-chip")
+        assert laptop.outcomes() == {"key-chip": ("passed", 0)}
+        await shop.cash("programme", "50*")
+        assert shop.shown == "granted"
+
+    shop.open(story)
+    assert shop.restarts == []
 
 
 def test_it_waits_for_the_conversation_and_gives_up_where_that_does_not_end():

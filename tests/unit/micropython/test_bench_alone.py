@@ -13,7 +13,7 @@ from hardware.atecc608 import Atecc608  # noqa: E402
 from hardware.atecc608_faults import FaultPlan  # noqa: E402
 from hardware.atecc608_memory import Memory  # noqa: E402
 from hardware.modem import Modem  # noqa: E402
-from hardware.nor_flash import NorFlash, Partition  # noqa: E402
+from hardware.nor_flash import NorFlash, Partition, PowerCut  # noqa: E402
 from tests.support.mp import raises, seed  # noqa: E402
 from tests.support.mp_bench import Bench  # noqa: E402
 from tests.support.mp_terminal import copy_of, provisioned_flash  # noqa: E402
@@ -79,6 +79,23 @@ def test_what_a_cut_test_left_is_free_for_the_next():
     bench = Bench(flash=flash)
     assert outcome(bench, "flash")[2].startswith("roster_b sector 63")
     assert content(flash) == {}
+
+
+def test_power_cut_at_any_moment_of_the_test_harms_nothing_and_the_next_one_passes():
+    offset, size = place_of("roster_b")
+    spare = (offset + size) // SECTOR - 1
+    for operation in range(18):
+        flash = copy_of(provisioned_flash())
+        before = content(flash)
+        bench = Bench(flash=flash)
+        area, sector = spare_sector.find(bench.board.board.flash)
+        flash.arm(nor_faults.FaultPlan(operation + 1, [nor_faults.cut(operation, 100)]))
+        assert raises(PowerCut, spare_sector.prove, area, sector), operation
+        flash.power_on()
+        after = content(flash)
+        after.pop(spare, None)
+        assert after == before, operation
+        assert outcome(Bench(flash=flash), "flash")[0] == "passed", operation
 
 
 def test_cells_that_are_stuck_or_do_nothing_are_found():
