@@ -87,12 +87,23 @@ def _holds_application(root: str, slot: str) -> bool:
 
 
 def start(root: str = "/") -> None:
-    """Start the chosen slot; ends only with a restart."""
+    """Start the chosen slot; ends only with a restart.
+
+    A release on trial that ends with an error, as one that does not even load, starts anew at once: behind its last start the
+    release before it waits. One that has proved itself leaves its error to whoever looks at the cable.
+    """
     slot = choose(root)
     sys.path.insert(0, root + slot)
-    from firmware.main import start as start_application
+    try:
+        from firmware.main import start as start_application
 
-    start_application(root, slot)
+        start_application(root, slot)
+    except Exception as error:
+        if read_state(root)[1] < 0:
+            raise
+        sys.print_exception(error)  # type: ignore[attr-defined]
+        # At the end of main.py this is a soft reset (MicroPython docs, "Reset and boot sequence").
+        sys.exit()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """A signed bundle goes into the other slot, is tried, and proves itself or falls back; everything else is refused."""
 
 import os
+import sys
 
 from firmware import loader
 from firmware.crypto import p256
@@ -256,3 +257,50 @@ def test_of_two_bundles_that_are_begun_the_last_counts_at_whatever_step():
         unmount()
         steps += 1
     assert steps > 4
+
+
+def started():
+    """How `loader.start` ends in a process of its own, where nothing of the firmware is loaded yet."""
+    held = {}
+    for name in list(sys.modules):
+        if name.split(".")[0] == "firmware":
+            held[name] = sys.modules.pop(name)
+    path = list(sys.path)
+    try:
+        loader.start(ROOT)
+        return None
+    except (SystemExit, ValueError, RuntimeError) as error:
+        return type(error)
+    finally:
+        for name in list(sys.modules):
+            if name.split(".")[0] == "firmware":
+                sys.modules.pop(name)
+        sys.modules.update(held)
+        sys.path[:] = path
+
+
+def test_a_release_on_trial_that_does_not_load_or_fails_restarts_until_the_one_before_runs():
+    for broken in (
+        {"firmware/main.mpy": b"no bytecode"},
+        {"firmware/main.mpy": b"", "firmware/main.py": b"import nothing_of_that_name"},
+        {"firmware/main.mpy": b"", "firmware/main.py": b"def start(root, slot):\n    raise RuntimeError"},
+    ):
+        mount(new_flash())
+        put("a/firmware/main.mpy", b"")
+        put("a/firmware/main.py", b"def start(root, slot):\n    global ran\n    ran = (root, slot)")
+        for path in broken:
+            put("b/" + path, broken[path])
+        loader.write_state(ROOT, "b", loader.STARTS_ON_TRIAL)
+        for _ in range(loader.STARTS_ON_TRIAL):
+            assert started() is SystemExit, broken
+        assert started() is None
+        assert loader.read_state(ROOT) == ("a", -1)
+        assert get("b/" + loader.FAILED) == b""
+        unmount()
+
+
+def test_the_error_of_a_proved_release_is_left_to_whoever_looks():
+    mount(new_flash())
+    put("a/firmware/main.mpy", b"no bytecode")
+    assert started() is ValueError
+    unmount()
