@@ -7,6 +7,7 @@ reader may be missing or fail: sales go on with the other, and it is looked for 
 import asyncio
 
 from firmware.card.errors import READER_FAILED, CardError, ReaderError
+from firmware.drivers.pn532 import APDU_TIMEOUT_MS
 
 _LOOK_AGAIN_MS = 60_000
 
@@ -59,13 +60,15 @@ class EitherReader:
             return await self.contactless.wait_for_card(timeout_ms)
         return await _Race(self, timeout_ms).run()
 
-    async def transceive(self, apdu: bytes, *timeout_ms: int) -> bytes:
-        """The active card's response."""
-        return await self._serving.transceive(apdu, *timeout_ms)
+    # No coroutine stands between these and the reader that serves: each would cost the heap a hundred octets a command.
 
-    async def card_is_present(self) -> bool:
-        """Whether the active card is still there."""
-        return await self._serving.card_is_present()
+    def transceive(self, apdu: bytes, timeout_ms: int = APDU_TIMEOUT_MS) -> object:
+        """To be awaited: the active card's response."""
+        return self._serving.transceive(apdu, timeout_ms)
+
+    def card_is_present(self) -> object:
+        """To be awaited: whether the active card is still there."""
+        return self._serving.card_is_present()
 
     async def wait_for_removal(self, timeout_ms: int) -> bool:
         """Whether both readers were found empty within `timeout_ms`."""
@@ -77,13 +80,13 @@ class EitherReader:
         spent_ms = self._clock.ticks_diff(self._clock.ticks_ms(), started)
         return await self.contact.wait_for_removal(max(0, timeout_ms - spent_ms))
 
-    async def field_off(self) -> bool:
-        """No card has power any more; whether the reader that served did listen. Never raises a CardError."""
-        return await self._serving.field_off()
+    def field_off(self) -> object:
+        """To be awaited: no card has power any more; whether the reader that served did listen. Never raises a CardError."""
+        return self._serving.field_off()
 
-    async def release(self) -> None:
-        """Let go of the active card, if there is one."""
-        await self._serving.release()
+    def release(self) -> object:
+        """To be awaited: let go of the active card, if there is one."""
+        return self._serving.release()
 
     async def power_down(self) -> None:
         """Let both sleep."""
