@@ -14,6 +14,7 @@ from protocol.errors import ProtocolError
 from protocol.records import SEQUENCE_MAX
 from tools.authority import takeover_folder
 from tools.authority.issue import Authority, RequestRefusedError
+from tools.authority.programme import COMMANDS as PROGRAMME_COMMANDS
 from tools.authority.signing import KeyFileError, SigningKey
 from tools.authority.takeover import Decision, take_over
 
@@ -234,6 +235,10 @@ def sign_takeover(
     click.echo(f"left on the leases: Rp {issued.left_rupiah}")
     for programme in issued.expired:
         click.echo(f"programme {programme}: its lease has expired, nothing was granted")
+
+
+for command in PROGRAMME_COMMANDS:
+    main.add_command(command)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from firmware.ledger import document_area
 from tools.authority.__main__ import Kid
 from tools.authority.issue import Authority
 from tools.authority.signing import SigningKey
@@ -17,7 +18,7 @@ from tools.technician import label as labels
 from tools.technician import laptop, provisioning, registering
 from tools.technician.commands.common import INPUT, JSON, PORT, bars, open_console, told
 from tools.technician.kids import KidBlock
-from tools.technician.papers import Folder, Request
+from tools.technician.papers import Folder, Papers, Request
 from tools.technician.provisioning import NotConfirmedError, Office, Terminal, Wish
 
 OUTPUT = click.Path(dir_okay=False, path_type=Path)
@@ -105,10 +106,7 @@ def provision(
             return _waits(request, request_out or papers.request_path(request.kid), papers)
         if terminal.identity().state != provisioning.READY:
             issued = papers.papers(request, certificate, _settings(request.kid, given))
-            if not issued.programmes:
-                warnings.append(
-                    "there is no grant for it in the folder: it will sell nothing until one comes"
-                )
+            warnings += _lacking(issued)
             provisioning.set_clock(terminal, issued.issued_s, warnings.append)
             if print_label:
                 provisioning.print_label(terminal, warnings.append)
@@ -136,6 +134,16 @@ def _asker(lock: str) -> provisioning.Ask:
             raise NotConfirmedError("nobody answered", f"give --lock {wanted}") from error
 
     return ask
+
+
+def _lacking(issued: Papers) -> list[str]:
+    """What a terminal starts without, and serves nobody."""
+    warnings = []
+    if not issued.programmes:
+        warnings.append("there is no grant for it in the folder: it will sell nothing until one comes")
+    if document_area.OPERATORS not in issued.sections:
+        warnings.append("there is no operators.bin in the folder: nobody can log in on it")
+    return warnings
 
 
 def _settings(kid: int, given: dict[str, Any]) -> dict[str, str]:
