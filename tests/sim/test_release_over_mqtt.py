@@ -52,7 +52,7 @@ pattern read lumbung/1/down/%u
 pattern read lumbung/1/release/#
 """
 
-pytestmark = [pytest.mark.timeout(240), NEEDS_MOSQUITTO, NEEDS_MICROPYTHON]
+pytestmark = [pytest.mark.timeout(300), NEEDS_MOSQUITTO, NEEDS_MICROPYTHON]
 
 
 def new_flash(path: Path, head: bytes, files: dict[str, bytes]) -> None:
