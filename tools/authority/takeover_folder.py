@@ -60,11 +60,12 @@ def write(source: Path, target: Path, new: int, papers: Papers, issued: Issued) 
     files |= dict(zip(SHARED, (papers.roster, papers.policy, papers.epoch), strict=True))
     try:
         target.mkdir(parents=True, exist_ok=True)
-        for path in (source / decision, target / decision):
-            path.write_bytes(issued.takeover)
+        (source / decision).write_bytes(issued.takeover)
         for name, octets in files.items():
             if not _says(target / name, octets):
                 (target / name).write_bytes(octets)
+        # Last, so that who finds it finds everything.
+        (target / decision).write_bytes(issued.takeover)
     except OSError as error:
         raise RequestRefusedError(f"{error.filename}: {error.strerror}") from error
     return [target / name for name in [*files, decision]]

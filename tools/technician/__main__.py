@@ -7,6 +7,7 @@ from tools.technician.commands.diagnose import diagnose
 from tools.technician.commands.flash import erase, flash
 from tools.technician.commands.provision import provision
 from tools.technician.commands.release import show_release, update
+from tools.technician.commands.replace import replace
 from tools.technician.commands.rescue import rescue
 from tools.technician.commands.self_test import self_test
 
@@ -26,6 +27,7 @@ for command in (
     show_release,
     diagnose,
     rescue,
+    replace,
 ):
     main.add_command(command)
 

@@ -1,4 +1,4 @@
-"""Registers a new terminal at a gateway that this laptop reaches, by the gateway's own command."""
+"""Has a gateway that this laptop reaches register a new terminal, or retire an old one, by its own command."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tools.technician.papers import RegisteredElsewhereError
 
 TIMEOUT_S = 120
 _OTHER_KEYS = "another one is registered"
+_DONE = "the terminal itself is done; repair what the gateway names and run it again"
 
 
 class GatewayRefusedError(TechnicianError):
@@ -35,7 +36,17 @@ def register(config: Path, certificate: Path, grants: list[Path]) -> None:
         _gateway(config, "publish", "grant", str(path))
 
 
-def _gateway(config: Path, *arguments: str) -> str:
+def retire(config: Path, old: int, folder: Path) -> None:
+    """Have a terminal retired, and what counts of it stated in `folder`; a second time gives the same."""
+    _gateway(config, "takeover", f"{old:08x}", "--to", str(folder), advice="repair it and run this again")
+
+
+def publish_takeover(config: Path, path: Path) -> None:
+    """Tell the gateway who has the leases now."""
+    _gateway(config, "publish", "takeover", str(path), advice="repair it and run this again")
+
+
+def _gateway(config: Path, *arguments: str, advice: str = _DONE) -> str:
     command = [sys.executable, "-m", "gateway", "--config", str(config), *arguments]
     known = os.environ.get("PYTHONPATH")
     environment = os.environ | {
@@ -57,5 +68,5 @@ def _gateway(config: Path, *arguments: str) -> str:
         )
     raise GatewayRefusedError(
         f"{reason or 'the gateway ended with an error'}",
-        "the terminal itself is done; repair what the gateway names and run it again",
+        advice,
     )
