@@ -135,7 +135,10 @@ class IdentityCommands:
         self._require_books_closed()
         kid, storage, discarded = _key_words(words)
         documents = self._documents()
-        at_risk = [number for number in self._do(self._holds, documents) if number not in discarded]
+        held = self._do(self._holds, documents)
+        if kid in held:
+            raise CommandError(errors.REFUSED, "a kid is never used twice: %08x had other keys" % kid)
+        at_risk = [number for number in held if number not in discarded]
         if at_risk:
             raise CommandError(
                 errors.REFUSED,

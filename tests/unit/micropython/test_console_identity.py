@@ -284,6 +284,7 @@ def test_a_terminal_in_use_is_left_alone_until_it_stands_by_and_its_records_are_
         assert (told["state"], told["serves"], told["records"]) == ("ready", "0", NAME)
         for words in ("", " 0000002b"):
             assert "records of " + NAME in await laptop.refused("keys 0000002b software" + words)
+        assert "never used twice" in await laptop.refused("keys %s software %s" % (NAME, NAME))
         assert "no new keys" in await laptop.refused("install " + manifest({}, b""))
         assert (await laptop.told("identity"))["kid"] == NAME
         await laptop.told("keys 0000002b software " + NAME)
