@@ -34,7 +34,7 @@ _WORDS = {
         "case shut": "tutup alat rapat-rapat",
         PASSED: "lulus", FAILED: "GAGAL", ABSENT: "tidak terpasang",
         "part": "bagian", "verdict": "hasil", "found": "yang ditemukan", "code": "kode", "to do": "yang harus dilakukan",
-        "all": "Semua bagian yang diuji lulus.", "some": "{} bagian gagal.",
+        "all": "Semua bagian yang diuji lulus.", "some": "Tidak lulus: {}",
         "recorded": "Disimpan di alat sebagai catatan no. {}, yang dikirim ke gateway.",
         "unrecorded": "Alat tidak menyimpan catatannya: hanya berkas ini.", "kept": "Disimpan di {}",
     },
@@ -48,7 +48,7 @@ _WORDS = {
         "case shut": "shut the case tightly",
         PASSED: "passed", FAILED: "FAILED", ABSENT: "not fitted",
         "part": "part", "verdict": "verdict", "found": "found", "code": "code", "to do": "what to do",
-        "all": "All parts that were tested passed.", "some": "{} parts failed.",
+        "all": "All parts that were tested passed.", "some": "Not passed: {}",
         "recorded": "The terminal keeps it as record no. {}, which goes to the gateway.",
         "unrecorded": "The terminal keeps no record of it: only this file does.", "kept": "Kept in {}",
     },
@@ -146,8 +146,9 @@ def _page(report: Report, path: Path, language: str) -> list[str]:
         fault = faults.find(faults.SELF_TEST, outcome.code)
         if fault is not None:
             what, to_do = fault.texts[language]
-            said.append(f"{outcome.code} {outcome.part}: {what}. {words['to do']}: {to_do}")
-    said.append(words["some"].format(len(report.failed)) if report.failed else words["all"])
+            said += [f"{outcome.code} {outcome.part}: {what}", f"    {words['to do']}: {to_do}"]
+    failed = ", ".join(outcome.part for outcome in report.failed)
+    said.append(words["some"].format(failed) if failed else words["all"])
     said.append(words["recorded"].format(report.recorded) if report.recorded else words["unrecorded"])
     said.append(words["kept"].format(path))
     return said
