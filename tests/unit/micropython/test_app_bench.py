@@ -190,6 +190,7 @@ def test_nobody_can_begin_a_sale_while_parts_are_tested_and_the_supervisor_is_co
         assert found["case"] == ("failed", codes.CASE_STUCK)
         assert shop.app.ledger.journal.sequence == before + 1, "the event alone"
         await shop.see("idle")
+        assert not shop.board.watchdogs[0].expired()
 
     shop.open(story)
     assert shop.restarts == []
