@@ -300,7 +300,7 @@ _NOTICES = {
     5: "Ada transaksi yang sedang diperiksa pusat.",
     6: "Ada transaksi yang ditolak pusat.",
     7: "Printer tidak bekerja. Periksa kertas.",
-    8: "Hak baru belum cocok dengan daftar di alat. Hubungi teknisi.",
+    8: "Hak baru tidak cocok dengan daftar di alat.",
     9: "Alat pernah dibuka. Hubungi teknisi.",
     10: "Kabar dari pusat tidak cocok. Hubungi teknisi.",
     11: "Pembaca kartu tidak bekerja.",
