@@ -98,10 +98,12 @@ def holds_records_of(flash: dict, documents: Documents) -> list:
 
 def manifest(sections: dict, roster_signed: bytes) -> bytes:
     """SHA-256 over what the authority gave: for each section in order its name (1 octet) and the SHA-256 of its octets, then
-    the SHA-256 of the signed roster. Both ends of a cable work it out, each from what it has.
+    the SHA-256 of the signed roster; a section without octets is none. Both ends of a cable work it out, each from what it has.
     """
     hasher = hashlib.sha256()
     for name in sorted(sections):
+        if not sections[name]:
+            continue
         hasher.update(bytes((name,)) + hashlib.sha256(sections[name]).digest())
     hasher.update(hashlib.sha256(roster_signed).digest())
     return hasher.digest()

@@ -164,6 +164,8 @@ class Folder:
             if (self.path / name).exists():
                 sections[section] = laptop.fetch(self.path / name, name)
         programmes = []
+        if not sections[document_area.SETTINGS]:
+            del sections[document_area.SETTINGS]
         for path in self.grant_paths(request.kid):
             grant = self._grant(authority, path, request.kid, roster, policy)
             sections[document_area.GRANT_FIRST + grant.programme] = grant.octets

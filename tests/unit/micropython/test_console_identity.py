@@ -247,6 +247,19 @@ def test_papers_come_in_pieces_and_only_the_whole_is_installed():
     visit(story)
 
 
+def test_a_paper_without_octets_is_none():
+    async def story(laptop, _shop):
+        sections, roster = papers()
+        without = {name: sections[name] for name in sections if name != document_area.SETTINGS}
+        await laptop.told("keys %s software" % NAME)
+        without[document_area.SETTINGS] = b""
+        await laptop.bring(without, roster)
+        name = manifest(without, roster)
+        assert (await laptop.told("install " + name))["manifest"] == name
+
+    visit(story)
+
+
 def test_a_spoiled_paper_is_refused_by_name_and_nothing_is_stored():
     async def story(laptop, _shop):
         sections, roster = papers()

@@ -179,6 +179,7 @@ def test_certified_by_file_the_same_command_goes_on(bench, folder, tmp_path):
     answer = tmp_path / "usb-stick.cert"
     answer.write_bytes(certificate)
     (folder.path / "operators.bin").unlink()
+    (folder.path / "settings.txt").unlink()
     told = bench.lumbung(folder.path, "--certificate", answer)
     assert told["stage"] == "done"
     assert "no grant" in told["warnings"][0]

@@ -131,6 +131,7 @@ def _asker(lock: str) -> provisioning.Ask:
         try:
             return bool(click.prompt(f"Type {wanted} to go on", err=True) == wanted)
         except click.Abort as error:
+            click.echo(err=True)
             raise NotConfirmedError("nobody answered", f"give --lock {wanted}") from error
 
     return ask
