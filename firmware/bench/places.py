@@ -14,6 +14,8 @@ from firmware.hal.i2c_device import BusError
 from firmware.ui.panel import Panel
 
 BORROW_MS = 20_000
+_KEY_UP_MS = 2000
+_LOOK_MS = 20
 
 
 class MessageNotWanted(Exception):
@@ -46,6 +48,7 @@ class AtRest:
     def __init__(self, board, parts, redraw) -> None:
         panel = Panel(parts.display, parts.keypad, parts.signals)
         self.bench = Bench(board, parts, panel, None, lambda: spare_modem(board, parts.expander))
+        self._clock = board.clock
         self._parts = parts
         self._redraw = redraw
         self._tasks = []
@@ -70,7 +73,11 @@ class AtRest:
             pass  # the keypad's test says so
 
     async def give_back(self) -> None:
-        """The display shows what it showed."""
+        """The display shows what it showed, once the last answer's key is up."""
+        for _ in range(0, _KEY_UP_MS, _LOOK_MS):
+            if not self._parts.keypad.held:
+                break
+            await self._clock.sleep_ms(_LOOK_MS)
         for task in self._tasks:
             task.cancel()
         try:

@@ -145,8 +145,12 @@ class Virtual:
         return self._app
 
     async def do_press(self, request: dict) -> dict:
-        """Press keys one after the other, each until the firmware's keypad has taken it."""
-        await fingers.press(self.board, self._running().keypad, request["keys"])
+        """Press keys one after the other, each until the firmware's keypad has taken it: one that has stopped looks for keys
+        while its parts are tested.
+        """
+        if self._app is None:
+            raise TerminalOffError("not switched on")
+        await fingers.press(self.board, self._app.keypad, request["keys"])
         return {}
 
     async def do_place(self, request: dict) -> dict:

@@ -58,6 +58,32 @@ def test_a_blank_terminal_is_tested_and_a_file_keeps_it(tmp_path):
                 assert words in said, said
 
 
+@NEEDS_MICROPYTHON
+@pytest.mark.timeout(120)
+def test_hands_at_a_terminal_that_shows_its_code(tmp_path):
+    with VirtualTerminal(tmp_path / "flash.bin", tmp_path / "terminal.log") as terminal:
+        terminal.ask("power_on")
+        asked = []
+
+        def hands(line):
+            for told in base64.b64decode(line[5:]).decode().splitlines() if line.startswith("DATA ") else ():
+                word, _, what = told.partition(" ")
+                if word == "ask":
+                    asked.append(what)
+                    terminal.press(what[5] if what.startswith("keys ") else "E")
+
+        words = ("--keep", tmp_path, "--only", "keypad,display,printer", "--language", "en")
+        with TerminalCable(terminal, hands) as cable:
+            said, prompts = lumbung("--port", cable.url, *words)
+        assert len(asked) == 16 + 2 + 1
+        assert prompts.count("press each key once") == 1, "once, not for each key"
+        assert prompts.count("look at the display") == 2
+        assert "All parts that were tested passed." in said
+        [strip] = terminal.ask("receipts")["receipts"]
+        assert "LUMBUNG" in strip
+        assert terminal.ask("shown")["stopped"] == 302
+
+
 class Recorded:
     """A terminal that says what was recorded of one."""
 
