@@ -23,7 +23,8 @@ from protocol.errors import ProtocolError
 
 BAUDRATE = 115200
 LINE_TIMEOUT_S = 15.0
-_DATA_OCTETS = 57
+# What the longest line that a terminal takes (160 octets, firmware/console/lines.py) has room for.
+_DATA_OCTETS = 114
 _ERROR = re.compile(r'ERROR (\d+) "([^"]*)"')
 
 

@@ -88,7 +88,7 @@ def test_a_release_is_sent_and_tried(cable, bundle):
 
 
 def test_after_a_pulled_cable_the_same_command_goes_on(cable, bundle):
-    cable.lines_left = 175
+    cable.lines_left = 90
     with pytest.raises(CableError, match="does not answer"):
         updating.update(Console(cable), bundle)
     cable.lines_left = -1
