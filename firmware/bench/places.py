@@ -10,7 +10,10 @@ from firmware.bench.bench import Bench
 from firmware.drivers.modem.modem import Modem
 from firmware.drivers.ssd1309 import DisplayError
 from firmware.hal import pins
+from firmware.hal.flash_area import FlashError
 from firmware.hal.i2c_device import BusError
+from firmware.ledger import document_area
+from firmware.provisioning import open_documents
 from firmware.ui.panel import Panel
 
 BORROW_MS = 20_000
@@ -43,15 +46,22 @@ class InService:
 class AtRest:
     """`redraw()`: awaited to bring back what the display showed. Keys and lights have no tasks here: they are run for the test."""
 
-    kid = 0
-
     def __init__(self, board, parts, redraw) -> None:
         panel = Panel(parts.display, parts.keypad, parts.signals)
         self.bench = Bench(board, parts, panel, None, lambda: spare_modem(board, parts.expander))
         self._clock = board.clock
+        self._flash = board.flash
         self._parts = parts
         self._redraw = redraw
         self._tasks = []
+
+    @property
+    def kid(self) -> int:
+        """That of its documents, 0 where it has none or they cannot be read."""
+        try:
+            return int.from_bytes(open_documents(self._flash).get(document_area.KID), "big")
+        except FlashError:
+            return 0
 
     async def take(self, _check_in) -> bool:
         """At once; what does not start is found by its test."""

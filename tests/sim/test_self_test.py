@@ -56,7 +56,6 @@ def test_from_the_laptops_command_to_the_gateways_list(stack: Stack, monkeypatch
     stack.issue_documents()
     terminal = stack.add_terminal(KID)
     counter = opened(terminal)
-    serve(stack, counter, cash(1, "50*"))
     hands = Hands(terminal, stack)
     kept = stack.folder / "kept"
 

@@ -12,7 +12,7 @@ from hardware.keypad_mcp23017 import GROUND  # noqa: E402
 from hardware.pn532_faults import NoFaults  # noqa: E402
 from protocol import self_test  # noqa: E402
 from tests.support.mp_bench import Bench, absent_minded, helpful  # noqa: E402
-from tests.support.mp_terminal import NOW_S  # noqa: E402
+from tests.support.mp_terminal import KID, NOW_S, provisioned_flash  # noqa: E402
 
 HEAP = "24m"
 NOT_FITTED = ("modem", "key-chip", "contact-reader")
@@ -53,6 +53,11 @@ def test_only_what_is_named_is_tested_in_the_tests_own_order():
     found, values = bench.run("supply flash")
     assert sorted(found) == ["flash", "supply"]
     assert values["run"] == values["passed"] == "%04x" % (self_test.bit("flash") | self_test.bit("supply"))
+
+
+def test_a_terminal_that_serves_nobody_is_known_by_its_documents():
+    _, values = Bench(flash=provisioned_flash()).run("supply")
+    assert values["kid"] == "%08x" % KID
 
 
 def test_words_that_are_none_are_refused():
