@@ -224,24 +224,23 @@ def test_where_the_keys_are_made_is_the_technician_s_choice(bench, folder):
     assert bench.lumbung(folder.path, "--kid", NAME, "--software")["storage"] == "software"
 
 
-@pytest.mark.parametrize("lines", [3, 40])
-def test_a_cable_that_drops_costs_nothing_but_the_time(bench, folder, monkeypatch, lines):
+def test_a_cable_that_drops_costs_nothing_but_the_time(bench, folder, monkeypatch):
     folder.grant()
-    left = [lines]
-    line_of = Console._line
-
-    def dropping(self, *patience):
-        if left[0] == 0:
-            self._port.readline = lambda: b""
-        left[0] -= 1
-        return line_of(self, *patience)
-
-    monkeypatch.setattr(Console, "_line", dropping)
     options = (folder.path, "--kid", NAME, "--authority-key", folder.key_path)
-    told = bench.lumbung(*options, code=6)
-    assert "run the same command again" in told["advice"]
-    left[0] = -1
-    monkeypatch.undo()
+    line_of = Console._line
+    for lines in (0, 2, 9, 40):
+        left = [lines]
+
+        def dropping(self, *patience, left=left):
+            if left[0] == 0:
+                self._port.readline = lambda: b""
+            left[0] -= 1
+            return line_of(self, *patience)
+
+        monkeypatch.setattr(Console, "_line", dropping)
+        told = bench.lumbung(*options, code=6)
+        assert "run the same command again" in told["advice"], lines
+        monkeypatch.undo()
     assert bench.lumbung(*options)["stage"] == "done"
     assert bench.identity().serves
 
@@ -402,18 +401,34 @@ def test_a_cable_that_is_gone_while_the_terminal_starts_is_told(monkeypatch):
         provisioning.require_serving(provisioning.Terminal(Console(Nothing())), KID)
 
 
-def test_a_laptop_that_lost_its_time_sets_no_clock(bench, folder, monkeypatch):
-    options = (folder.path, "--kid", NAME, "--authority-key", folder.key_path)
-    bench.lumbung(folder.path, "--kid", NAME)
-    certified = folder.authority.terminal_request(bench.identity().request.octets, int(time.time()))[1]
-    (folder.path / f"terminal-{NAME}.cert").write_bytes(certified)
-    real = time.time
-    monkeypatch.setattr(provisioning.time, "time", lambda: real() - 90 * 86400)
-    told = bench.lumbung(*options, code=15)
-    assert "laptop's clock" in told["error"]
-    monkeypatch.setattr(provisioning.time, "time", lambda: real() - 600)
-    told = bench.lumbung(*options)
-    assert any("before the certificates' time" in warning for warning in told["warnings"])
+class ClockOnly:
+    """A terminal whose clock takes what it is told, and is `late_s` behind when it is read again."""
+
+    def __init__(self, late_s=0, trusted="1"):
+        self.late_s, self.trusted, self.asked = late_s, trusted, []
+
+    def ask(self, command):
+        """Set, and read again."""
+        self.asked.append(command)
+        return b"", {"seconds": str(int(command.split()[1]) - self.late_s), "trusted": self.trusted}
+
+
+def test_a_laptop_that_lost_its_time_sets_no_clock():
+    warnings, now = [], int(time.time())
+    terminal = ClockOnly()
+    with pytest.raises(provisioning.ClockError, match="laptop's clock"):
+        provisioning.set_clock(terminal, now + 2 * 86400, warnings.append)
+    assert (terminal.asked, warnings) == ([], [])
+    provisioning.set_clock(terminal, now + 600, warnings.append)
+    assert "before the certificates' time" in warnings[0]
+    assert now <= provisioning.set_clock(terminal, now - 600, warnings.append) <= now + 60
+    assert len(warnings) == 1
+
+
+def test_a_clock_that_does_not_keep_what_it_was_set_to_is_told():
+    for broken in (ClockOnly(late_s=3600), ClockOnly(late_s=-60), ClockOnly(trusted="0")):
+        with pytest.raises(provisioning.ClockError, match="after it was set"):
+            provisioning.set_clock(broken, 0, print)
 
 
 @pytest.mark.parametrize(
