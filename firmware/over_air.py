@@ -1,7 +1,7 @@
 """Ties the release over MQTT to a running terminal: when it may be taken, and when nobody minds a restart."""
 
 from firmware.links import WLAN
-from firmware.relay.release_fetch import CARD, WAY, ReleaseFetch, Stillness, hindrance_of
+from firmware.relay.release_fetch import SERVED, WAY, ReleaseFetch, Stillness, hindrance_of
 
 # Screens on which nobody is in the middle of anything.
 RESTING = ("idle", "last_transaction")
@@ -35,8 +35,9 @@ class OverAir:
     def _hindrance(self) -> str:
         """Why nothing may be taken now."""
         app = self._app
-        if app.terminal.busy:
-            return CARD
+        # Not in the middle of a sale either: littlefs sometimes takes a second or more to find a free block.
+        if self._is_served():
+            return SERVED
         if app.links.way != WLAN and app.settings["release_by_modem"] != "1":
             return WAY
         return hindrance_of(app.ledger)
@@ -46,9 +47,13 @@ class OverAir:
         ledger = self._app.ledger
         return self._still.lasts() and ledger.marks.sealed_through == ledger.journal.sequence
 
+    def _is_served(self) -> bool:
+        """Whether somebody is in the middle of something, from the first key to the last."""
+        return self._app.terminal.busy or self._app.flow.panel.shown not in RESTING
+
     def _sight(self):
         """What changes when somebody does something; None while somebody is at it."""
         app = self._app
-        if app.terminal.busy or app.flow.panel.shown not in RESTING or app.console.is_working:
+        if self._is_served() or app.console.is_working:
             return None
         return app.keypad.taken, app.ledger.journal.sequence, app.console.uses

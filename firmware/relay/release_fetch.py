@@ -31,7 +31,7 @@ STILL_MS = 600_000
 FREE_SECTORS_MIN = 32
 
 # Why nothing is taken now.
-CARD = "card"
+SERVED = "served"
 RECORDS = "records"
 WAY = "way"
 JOURNAL = "journal"

@@ -34,7 +34,7 @@ class Running:
 
 
 WAITS = {
-    "card": "a card is being served",
+    "served": "somebody is being served",
     "records": "records go out first",
     "way": "the terminal is not on Wi-Fi, and its setting release_by_modem does not allow the modem",
     "journal": "the journal is short of space: records must reach the gateway",

@@ -105,10 +105,27 @@ def test_a_release_from_the_air_waits_for_sales_and_seals_and_then_for_quiet():
         await shop.begin()
         await connect(shop, keeper)
         updater = shop.app.workshop.releases.updater
+        written = []
+        write = updater.write
+
+        def watched(offset, octets):
+            written.append(shop.shown)
+            write(offset, octets)
+
+        updater.write = watched
+        # The operator is about to serve when the first look is due.
+        await shop.press("E")
+        await shop.see("choose")
+        await asyncio.sleep_ms(release_fetch.FIRST_LOOK_MS + 10_000)
+        assert keeper.asked == []
+        assert shop.app.workshop.releases.fetch.waits == release_fetch.SERVED
+        await shop.press("X")
+        await shop.see("idle")
         await shop.cash("programme", "50*")
         await shop.hand_over()
-        await asyncio.sleep_ms(release_fetch.FIRST_LOOK_MS + 10_000)
+        await asyncio.sleep_ms(10_000)
         assert updater.is_complete
+        assert written and not [screen for screen in written if screen not in ("idle", "last_transaction")]
         told = dict(await shop.app.console._commands["release"](None, []))
         assert (told["offered"], told["taking"], told["of"]) == (5, 5, len(OCTETS))
         # Nobody comes, but the gateway does not have the sale yet.

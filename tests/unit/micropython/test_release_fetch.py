@@ -197,12 +197,12 @@ def test_after_a_restart_it_goes_on_behind_the_last_whole_file():
 def test_nothing_is_taken_while_a_sale_records_or_a_trouble_come_first():
     async def story(bench):
         def hinder(name):
-            if name == "card":
-                bench.hindered = "card"
+            if name == "served":
+                bench.hindered = "served"
             else:
                 bench.clear = False
 
-        for name in ("card", "records"):
+        for name in ("served", "records"):
             bench.on_fetch = lambda topic, name=name: hinder(name) if topic[-1] == "0" else None
             before = bench.updater.next_offset
             asked = len(bench.asked)
