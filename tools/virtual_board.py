@@ -239,6 +239,7 @@ class VirtualBoard:
             clock=self.clock,
             start_watchdog=self._start_watchdog,
             network=self.network,
+            flash_octets=self.flash.size,
         )
 
     def _recover_i2c(self) -> None:

@@ -13,6 +13,7 @@ from firmware.drivers.ds3231 import RtcError
 from firmware.drivers.ina219 import SupplyError
 from firmware.drivers.modem import modem as modem_driver
 from firmware.drivers.modem.errors import ModemSilent
+from firmware.hal import pins
 from firmware.hal.flash_area import FlashError
 from firmware.hal.i2c_device import BusError
 from protocol import at_lines
@@ -36,18 +37,20 @@ _MODEM_ENDS = {
 
 
 async def flash(bench):
-    """A sector that holds nothing is erased, programmed and read back."""
+    """The chip has the size of the board's map, and a sector that holds nothing is erased, programmed and read back."""
+    if bench.flash_octets and bench.flash_octets != pins.FLASH_BYTES:
+        figures = (bench.flash_octets // 1024, pins.FLASH_BYTES // 1024)
+        return failed(codes.FLASH_SIZE, "%d KB, the board's map says %d" % figures)
     area, sector = spare_sector.find(bench.flash)
     if area is None:
         return failed(codes.FLASH_NO_SPARE, "no sector of the roster areas is free")
-    octets = sum([bench.flash[name].size for name in bench.flash])
     try:
         spare_sector.prove(area, sector)
     except spare_sector.FlashTestFailed as error:
         return failed(codes.FLASH_READ_BACK, "does not read back: %s" % error)
     except FlashError as error:
         return failed(codes.FLASH_REFUSES, str(error))
-    return passed("%s sector %d, raw areas of %d KB" % (area.name, sector, octets // 1024))
+    return passed("%d KB, %s sector %d" % (bench.flash_octets // 1024, area.name, sector))
 
 
 async def clock(bench):

@@ -35,6 +35,7 @@ class Bench:
     def __init__(self, board, parts, panel, modem=None, make_modem=None, keys_in_chip: bool = False) -> None:
         self.clock = board.clock
         self.flash = board.flash
+        self.flash_octets = board.flash_octets
         self.entropy = board.entropy
         self.expander = parts.expander
         self.printer = parts.printer

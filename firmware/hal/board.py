@@ -13,6 +13,7 @@ class Board:
     pn532_select, pn532_reset, pn532_irq
     expander_interrupt low while the keypad expander has something to tell
     flash              dict of FlashArea: journal, roster_a, roster_b, identity_a, identity_b
+    flash_octets       of the whole chip, as the runtime knows it; 0 where it does not tell
     entropy            entropy(size) -> bytes from the hardware generator
     clock              firmware.hal.clock.Clock or its equal
     start_watchdog     start_watchdog(timeout_ms) -> object with feed(); once started it cannot be stopped
@@ -43,6 +44,7 @@ class Board:
         clock,
         start_watchdog,
         network,
+        flash_octets=0,
     ):
         for name in self.FLASH_AREAS:
             if name not in flash:
@@ -62,6 +64,7 @@ class Board:
         self.pn532_irq = pn532_irq
         self.expander_interrupt = expander_interrupt
         self.flash = flash
+        self.flash_octets = flash_octets
         self.entropy = entropy
         self.clock = clock
         self.start_watchdog = start_watchdog

@@ -2,6 +2,7 @@
 
 import os
 
+import esp
 import esp32
 import machine
 import network
@@ -66,6 +67,7 @@ def build() -> Board:
         clock=clock,
         start_watchdog=lambda timeout_ms: machine.WDT(timeout=timeout_ms),
         network=WlanNetwork(wlan, clock),
+        flash_octets=esp.flash_size(),
     )
 
 

@@ -55,7 +55,7 @@ def test_the_flash_test_leaves_every_octet_as_it_was():
         inner(address)
 
     flash.sector_erase = watch
-    assert outcome(Bench(flash=flash), "flash") == ("passed", 0, "roster_b sector 63, raw areas of 2592 KB")
+    assert outcome(Bench(flash=flash), "flash") == ("passed", 0, "8192 KB, roster_b sector 63")
     assert content(flash) == before
     assert len(erased) == 2, erased
     assert not [address for address in erased if journal[0] <= address < journal[0] + journal[1]]
@@ -77,7 +77,7 @@ def test_what_a_cut_test_left_is_free_for_the_next():
     offset, size = place_of("roster_b")
     flash.page_program(offset + size - SECTOR, spare_sector._pattern(0))
     bench = Bench(flash=flash)
-    assert outcome(bench, "flash")[2].startswith("roster_b sector 63")
+    assert outcome(bench, "flash")[2].endswith("roster_b sector 63")
     assert content(flash) == {}
 
 
@@ -122,6 +122,13 @@ def test_flash_that_answers_with_an_error():
     )
     assert outcome(bench, "flash")[:2] == ("failed", codes.FLASH_REFUSES)
     assert issubclass(FlashError, Exception)
+
+
+def test_a_chip_of_another_size_is_found_before_anything_is_written():
+    bench = Bench()
+    bench.place.bench.flash_octets = pins.FLASH_BYTES // 2
+    assert outcome(bench, "flash") == ("failed", codes.FLASH_SIZE, "4096 KB, the board's map says 8192")
+    assert content(bench.board.flash) == {}
 
 
 # Randomness.

@@ -76,11 +76,13 @@ def board_module():
     FakePartition.areas = {
         name: Partition(flash, name, offset, size) for name, offset, size in pins.PARTITIONS
     }
-    machine, esp32, network = Module(), Module(), Module()
+    machine, esp32, network, esp = Module(), Module(), Module(), Module()
+    esp.flash_size = lambda: pins.FLASH_BYTES // 2
     machine.Pin, machine.SPI, machine.I2C, machine.UART, machine.WDT = FakePin, Told, Told, Told, Told
     esp32.Partition = FakePartition
     network.WLAN, network.STA_IF = FakeWlan, 0
     sys.modules["machine"], sys.modules["esp32"], sys.modules["network"] = machine, esp32, network
+    sys.modules["esp"] = esp
     sys.modules.pop("firmware.hal.esp32_board", None)
     from firmware.hal import esp32_board
 
@@ -99,6 +101,7 @@ def test_buses_get_their_numbers_speeds_and_pins():
     assert board.modem_uart.arguments["rx"] == pins.MODEM_RX_GPIO
     assert board.modem_uart.arguments["rxbuf"] == pins.MODEM_RXBUF
     assert board.modem_uart.arguments["timeout"] == 0, "reads never wait"
+    assert board.flash_octets == pins.FLASH_BYTES // 2, "what the runtime says"
 
 
 def test_outputs_start_at_their_idle_level_and_inputs_are_not_driven():
