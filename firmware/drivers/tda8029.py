@@ -25,6 +25,7 @@ POWER_UP_TIMEOUT_MS = (
     2500  # an answer to reset may take 19,200 bit times (EMV Book 1, 8.1), with every try of the chip
 )
 APDU_TIMEOUT_MS = 5000
+_SHUT_MS = 10
 _WAKE_MS = 50
 # A chip that is awake tells its name at once. A terminal without one shall not wait long for it.
 _START_TIMEOUT_MS = 100
@@ -87,7 +88,7 @@ class Tda8029Reader:
         try:
             self._bridge.start(self._baud)
             self._bridge.drive(0)
-            await self._clock.sleep_ms(1)
+            await self._clock.sleep_ms(_SHUT_MS)
             self._bridge.drive(1)
         except BusError as error:
             raise ReaderError(str(error))

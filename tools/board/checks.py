@@ -45,6 +45,7 @@ def faults(sheet: Netlist, catalogue: Catalogue, board: dict[str, Any]) -> list[
         *_supply_faults(view),
         *_measuring_faults(view),
         *_reset_faults(view),
+        *_service_port_faults(view),
         *_strap_faults(view),
         *_pin_map_faults(view, board),
         *_bus_faults(view, board),
@@ -95,8 +96,11 @@ class _View:
                 ohms = float(match[1]) * (1000 if match[2] else 1)
                 yield ohms, self.net_at(end.ref, "2" if end.pin.number == "1" else "1")
 
-    def high_volts(self, net: str) -> tuple[float, float]:
-        """(least, most) volts of a net that is driven high, through a divider too; (0, 0) if nothing drives it."""
+    def high_volts(self, net: str, asked: tuple[str, ...] = ()) -> tuple[float, float]:
+        """(least, most) volts of a net that is driven high, through a resistor or a divider too; (0, 0) if nothing drives it.
+
+        `asked`: nets that this one is looked at for.
+        """
         levels = self.catalogue.levels
         driven = [levels[end.pin.level] for end in self.ends[net] if end.pin.kind in ("out", "io")]
         if driven:
@@ -105,10 +109,10 @@ class _View:
         pulls = list(self.resistors(net))
         to_ground = [ohms for ohms, other in pulls if other == "GND"]
         for ohms, other in pulls:
-            if other and not self.is_rail(other) and to_ground:
-                least, most = self.high_volts(other)
+            if other and not self.is_rail(other) and net not in asked:
+                least, most = self.high_volts(other, (*asked, net))
                 if most:
-                    share = to_ground[0] / (to_ground[0] + ohms)
+                    share = to_ground[0] / (to_ground[0] + ohms) if to_ground else 1.0
                     return least * share, most * share
         rails = [self.sheet.volts[other] for _, other in pulls if other in self.sheet.volts]
         return (max(rails), max(rails)) if rails else (0.0, 0.0)
@@ -185,6 +189,12 @@ def _reset_faults(view: _View) -> Iterator[str]:
     for ref, placed in view.sheet.placed.items():
         if placed.kind in _SHARES_RESET and view.net_at(ref, "RESET") != "EN":
             yield f"{ref} ({placed.kind}): RESET is not on EN"
+
+
+def _service_port_faults(view: _View) -> Iterator[str]:
+    """The USB bridge has a supply of its own: it may speak to a module that has none, and must not become its supply."""
+    if view.net_at(_only(view, "usb_bridge"), "TXD") == view.net_at(_only(view, "module"), "IO3"):
+        yield "the USB bridge's TXD is on the module without a resistor: it would feed a terminal without power"
 
 
 def _strap_faults(view: _View) -> Iterator[str]:

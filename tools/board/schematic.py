@@ -236,7 +236,7 @@ def _draw_service_port(sheet: _Sheet) -> None:
     sheet.place("usb_bridge")
     sheet.join("GND", "A1.GND")
     sheet.join("TECH_TX", "A1.RXD")
-    sheet.join("TECH_RX", "A1.TXD")
+    sheet.join("SERVICE_TXD", "A1.TXD")
     for mine, other, pulled in (("DTR", "RTS", "EN"), ("RTS", "DTR", "STRAP_IO0")):
         ref = sheet.place("transistor")
         sheet.join(f"SERVICE_{mine}", f"A1.{mine}")
@@ -371,6 +371,8 @@ def _draw_rest_in_reset(sheet: _Sheet) -> None:
     """
     sheet.between("resistor", "10 kOhm", "DISPLAY_RESET", "GND")
     sheet.join("EN", "A4.RESET", "U3.RESET")
+    # A laptop on the cable of a terminal without power must not feed its 3.3 V through the module's input.
+    sheet.between("resistor", "1 kOhm", "SERVICE_TXD", "TECH_RX")
 
 
 def _draw_secure_element(sheet: _Sheet) -> None:

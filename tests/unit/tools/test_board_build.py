@@ -142,6 +142,20 @@ def test_a_bridge_or_expander_that_outlives_the_modules_reset_is_named(sheets, c
     assert any(f"{ref} (" in fault and "RESET is not on EN" in fault for fault in found), found
 
 
+def test_a_service_port_that_would_feed_a_terminal_without_power_is_named(sheets, catalogue):
+    found = faults(moved(sheets["software"], "A1", "TXD", "TECH_RX"), catalogue)
+    assert any("it would feed a terminal without power" in fault for fault in found), found
+
+
+def test_levels_are_followed_through_a_resistor(sheets, catalogue):
+    loud = replace(catalogue.parts["usb_bridge"], pins=tuple(
+        replace(pin, level="5V-TTL") if pin.name == "TXD" else pin for pin in catalogue.parts["usb_bridge"].pins
+    ))  # fmt: skip
+    changed = replace(catalogue, parts={**catalogue.parts, "usb_bridge": loud})
+    found = faults(sheets["software"], changed)
+    assert any("TECH_RX: U1 IO3 bears 3.6 V and may get 5.5 V" in fault for fault in found), found
+
+
 def test_modules_that_bring_too_many_pull_ups_are_named(sheets, catalogue):
     strong = replace(catalogue.parts["supply_monitor"], i2c_pull_ohm=1500)
     crowded = replace(catalogue, parts={**catalogue.parts, "supply_monitor": strong})
