@@ -196,7 +196,8 @@ def prepare(terminal: Terminal, office: Office, wish: Wish, ask: Ask) -> Request
         )
     if identity.request is None:
         raise _no_terminal()
-    laptop.keep(office.folder.request_path(identity.kid), identity.request.octets)
+    if identity.state != READY:
+        laptop.keep(office.folder.request_path(identity.kid), identity.request.octets)
     return identity.request
 
 
@@ -278,9 +279,16 @@ def _kid(office: Office, wish: Wish, identity: Identity) -> int:
     return kid
 
 
-def certify(office: Office, request: Request) -> bytes | None:
-    """The certificate: the one in the folder, or made now where the authority's key is here; else None."""
+def certify(office: Office, request: Request, *, is_in_use: bool) -> bytes | None:
+    """The certificate: the one in the folder, or made now where the authority's key is here; else None. A terminal in use was
+    certified before: one that this folder knows nothing of is somebody else's.
+    """
     certificate = office.folder.certificate(request)
+    if certificate is None and is_in_use:
+        raise RegisteredElsewhereError(
+            f"this terminal is {request.kid:08x} and in use, and {office.folder.path} has no certificate of it",
+            "it is another programme's, or was provisioned from another folder: leave it as it is, or use that folder",
+        )
     if certificate is None and office.authority is not None:
         try:
             _, certificate = office.authority.terminal_request(request.octets, int(time.time()))

@@ -161,6 +161,14 @@ def test_one_command_makes_a_blank_terminal_serve(bench, folder, tmp_path):
     label = Image.open(told["label"])
     assert [code.text for code in zxingcpp.read_barcodes(label)] == [NAME.upper()]
 
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    other = Papers(elsewhere, SigningKey.generate(), b"")
+    before = sorted(elsewhere.iterdir())
+    refused = bench.lumbung(elsewhere, "--authority-key", other.key_path, code=13)
+    assert f"{NAME} and in use" in refused["error"]
+    assert sorted(elsewhere.iterdir()) == before, "another programme's terminal is not certified for this one"
+
     again = bench.lumbung(folder.path, "--authority-key", folder.key_path)
     assert again["kid"] == NAME
     assert again["stage"] == "done"

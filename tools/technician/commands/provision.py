@@ -101,10 +101,13 @@ def provision(
             )
         if request_out is not None:
             laptop.keep(request_out, request.octets)
-        certificate = None if request_out is not None else provisioning.certify(office, request)
+        is_in_use = terminal.identity().state == provisioning.READY
+        certificate = (
+            None if request_out is not None else provisioning.certify(office, request, is_in_use=is_in_use)
+        )
         if certificate is None:
             return _waits(request, request_out or papers.request_path(request.kid), papers)
-        if terminal.identity().state != provisioning.READY:
+        if not is_in_use:
             issued = papers.papers(request, certificate, _settings(request.kid, given))
             warnings += _lacking(issued)
             provisioning.set_clock(terminal, issued.issued_s, warnings.append)
