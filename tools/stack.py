@@ -21,11 +21,12 @@ from gateway import report
 from gateway.store.sqlite import SqliteReader
 from protocol import grant, policy, roster, takeover
 from tools import brokers, district
-from tools.authority import takeover_folder
 from tools.authority.issue import Authority
+from tools.authority.programme import operators
 from tools.authority.signing import SigningKey
-from tools.authority.takeover import Decision, take_over
 from tools.brokers import Broker
+from tools.technician import replacing
+from tools.technician.replacing import Office, Wish
 from tools.virtual_terminal.control import VirtualTerminal, provision
 
 OPERATOR_CODE = "1234"
@@ -149,15 +150,32 @@ class Stack:
         return self.folder / f"grant-{kid:08x}-{programme}.bin"
 
     def _grants_left(self, kid: int, after: int, exposure_rupiah: int) -> dict[int, bytes]:
-        """Grants for a new generation: `after` is retired, and the authority gives on what counts as left of its leases."""
-        source = self.folder / f"takeover-{after:08x}"
-        self.gateway_command("takeover", f"{after:08x}", "--to", str(source))
-        papers = takeover_folder.read(source, after)
-        decision = Decision(kid, takeover.REASON_ROLLED_BACK, exposure_rupiah)
-        issued = take_over(self._authority, papers, decision, self._now_s)
-        takeover_folder.write(source, self.folder, kid, papers, issued)
-        self.gateway_command("publish", "takeover", str(self.folder / takeover_folder.decision_name(after)))
-        return issued.grants
+        """Grants for a new generation, as `lumbung replace` gets them: `after` is retired, and the authority gives on what is
+        left of its leases.
+        """
+        office = Office(
+            self.folder / f"takeover-{after:08x}",
+            self.folder,
+            gateway_config=self.folder / "gateway.toml",
+            authority=self._authority,
+        )
+        replacing.go_on(office, Wish(after, kid, takeover.REASON_OTHER, None, exposure_rupiah))
+        programmes = (district.PROGRAMME_SEMBAKO, district.PROGRAMME_PKH)
+        return {programme: self._grant_path(kid, programme).read_bytes() for programme in programmes}
+
+    def write_papers(self, folder: Path, kid: int) -> None:
+        """What a technician needs for a terminal that is to be `kid` (tools/technician/papers), the authority's key with it."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.authority_key.save(folder / "authority.pem")
+        for name in ("authority.pub", "epoch.cert", "policy.bin", "roster.bin"):
+            shutil.copyfile(self.folder / name, folder / name)
+        (folder / "roster.key").write_bytes(self._roster_key)
+        (folder / "operators.bin").write_bytes(operators(self._roster_key, [OPERATOR_CODE]))
+        (folder / "ca-keys.bin").write_bytes(ca_key_list.encode(self.cards.ca_keys))
+        broker = {"broker_host": self.broker.host, "broker_port": str(self.broker.port)}
+        (folder / "settings.txt").write_text("".join(f"{name}={broker[name]}\n" for name in sorted(broker)))
+        for number in self._grants(kid):
+            shutil.copyfile(self._grant_path(kid, number), folder / self._grant_path(kid, number).name)
 
     # Terminals.
 
@@ -183,7 +201,19 @@ class Stack:
         for known in (after, kid):
             if known in self._terminals:
                 self._terminals.pop(known).switch_off()
-        self._flash[kid] = self._flash[after]
+        return self._take_over(kid, after, self._flash[after], exposure_rupiah, discards_records)
+
+    def replace(self, kid: int, after: int, *, exposure_rupiah: int = 0) -> VirtualTerminal:
+        """Another terminal with what is left of the leases of `after`, which is switched off; its flash stays as it is."""
+        self._terminals[after].switch_off()
+        flash = self.folder / f"flash-{kid:08x}.bin"
+        return self._take_over(kid, after, flash, exposure_rupiah, discards_records=False)
+
+    def _take_over(
+        self, kid: int, after: int, flash: Path, exposure_rupiah: int, discards_records: bool
+    ) -> VirtualTerminal:
+        """Fitted and set as the old one."""
+        self._flash[kid] = flash
         self._fittings[kid] = self._fittings[after]
         self._settings[kid] = self._settings[after]
         return self._furnish(
@@ -201,13 +231,12 @@ class Stack:
             "username": f"{kid:08x}",
             **self._settings[kid],
         }
-        operators = district.hmac_sha256(self._roster_key, b"operator" + OPERATOR_CODE.encode())[:16]
         sections = {
             document_area.EPOCH_CERTIFICATE: (self.folder / "epoch.cert").read_bytes(),
             document_area.POLICY: (self.folder / "policy.bin").read_bytes(),
             document_area.ROSTER_KEY: self._roster_key,
             document_area.CA_KEYS: ca_key_list.encode(self.cards.ca_keys),
-            document_area.OPERATORS: operators,
+            document_area.OPERATORS: operators(self._roster_key, [OPERATOR_CODE]),
             document_area.SETTINGS: "".join(f"{name}={settings[name]}\n" for name in settings).encode(),
         }
         roster_signed = (self.folder / "roster.bin").read_bytes()
