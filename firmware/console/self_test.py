@@ -48,7 +48,7 @@ class SelfTestCommands:
         """Test all parts, or those that are named."""
         parts, expected, laptop_s = parsed(words)
         place = self._place
-        if not await place.take(console.check_in):
+        if not await self._patiently(console, asyncio.create_task(place.take(console.check_in)), len(parts)):
             raise CommandError(errors.NOT_READY, "the operator is at work: wait until the screen is idle")
         run = good = 0
         try:
@@ -69,6 +69,19 @@ class SelfTestCommands:
             ("passed", "%04x" % good),
             ("recorded", place.keep(self_test.encode(told))),
         ]
+
+    async def _patiently(self, console, waiting, total: int) -> bool:
+        """What a task comes to; the cable hears all the while that the terminal is alive."""
+        try:
+            while not waiting.done():
+                await console.progress(0, total)
+                for _ in range(0, HEARTBEAT_MS, _LOOK_MS):
+                    if waiting.done():
+                        break
+                    await asyncio.sleep_ms(_LOOK_MS)
+            return await waiting
+        finally:
+            waiting.cancel()
 
     async def _test(self, console, bench, part: str, done: int, total: int):
         """One part; the cable hears all the while that the terminal is alive."""

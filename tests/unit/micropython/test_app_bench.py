@@ -158,6 +158,8 @@ def test_it_waits_for_the_conversation_and_gives_up_where_that_does_not_end():
         laptop.say("self-test supply")
         await asyncio.sleep_ms(3000)
         assert laptop.last() == "" and shop.shown == "choose", "the operator has the panel"
+        waits = [line for line in laptop.lines() if line == "PROGRESS 0 1"]
+        assert len(waits) >= 2, "whoever waits hears each second that the terminal is alive"
         await shop.press("X")
         await shop.until(laptop.last, "an answer")
         assert laptop.last().startswith("OK "), laptop.last()
