@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -35,6 +36,8 @@ class VirtualTerminal:
         self, flash: Path, log: Path, interpreter: Path = INTERPRETER, fittings: dict[str, Any] | None = None
     ) -> None:
         self._log = log.open("a")
+        # A line and its answer belong together, whoever asks: a cable has a thread of its own.
+        self._asking = threading.Lock()
         # A file, since MicroPython takes arguments of at most 255 octets.
         fitted = flash.with_suffix(".fittings")
         fitted.write_text(json.dumps(fittings or {}))
@@ -68,9 +71,10 @@ class VirtualTerminal:
         if self._process.stdin is None or self._process.stdout is None:
             raise TerminalError("no pipes")
         try:
-            self._process.stdin.write(json.dumps({"do": do, **fields}) + "\n")
-            self._process.stdin.flush()
-            line = self._process.stdout.readline()
+            with self._asking:
+                self._process.stdin.write(json.dumps({"do": do, **fields}) + "\n")
+                self._process.stdin.flush()
+                line = self._process.stdout.readline()
         except (BrokenPipeError, ValueError) as error:
             raise TerminalError(f"{do}: the terminal is off") from error
         if not line:

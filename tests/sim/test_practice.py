@@ -1,0 +1,60 @@
+"""The terminal to practise on, as somebody uses it who has no board yet: everything real but the chips."""
+
+from __future__ import annotations
+
+import pytest
+from click.testing import CliRunner
+from rich.panel import Panel
+
+from tests.sim.shop import NEEDS_MICROPYTHON
+from tools.practice import KIDS, Practice
+from tools.technician.__main__ import main
+
+pytestmark = [pytest.mark.timeout(180), NEEDS_MICROPYTHON]
+
+
+@pytest.fixture
+def practice(tmp_path):
+    said = []
+    practice = Practice(tmp_path, said.append)
+    try:
+        practice.open()
+        practice.said = said
+        yield practice
+    finally:
+        practice.close()
+
+
+def lumbung(practice, *words):
+    done = CliRunner().invoke(main, [words[0], "--port", practice.cable.url, *map(str, words[1:])])
+    assert done.exit_code == 0, (done.output, done.stderr, done.exception)
+    return done.output
+
+
+def test_a_blank_terminal_is_provisioned_sells_and_survives_a_power_cut(practice):
+    papers = practice.papers
+    guide = "\n".join(practice.guide())
+    assert practice.cable.url in guide
+    assert str(papers / "kids.txt") in guide
+    lumbung(
+        practice, "provision", papers, "--kids", papers / "kids.txt", "--authority-key", papers / "authority.pem",
+        "--gateway-config", practice.folder / "gateway.toml",
+    )  # fmt: skip
+    name = f"{KIDS[0]:08X}"
+    assert name in lumbung(practice, "diagnose", "--language", "en")
+
+    practice.do("nonsense")
+    assert "neither keys nor a command" in practice.said[-2]
+    assert isinstance(practice.said[-1], Panel), "after each line the display is shown"
+    practice.do("card 99999")
+    assert "which family?" in practice.said[-2]
+    practice.do("card 0")
+    assert practice.stack.families[0].pin in practice.said[-2]
+    practice.do("remove")
+
+    practice.do("off")
+    assert "dark" in practice.said[-1]
+    practice.do("E")
+    assert "dark" in practice.said[-1], "keys of a terminal that is off do nothing"
+    practice.do("on")
+    assert name in lumbung(practice, "diagnose", "--language", "en")
