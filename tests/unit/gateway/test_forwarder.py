@@ -21,9 +21,9 @@ KID = "0000002a"
 class Scene:
     """A writer with sealed records and a forwarder that is turned by hand."""
 
-    def __init__(self, service, **settings):
+    def __init__(self, service, store=None, **settings):
         self.service = service
-        self.store = MemoryStore()
+        self.store = store or MemoryStore()
         self.rig = Rig(self.store)
         self.channel = NotingChannel()
         self.writer = Writer(
