@@ -12,23 +12,32 @@ from tools.technician.commands.rescue import rescue
 from tools.technician.commands.self_test import self_test
 
 
-@click.group()
+class InOrderOfWork(click.Group):
+    """Lists its commands as a terminal's life goes, not by the alphabet."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, as they were added."""
+        return list(self.commands)
+
+
+@click.group(cls=InOrderOfWork)
 def main() -> None:
     """Build, flash and look after Lumbung terminals. No network is needed."""
 
 
-for command in (
-    build,
-    flash,
-    erase,
-    provision,
-    self_test,
-    update,
-    show_release,
-    diagnose,
-    rescue,
-    replace,
+for command, short_help in (
+    (build, "Make the image of a new terminal, and an update."),
+    (flash, "Put an image on a chip; records are never touched."),
+    (provision, "Make a terminal one of the programme's."),
+    (self_test, "Test a terminal's parts, with your hands."),
+    (diagnose, "Tell what is wrong with one, and what to do."),
+    (update, "Renew the application of a terminal that runs."),
+    (show_release, "Tell which release a terminal runs."),
+    (rescue, "Save a terminal's records, whatever its state."),
+    (replace, "Let a new terminal take over from a dead one."),
+    (erase, "Erase a terminal, once its records are safe."),
 ):
+    command.short_help = short_help
     main.add_command(command)
 
 
