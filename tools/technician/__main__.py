@@ -15,7 +15,7 @@ from tools.technician.commands.self_test import self_test
 class InOrderOfWork(click.Group):
     """Lists its commands as a terminal's life goes, not by the alphabet."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - as click calls it
         """All names, as they were added."""
         return list(self.commands)
 
