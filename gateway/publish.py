@@ -257,7 +257,9 @@ class Publisher:
             )
         before = {held.number for held in self._reader.documents(Kind.TAKEOVER, decided.old)}
         if before - {decided.new}:
-            raise DocumentError(kind=document.kind.value, field="new", reason="its leases went to another one")
+            raise DocumentError(
+                kind=document.kind.value, field="new", reason="its leases went to another one"
+            )
         publication = self._document(document)
         publication.told |= {"kid": f"{decided.old:08x}", "taken_over_by": f"{decided.new:08x}"}
         publication.forget = []

@@ -19,6 +19,7 @@ from protocol import (
     roster,
     roster_delta,
     status,
+    takeover,
     write_off,
 )
 from protocol.records import CardProof, Record
@@ -324,6 +325,28 @@ def sample_write_off() -> write_off.WriteOff:
     out = write_off.WriteOff()
     out.kid, out.first, out.last, out.chain = KID, 4712, 4720, KEY_A[:32]
     out.exposure_rupiah, out.issued_s, out.reason = 1_800_000, OPENING_S, write_off.REASON_FLASH_DAMAGED
+    return out
+
+
+def sample_statement() -> takeover.Statement:
+    """A generation with a gap, and two families that spent."""
+    lease = takeover.Lease()
+    lease.digest, lease.roster_digest, lease.policy_digest = KEY_A[:32], KEY_A[32:], KEY_B[:32]
+    lease.number, lease.programme, lease.period, lease.is_closed = 11, 1, 24322, False
+    lease.spent = ((3, False, 150_000, 30_000), (9, True, 0, 0))
+    out = takeover.Statement()
+    out.kid, out.gateway_key_id, out.epoch, out.made_s = KID, 0x11223344, 3, OPENING_S
+    out.sealed_through, out.chain, out.head, out.doubts = 4711, KEY_B[32:], 4730, takeover.DOUBT_GAP
+    out.gaps, out.kept, out.leases = ((4712, 4720),), ((4721, 4722), (4724, 4724)), (lease,)
+    return out
+
+
+def sample_takeover() -> takeover.Takeover:
+    """What is left goes to the next kid."""
+    out = takeover.Takeover()
+    out.old, out.new, out.statement, out.sealed_through = KID, KID + 1, KEY_A[:32], 4711
+    out.chain, out.exposure_rupiah, out.issued_s = KEY_B[32:], 1_800_000, OPENING_S
+    out.reason = takeover.REASON_TERMINAL_BROKEN
     return out
 
 

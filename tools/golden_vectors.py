@@ -38,6 +38,7 @@ from protocol import (
     roster,
     roster_delta,
     status,
+    takeover,
     unpredictable_number,
     write_off,
 )
@@ -264,6 +265,8 @@ def make_units() -> Any:
     epoch = certificates.encode_epoch(golden_corpus.sample_epoch())
     encoded_policy = policy.encode(held.policy)
     given_up = write_off.encode(golden_corpus.sample_write_off())
+    stated = takeover.encode_statement(golden_corpus.sample_statement())
+    taken = takeover.encode_takeover(golden_corpus.sample_takeover())
     channelled = golden_corpus.sample_policy_with_channels()
     return {
         "roster": {
@@ -321,6 +324,16 @@ def make_units() -> Any:
             "fields": plain(write_off.decode(given_up)),
             "hex": given_up.hex(),
             "message": write_off.signed_message(given_up).hex(),
+        },
+        "statement": {
+            "fields": plain(takeover.decode_statement(stated)),
+            "hex": stated.hex(),
+            "message": takeover.statement_message(stated).hex(),
+        },
+        "takeover": {
+            "fields": plain(takeover.decode_takeover(taken)),
+            "hex": taken.hex(),
+            "message": takeover.takeover_message(taken).hex(),
         },
     }
 

@@ -23,6 +23,7 @@ from protocol import (
     roster,
     roster_delta,
     status,
+    takeover,
     unpredictable_number,
     write_off,
 )
@@ -204,6 +205,8 @@ def test_signed_units():
         ("bridge", bridge.decode, bridge.encode),
         ("roster_delta", roster_delta.decode, roster_delta.encode),
         ("write_off", write_off.decode, write_off.encode),
+        ("statement", takeover.decode_statement, takeover.encode_statement),
+        ("takeover", takeover.decode_takeover, takeover.encode_takeover),
     ):
         of = file[name]
         octets = bytes.fromhex(of["hex"])
@@ -215,8 +218,12 @@ def test_signed_units():
         bytes.fromhex(file["roster"]["hex"]), roster_delta.decode(bytes.fromhex(of["hex"]))
     )
     assert made.hex() == of["result"]
-    octets = bytes.fromhex(file["write_off"]["hex"])
-    assert write_off.signed_message(octets).hex() == file["write_off"]["message"]
+    for name, message in (
+        ("write_off", write_off.signed_message),
+        ("statement", takeover.statement_message),
+        ("takeover", takeover.takeover_message),
+    ):
+        assert message(bytes.fromhex(file[name]["hex"])).hex() == file[name]["message"]
 
 
 def test_a_unit_in_parts():
