@@ -59,8 +59,11 @@ class SigningKey:
         return numbers.x.to_bytes(32, "big") + numbers.y.to_bytes(32, "big")
 
     def sign(self, message: bytes) -> bytes:
-        """Signature r ‖ s with s at most half the order, 64 octets."""
-        r, s = decode_dss_signature(self._private.sign(message, ec.ECDSA(hashes.SHA256())))
+        """Signature r ‖ s with s at most half the order, 64 octets; of one message always the same (RFC 6979), so that whoever
+        has the key can build a release again and compare every octet.
+        """
+        algorithm = ec.ECDSA(hashes.SHA256(), deterministic_signing=True)
+        r, s = decode_dss_signature(self._private.sign(message, algorithm))
         return r.to_bytes(32, "big") + min(s, CURVE_ORDER - s).to_bytes(32, "big")
 
 
