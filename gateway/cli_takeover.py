@@ -12,7 +12,7 @@ from gateway.cli_parts import Kid, as_json, give_order, guarded, tell
 from gateway.config import Config
 from gateway.documents import Kind
 from gateway.errors import GatewayError
-from gateway.publish import Order
+from gateway.publish import INCOMPLETE, Order
 from gateway.signatures import SIGNATURE_OCTETS
 from gateway.store.interface import Reader
 from gateway.store.sqlite import SqliteReader
@@ -34,16 +34,21 @@ DOUBTS = {
     required=True,
     help="Folder for the statement and the documents that it is about.",
 )
+@click.option(
+    "--incomplete",
+    is_flag=True,
+    help="Also where records of it are known to be missing: they will be disputed.",
+)
 @as_json
 @click.pass_obj
 @guarded
-def takeover_command(config: Config, kid: int, folder: Path, is_json: bool) -> None:
+def takeover_command(config: Config, kid: int, folder: Path, incomplete: bool, is_json: bool) -> None:
     """Retire a terminal whose leases another one takes over, and state what of them is left.
 
     From now on what still comes from it is kept and acknowledged, but disputed instead of paid. There is no way back:
     rescue its records and import them first. Doing it again gives the same statement.
     """
-    told = give_order(config, Order.RETIRE, b"", kid)
+    told = give_order(config, Order.RETIRE, INCOMPLETE if incomplete else b"", kid)
     signed = bytes.fromhex(str(told["octets"]))
     statement = takeover.decode_statement(signed[:-SIGNATURE_OCTETS])
     reader = SqliteReader.open(config.data)
@@ -131,7 +136,7 @@ def _show(said: dict[str, Any]) -> None:
     for doubt in said["doubts"]:
         click.echo(f"  attention: {doubt}")
     for first, last in said["gaps"]:
-        click.echo(f"  missing: records {first} to {last}")
+        click.echo(f"  missing: records {first} to {last}" if last > first else f"  missing: record {first}")
     rows = [
         (
             lease["programme"],

@@ -86,6 +86,12 @@ class PictureError(GatewayError):
     exit_status = 4
 
 
+class RecordsMissingError(GatewayError):
+    """Records of this terminal are known to be missing: rescue and import them first, or say that it goes on without."""
+
+    exit_status = 4
+
+
 class NothingToSendError(GatewayError):
     """Nothing can be made for this terminal now."""
 

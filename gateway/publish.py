@@ -17,6 +17,7 @@ from gateway.errors import (
     DocumentError,
     GatewayError,
     NothingToSendError,
+    RecordsMissingError,
     TelephoneError,
     UnknownTerminalError,
 )
@@ -25,6 +26,8 @@ from gateway.store.interface import Changes, Reader, ReviewRow, TerminalRow
 from gateway.writer import RESTORED
 from protocol import certificates
 
+INCOMPLETE = b"incomplete"
+"""What an order to retire says where somebody answers for records that are missing."""
 _KID_OCTETS = 4
 _ROSTERS_TRIED = 512
 _POLICIES_TRIED = 16
@@ -119,7 +122,7 @@ class Publisher:
         if order is Order.REVIEW:
             return self._review(terminal, octets)
         if order is Order.RETIRE:
-            return self._retire(terminal)
+            return self._retire(terminal, is_incomplete=octets == INCOMPLETE)
         changes = Changes(stopped=[(kid, "")])
         return Publication(changes, {"kid": f"{kid:08x}", "was": terminal.settlement_error})
 
@@ -226,7 +229,7 @@ class Publisher:
         }
         return Publication(Changes(reviews=[review], counters={"forks_reviewed": 1}), told)
 
-    def _retire(self, terminal: TerminalRow) -> Publication:
+    def _retire(self, terminal: TerminalRow, *, is_incomplete: bool) -> Publication:
         """Nothing more of a generation counts; then, what does. A second time the same statement is given."""
         kid = terminal.kid
         held = self._reader.documents(Kind.STATEMENT, kid)
@@ -238,6 +241,9 @@ class Publisher:
         if epoch is None:
             raise NothingToSendError(reason="no epoch certificate is published")
         is_new = terminal.retired_through < 0
+        missing = takeovers.missing(self._reader, terminal)
+        if is_new and missing and not is_incomplete:
+            raise RecordsMissingError(kid=f"{kid:08x}", sealed_through=terminal.sealed_through, known=missing)
         changes = Changes(retired=[kid], counters={"terminals_retired": int(is_new)})
         return Publication(changes, {}, [kid], then=partial(self._state, kid, epoch))
 

@@ -41,6 +41,19 @@ def state(reader: Reader, row: TerminalRow, epoch: Epoch, made_s: int) -> Docume
     return Document(Kind.STATEMENT, digest, made.sealed_through, octets, kid=row.kid)
 
 
+def missing(reader: Reader, row: TerminalRow) -> str:
+    """What is known to be missing behind the head, in words; "" where nothing is."""
+    report = owed.last_report(row)
+    found = []
+    if json.loads(row.gaps):
+        found.append("gaps")
+    if reader.waiting(row.kid):
+        found.append("frames that wait for a seal or for records before them")
+    if report and report.head > row.sealed_through:
+        found.append(f"it has told of record {report.head}")
+    return ", ".join(found)
+
+
 def leases_of(reader: Reader, kid: int) -> list[Document]:
     """The newest grant of each programme, adopted or not: a terminal may have taken it in without our hearing of it."""
     newest: dict[int, Document] = {}

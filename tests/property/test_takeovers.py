@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from gateway import settlement
 from gateway.documents import Kind
-from gateway.publish import Order, Publisher, carry_out
+from gateway.publish import INCOMPLETE, Order, Publisher, carry_out
 from gateway.store.interface import RecordState
 from gateway.store.memory import MemoryStore
 from protocol import grant, takeover
@@ -156,7 +156,7 @@ class TakeoverMachine(RuleBasedStateMachine):
             for kid in publication.forget:
                 self.gateway.views.pop(kid, None)
 
-        return carry_out(publisher.check(order, b"", OLD), write)
+        return carry_out(publisher.check(order, INCOMPLETE, OLD), write)
 
     def counted(self, purse: Purse) -> dict[int, tuple[int, int]]:
         """Redemptions of a purse that move money: sealed and not disputed, or on their way from behind a gap."""

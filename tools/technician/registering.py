@@ -36,9 +36,14 @@ def register(config: Path, certificate: Path, grants: list[Path]) -> None:
         _gateway(config, "publish", "grant", str(path))
 
 
-def retire(config: Path, old: int, folder: Path) -> None:
-    """Have a terminal retired, and what counts of it stated in `folder`; a second time gives the same."""
-    _gateway(config, "takeover", f"{old:08x}", "--to", str(folder), advice="repair it and run this again")
+def retire(config: Path, old: int, folder: Path, *, is_incomplete: bool) -> None:
+    """Have a terminal retired, and what counts of it stated in `folder`; a second time gives the same.
+
+    `is_incomplete`: somebody answers for what the gateway knows to be missing.
+    """
+    flags = ["--incomplete"] if is_incomplete else []
+    advice = "have it import what was rescued, and run this again; or name what may have been spent with --exposure"
+    _gateway(config, "takeover", f"{old:08x}", "--to", str(folder), *flags, advice=advice)
 
 
 def publish_takeover(config: Path, path: Path) -> None:

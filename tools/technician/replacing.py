@@ -109,7 +109,8 @@ def go_on(office: Office, wish: Wish) -> Stage:
         require_rescued(wish)
         if office.gateway_config is None:
             return Stage.STATEMENT
-        registering.retire(office.gateway_config, wish.old, office.source)
+        is_incomplete = wish.exposure_rupiah is not None
+        registering.retire(office.gateway_config, wish.old, office.source, is_incomplete=is_incomplete)
     if not office.decision_path(wish.old).exists():
         if office.authority is None:
             return Stage.DECISION

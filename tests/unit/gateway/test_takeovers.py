@@ -43,9 +43,9 @@ def moved(kind, index, amount_rupiah=0):
     return records.encode(records.Record(kind=kind, version=1, time_s=1_795_000_000, time_trust=1, **fields))
 
 
-def retire(desk, folder="takeover"):
+def retire(desk, folder="takeover", *options):
     """What the command says."""
-    return desk.json("takeover", f"{OLD:x}", "--to", desk.folder / folder)
+    return desk.json("takeover", f"{OLD:x}", "--to", desk.folder / folder, *options)
 
 
 def row(desk):
@@ -132,7 +132,11 @@ def test_what_is_missing_or_waits_is_said(desk):
     for index in (8, 10, 11):
         desk.terminal.redeem(index)
     desk.deliver(desk.terminal.frame(10, 10))
-    told = retire(desk)
+    refused = desk.run("takeover", f"{OLD:x}", "--to", desk.folder / "takeover", status=4)
+    assert "rescue and import" in refused
+    assert "gaps, frames that wait" in refused
+    assert row(desk)["state"] == "active", "nothing is retired by mistake"
+    told = retire(desk, "takeover", "--incomplete")
     assert told["gaps"] == [[8, 9]]
     assert ["missing" in doubt for doubt in told["doubts"]] == [True]
     assert "missing: records 8 to 9" in desk.run("takeover", f"{OLD:x}", "--to", desk.folder / "takeover")

@@ -31,7 +31,7 @@ class Office(Desk):
 
     def retire(self):
         """Retire the old terminal; what the gateway wrote."""
-        self.json("takeover", f"{OLD:x}", "--to", self.source)
+        self.json("takeover", f"{OLD:x}", "--incomplete", "--to", self.source)
         return takeover_folder.read(self.source, OLD)
 
     def take_over(self, papers, decision=COMPLETE, now_s=START_S):

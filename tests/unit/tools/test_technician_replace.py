@@ -125,6 +125,19 @@ def test_what_the_gateway_lacks_must_be_named(desk):
     assert told["exposure_rupiah"] == state(desk)["taken_over_by"][0]["exposure_rupiah"] == 150_000
 
 
+def test_what_the_gateway_knows_to_be_missing_stops_before_anything_is_retired(desk):
+    for _ in range(2):
+        desk.terminal.redeem(3, 1_000)
+    desk.deliver(desk.terminal.frame(7))
+    retire = ("--last-record", 7, "--retire", f"{OLD:08x}")
+    told = replace(desk, *everything(desk), *retire, status=17)
+    assert "missing" in told["error"]
+    assert "import what was rescued" in told["advice"]
+    assert state(desk)["state"] == "active"
+    told = replace(desk, *everything(desk), *retire, "--exposure", 2_000)
+    assert (told["stage"], told["sealed_through"], told["exposure_rupiah"]) == ("ready", 5, 2_000)
+
+
 def test_leases_go_to_one_terminal_only(desk):
     retire = ("--retire", f"{OLD:08x}", "--last-record", 5)
     replace(desk, *everything(desk), *retire)
