@@ -8,11 +8,13 @@ import stat
 import pytest
 from click.testing import CliRunner
 
-from tests.support.frames import GRANT_RUPIAH, START_S
+from protocol import certificates
+from tests.support.frames import GRANT_RUPIAH, START_S, Terminal
 from tests.support.gateway_desk import Desk
 from tools.authority.__main__ import main as authority_main
 from tools.authority.signing import SigningKey
 from tools.technician.__main__ import main
+from tools.technician.papers import Folder, Request
 
 OLD, NEW, FAMILIES = 42, 43, 40
 LEFT = FAMILIES * GRANT_RUPIAH - GRANT_RUPIAH - 100_000
@@ -82,6 +84,16 @@ def test_where_all_is_at_hand_one_command_does_it(desk):
     again = replace(desk, *everything(desk), "--rescue", desk.folder / "rescue.json")
     assert again == told
     assert {path.name: path.read_bytes() for path in new.iterdir() if path.is_file()} == before
+
+
+def test_the_folder_is_what_provision_takes(desk):
+    (desk.folder / "papers" / "ca-keys.bin").write_bytes(b"the card CAs")
+    replace(desk, *everything(desk), "--last-record", 5, "--retire", f"{OLD:08x}")
+    new = Terminal(NEW, desk.authority, desk.request)
+    head = NEW.to_bytes(4, "big") + bytes((certificates.STORAGE_SOFTWARE,))
+    request = Request(head + new.seal_public + new.agreement_public)
+    papers = Folder(desk.folder / "new").papers(request, new.certificate, {})
+    assert papers.programmes == (1,)
 
 
 def test_without_a_network_files_go_to_gateway_and_authority_and_back(desk):
