@@ -42,6 +42,8 @@ def test_domains_differ_and_have_16_octets() -> None:
         "cert",
         "epoch",
         "woff",
+        "state",
+        "take",
         "rel",
         "image",
     )
@@ -49,7 +51,7 @@ def test_domains_differ_and_have_16_octets() -> None:
         f"lumbung/{label}/1" for label in labels
     ]
     assert {len(domain) for domain in domains.ALL} == {16}
-    assert len(set(domains.ALL)) == len(domains.ALL) == 12
+    assert len(set(domains.ALL)) == len(domains.ALL) == 14
 
 
 def test_signed_messages_by_hand() -> None:
