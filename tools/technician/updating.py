@@ -81,7 +81,6 @@ def update(console: Console, bundle: bytes, progress: Progress | None = None) ->
             f"the bundle has {len(files)} octets of files, not {manifest.size}",
             "copy it again: it was cut short",
         )
-    settle(console)
     place = int(_delivered(console, "release-begin", signed + signature)["next"])
     while place < len(files):
         part = files[place : place + PIECE_OCTETS]
@@ -89,14 +88,6 @@ def update(console: Console, bundle: bytes, progress: Progress | None = None) ->
         if progress is not None:
             progress("sending", place, len(files))
     return int(_asked(console, "release-end")["release"])
-
-
-def settle(console: Console) -> None:
-    """End what a pulled cable left half-typed."""
-    try:
-        console.settle()
-    except ConsoleError as error:
-        raise _translated(error) from error
 
 
 def _asked(console: Console, command: str) -> dict[str, str]:

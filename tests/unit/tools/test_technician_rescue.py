@@ -522,7 +522,7 @@ HELP = [b"OK commands=help,status\r\n"]
 )
 def test_a_console_is_found_and_left_in_step(before, answer, is_there):
     line = Line(before, answer)
-    assert consoles.answers(line, 0.05) is is_there
+    assert consoles.answers(consoles.Cable(line), 0.05) is is_there
     assert line.coming == [], "what is asked next gets its own answer"
 
 
@@ -533,7 +533,7 @@ def test_a_device_that_babbles_is_no_terminal():
             return b"$GPGGA,123519,4807.038,N\r\n"
 
     started = time.monotonic()
-    assert not consoles.answers(Babbler([], []), 0.05)
+    assert not consoles.answers(consoles.Cable(Babbler([], [])), 0.05)
     assert time.monotonic() - started < 30
 
 

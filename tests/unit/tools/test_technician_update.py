@@ -66,9 +66,6 @@ class Says:
     def __init__(self, **told):
         self._told = {"slot": "a", "release": "4", "other": "5", "trial": "-1"} | told
 
-    def settle(self):
-        """Nothing was half-typed."""
-
     def fetch(self, command):
         """Its answer."""
         assert command == "release"
@@ -93,6 +90,7 @@ def test_after_a_pulled_cable_the_same_command_goes_on(cable, bundle):
         updating.update(Console(cable), bundle)
     cable.lines_left = -1
     heard = []
+    Console(cable).settle()  # as opening the port does
     assert updating.update(Console(cable), bundle, lambda *told: heard.append(told)) == 5
     assert heard[0][1] > updating.PIECE_OCTETS, "not from the beginning"
     assert chosen(cable)["slot"] == "b"

@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import click
-import serial
 from rich.console import Console as Screen
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from tools.authority.signing import KeyFileError
-from tools.carry import BAUDRATE, LINE_TIMEOUT_S, Console
-from tools.technician import cable
-from tools.technician.errors import LAPTOP_CODE, CableError, TechnicianError
+from tools.carry import Console
+from tools.technician import cable, consoles
+from tools.technician.errors import LAPTOP_CODE, TechnicianError
 
 INPUT = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -92,12 +91,6 @@ def bars(is_shown: bool) -> Iterator[cable.Progress]:
 
 @contextlib.contextmanager
 def open_console(port: str) -> Iterator[Console]:
-    """The console of a terminal that runs."""
-    name = port or cable.find_port()
-    try:
-        with serial.serial_for_url(name, BAUDRATE, timeout=LINE_TIMEOUT_S) as line:
-            yield Console(line)
-    except (serial.SerialException, OSError) as error:
-        raise CableError(
-            f"{name} cannot be used ({error})", "look at the cable and the port's name"
-        ) from error
+    """The console of a terminal that runs, in step with it."""
+    with consoles.terminal_at(port or cable.find_port()) as console:
+        yield console

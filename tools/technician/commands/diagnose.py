@@ -21,7 +21,7 @@ from tools.technician.advice import Advice, Weight
 from tools.technician.commands import pages
 from tools.technician.commands.common import FOLDER, INPUT, JSON, PORT, told
 from tools.technician.diagnosing import Diagnosis, Event
-from tools.technician.errors import CableError, TechnicianError
+from tools.technician.errors import TechnicianError
 
 _EVENTS_SHOWN = 12
 _STYLES = {Weight.GRAVE: "bold red", Weight.WRONG: "yellow", Weight.CALM: "dim"}
@@ -104,11 +104,7 @@ def diagnose(
     name = port or cable.find_port()
     with consoles.console_at(name) as console:
         if console is None:
-            raise CableError(
-                f"no terminal answers at {name}",
-                "switch it on and look at the cable; a number on its screen is in hardware/FAULTS.md; "
-                "`lumbung rescue` reads the flash of one that does not start",
-            )
+            raise consoles.no_terminal(name, has_spoken=False)
         if live:
             diagnosing.live(console, click.echo, seconds)
             return {"said": []}

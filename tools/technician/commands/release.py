@@ -40,7 +40,6 @@ def update(port: str, bundle: Path) -> dict[str, Any]:
 def show_release(port: str) -> dict[str, Any]:
     """Tell which release a terminal runs, and whether it is on trial."""
     with open_console(port) as console:
-        updating.settle(console)
         now = updating.running(console)
     state = "has proved itself" if now.trial < 0 else f"is on trial, {now.trial} starts are left"
     other = (

@@ -18,7 +18,6 @@ from tools.technician.commands import pages
 from tools.technician.commands.common import FOLDER, JSON, PORT, bars, open_console, told
 from tools.technician.errors import SOME_PART_FAILED_CODE
 from tools.technician.self_testing import ABSENT, FAILED, MAY_BE_ABSENT, PASSED, Report
-from tools.technician.updating import settle
 
 FOLDER_DEFAULT = Path("self-tests")
 _STYLES = {PASSED: "green", FAILED: "bold red", ABSENT: "dim"}
@@ -114,7 +113,6 @@ def self_test(
             done += word == "end"
             progress("self-test", done, len(parts))
 
-        settle(console)
         report = self_testing.run(console, parts, fitted, int(time.time()), heard)
     path = self_testing.keep(report, folder)
     return report.as_json() | {

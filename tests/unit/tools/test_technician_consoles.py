@@ -1,0 +1,107 @@
+"""What every command says of a port: none, nothing on it, something else on it, one in use, one that goes away."""
+
+import contextlib
+import json
+import os
+import pty
+import socket
+import threading
+
+import pytest
+from click.testing import CliRunner
+
+from tools.technician import consoles
+from tools.technician.__main__ import main
+from tools.technician.commands.common import open_console
+from tools.technician.errors import CableError, WrongDeviceError
+
+COMMANDS = (["release"], ["self-test"], ["diagnose"], ["rescue", "--to"], ["provision", "--kid", "0000a001"])
+
+
+@contextlib.contextmanager
+def speaker(answer, *, hangs_up_after=None):
+    """A port that answers each line with `answer`, and is pulled after so many."""
+
+    def serve():
+        connection, _ = server.accept()
+        with connection, connection.makefile("rb") as lines, contextlib.suppress(OSError):
+            for number, _line in enumerate(lines):
+                connection.sendall(answer)
+                if number + 1 == hangs_up_after:
+                    return
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"socket://127.0.0.1:{server.getsockname()[1]}"
+        thread.join(10)
+
+
+@pytest.fixture
+def hasty(monkeypatch):
+    monkeypatch.setattr(consoles, "PROBE_S", 0.1)
+    monkeypatch.setattr(consoles, "LOOK_S", 0.1)
+
+
+def until_pulled(console):
+    for _ in range(3):
+        console.fetch("help")
+
+
+def lumbung(*words):
+    done = CliRunner().invoke(main, [*map(str, words), "--json"])
+    assert isinstance(done.exception, SystemExit | None), done.exception
+    return done.exit_code, json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda words: words[0])
+@pytest.mark.parametrize("port", ["nothing://here", "socket://here", "/dev/there-is-none"])
+def test_a_port_that_is_none_is_a_sentence(command, port, tmp_path):
+    folder = [tmp_path] if command[0] in ("rescue", "provision") else []
+    code, told = lumbung(*command, *folder, "--port", port)
+    assert code == CableError.code
+    assert f"{port} cannot be opened" in told["error"]
+    assert told["advice"]
+
+
+def test_something_else_on_the_port_is_told_from_nothing(hasty):
+    with (
+        speaker(b"+CSQ: 21,99\r\n") as port,
+        pytest.raises(WrongDeviceError, match="no Lumbung terminal"),
+        open_console(port),
+    ):
+        raise AssertionError
+    with speaker(b"") as port, pytest.raises(CableError, match="no terminal answers"), open_console(port):
+        raise AssertionError
+
+
+def test_a_file_of_the_laptop_is_not_the_cables_fault(hasty):
+    with (
+        speaker(b"OK commands=help\r\n") as port,
+        pytest.raises(OSError, match="No space"),
+        open_console(port),
+    ):
+        raise OSError(28, "No space left on device")
+
+
+def test_a_port_that_goes_away_is_told_at_once(hasty):
+    with (
+        speaker(b"OK commands=help\r\n", hangs_up_after=3) as port,
+        pytest.raises(CableError, match="broke off"),
+        open_console(port) as console,
+    ):
+        until_pulled(console)
+
+
+def test_two_commands_do_not_share_a_port(hasty):
+    ours, theirs = pty.openpty()
+    name = os.ttyname(theirs)
+    try:
+        with consoles.console_at(name) as nothing:
+            assert nothing is None
+            code, told = lumbung("release", "--port", name)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert code == CableError.code
+    assert "end whatever else uses the port" in told["advice"]
