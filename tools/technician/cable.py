@@ -32,10 +32,8 @@ def find_port() -> str:
     if len(found) == 1:
         return str(found[0])
     if not found:
-        raise TechnicianError(
-            "no USB serial port is there", "plug the terminal in, or name its port with --port"
-        )
-    raise TechnicianError(f"several serial ports are there: {', '.join(found)}", "name one with --port")
+        raise CableError("no USB serial port is there", "plug the terminal in, or name its port with --port")
+    raise CableError(f"several serial ports are there: {', '.join(found)}", "name one with --port")
 
 
 class Chip:

@@ -8,6 +8,8 @@ SOMETHING_MISSING_CODE = 20
 NOTHING_READABLE_CODE = 21
 # What a self-test came to where not all parts passed.
 SOME_PART_FAILED_CODE = 22
+# Of a command that was ended by Ctrl-C, as shells have it.
+INTERRUPTED_CODE = 130
 
 
 class TechnicianError(Exception):

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from tools.technician import consoles
 from tools.technician.__main__ import main
 from tools.technician.commands.common import open_console
-from tools.technician.errors import CableError, WrongDeviceError
+from tools.technician.errors import INTERRUPTED_CODE, LAPTOP_CODE, CableError, WrongDeviceError
 
 COMMANDS = (["release"], ["self-test"], ["diagnose"], ["rescue", "--to"], ["provision", "--kid", "0000a001"])
 
@@ -62,6 +62,46 @@ def test_a_port_that_is_none_is_a_sentence(command, port, tmp_path):
     assert code == CableError.code
     assert f"{port} cannot be opened" in told["error"]
     assert told["advice"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["nothing"],
+        ["build"],
+        ["release", "--por", "x"],
+        ["update", "there-is-none"],
+        ["provision", "x", "--kid", "zz"],
+        [],
+    ],
+    ids=" ".join,
+)
+def test_a_line_that_is_not_understood_is_json_too(words):
+    code, told = lumbung(*words)
+    assert code == 2
+    assert told["error"]
+    assert "--help` tells what there is" in told["advice"]
+
+
+def test_a_command_that_is_interrupted_says_so(monkeypatch):
+    def interrupted(*_arguments, **_options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(consoles.serial, "serial_for_url", interrupted)
+    code, told = lumbung("release", "--port", "x")
+    assert code == INTERRUPTED_CODE
+    assert told == {"error": "interrupted", "advice": "run the same command again"}
+
+
+def test_a_key_file_that_others_may_read_is_told_with_what_to_do(tmp_path):
+    key = tmp_path / "key.pem"
+    key.write_bytes(b"no key")
+    for mode, why in ((0o644, "others may read it"), (0o600, "no private key")):
+        key.chmod(mode)
+        code, told = lumbung("provision", tmp_path, "--kid", "0000a001", "--authority-key", key)
+        assert code == LAPTOP_CODE
+        assert why in told["error"]
+        assert "chmod 600" in told["advice"]
 
 
 def test_something_else_on_the_port_is_told_from_nothing(hasty):

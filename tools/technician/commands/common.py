@@ -17,7 +17,11 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 from tools.authority.signing import KeyFileError
 from tools.carry import Console
 from tools.technician import cable, consoles
-from tools.technician.errors import LAPTOP_CODE, TechnicianError
+from tools.technician.errors import INTERRUPTED_CODE, LAPTOP_CODE, TechnicianError
+
+_KEY_ADVICE = (
+    "give the file that `python -m tools.authority init` wrote, which only its owner may read (chmod 600)"
+)
 
 INPUT = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -38,7 +42,8 @@ STUB = click.option(
 )
 
 
-def _refuse(sentence: str, advice: str, code: int, as_json: bool) -> NoReturn:
+def refuse(sentence: str, advice: str, code: int, *, as_json: bool) -> NoReturn:
+    """End with a sentence, what to do, and an exit code."""
     if as_json:
         click.echo(json.dumps({"error": sentence, "advice": advice}))
     else:
@@ -58,11 +63,20 @@ def told(command: Callable[..., dict[str, Any]]) -> Callable[..., None]:
     def wrapped(as_json: bool, **options: Any) -> None:
         try:
             result = command(**options)
-        except (TechnicianError, KeyFileError) as error:
-            _refuse(str(error), getattr(error, "advice", ""), getattr(error, "code", 1), as_json)
+        except TechnicianError as error:
+            refuse(str(error), error.advice, error.code, as_json=as_json)
+        except KeyFileError as error:
+            refuse(str(error), _KEY_ADVICE, LAPTOP_CODE, as_json=as_json)
         except OSError as error:
             # Ports and sockets end as a CableError: this is a file of the laptop, on a full disk or without rights.
-            _refuse(str(error), "make room or choose another folder, then run it again", LAPTOP_CODE, as_json)
+            refuse(
+                str(error),
+                "make room or choose another folder, then run it again",
+                LAPTOP_CODE,
+                as_json=as_json,
+            )
+        except (KeyboardInterrupt, click.Abort):
+            refuse("interrupted", "run the same command again", INTERRUPTED_CODE, as_json=as_json)
         if as_json:
             click.echo(json.dumps(result, sort_keys=True))
         else:
