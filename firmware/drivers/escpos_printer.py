@@ -122,12 +122,15 @@ class Printer:
         self._uart.read()  # what came unasked
         self._uart.write(bytes((0x10, 0x04, kind)))
         started = self._clock.ticks_ms()
-        while self._clock.ticks_diff(self._clock.ticks_ms(), started) < STATUS_TIMEOUT_MS:
+        while True:
+            # The time first: whoever was away for long finds what came meanwhile.
+            is_late = self._clock.ticks_diff(self._clock.ticks_ms(), started) >= STATUS_TIMEOUT_MS
             for answer in self._uart.read() or b"":
                 if answer & _FIXED_BITS == _FIXED_VALUE:
                     return answer
+            if is_late:
+                raise PrinterError(PrinterError.SILENT, self._element)
             await self._clock.sleep_ms(POLL_MS)
-        raise PrinterError(PrinterError.SILENT, self._element)
 
     async def _send(self, octets: bytes) -> None:
         """One command, in chunks between which the printer may be busy."""

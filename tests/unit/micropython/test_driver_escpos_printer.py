@@ -14,8 +14,8 @@ LEFT, CENTRE, RIGHT = 0, 1, 2
 
 
 class Wired:
-    def __init__(self):
-        self.time = ModelTime()
+    def __init__(self, time=None):
+        self.time = time or ModelTime()
         self.uart = Uart(self.time.models, 9600, txbuf=256, rxbuf=256)
         busy = Pin("PRINTER_BUSY", 0)
         self.model = EscPosPrinter(self.time.models, busy)
@@ -187,6 +187,18 @@ def test_a_printer_that_is_not_there_is_told():
     printer = Printer(uart, Pin("PRINTER_BUSY", 0), time)
     error = raises(PrinterError, time.run, printer.print_document(SLIP))
     assert error.reason == PrinterError.SILENT and "silent" in str(error)
+
+
+class OftenAway(ModelTime):
+    """Whoever pauses comes back late: a collection or an erase of flash stops everything for some hundred milliseconds."""
+
+    async def sleep_ms(self, duration_ms):
+        await ModelTime.sleep_ms(self, max(duration_ms, 400))
+
+
+def test_a_printer_that_answered_while_nobody_looked_is_there():
+    wired = Wired(OftenAway()).print(SLIP)
+    assert len(wired.receipt()) == len(SLIP)
 
 
 def test_a_printer_that_stays_busy_for_no_reason_is_told():
