@@ -16,6 +16,10 @@ class LaptopError(TechnicianError):
 
 def keep(path: Path, octets: bytes) -> None:
     """Write a file so that it survives a power cut; the one that was there stays until the new one is whole."""
+    if path.exists() and not path.is_file():
+        raise LaptopError(
+            f"{path} is there and is no file", "name another one, and run the same command again"
+        )
     new = path.with_name(path.name + ".new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

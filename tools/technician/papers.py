@@ -14,7 +14,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -158,7 +157,7 @@ class Folder:
             document_area.ROSTER_KEY: roster_key,
             document_area.POLICY: policy.octets,
             document_area.CA_KEYS: laptop.fetch(self.path / "ca-keys.bin", "the list of card CAs"),
-            document_area.SETTINGS: self._settings(given),
+            document_area.SETTINGS: self.settings(given),
         }
         for section, name in _OPTIONAL.items():
             if (self.path / name).exists():
@@ -199,23 +198,28 @@ class Folder:
             )
         return grant
 
-    def _settings(self, given: Mapping[str, str]) -> bytes:
-        """`settings.txt` with what was given in the place of its lines, or after them."""
+    def settings(self, given: Mapping[str, str]) -> bytes:
+        """`settings.txt` with what was given in the place of its lines, or after them; each is checked."""
         path = self.path / "settings.txt"
         shared = (
             laptop.fetch(path, "the settings").decode("utf-8", "replace").splitlines()
             if path.exists()
             else []
         )
-        kept = [line for line in shared if re.split("=", line, maxsplit=1)[0] not in given]
-        octets = "".join(
-            f"{line}\n" for line in [*kept, *(f"{name}={given[name]}" for name in sorted(given))]
-        ).encode()
+        lines = [
+            (line, f"{path}, line {number}")
+            for number, line in enumerate(shared, 1)
+            if line.partition("=")[0] not in given
+        ]
+        lines += [(f"{name}={given[name]}", f"the setting {name!r}") for name in sorted(given)]
+        octets = "".join(f"{line}\n" for line, _ in lines).encode()
         try:
             settings.parse(octets)
         except settings.SettingsError as error:
+            where = lines[error.line - 1][1] if error.line <= len(lines) else "a setting"
             raise PapersError(
-                str(error), "line numbers count settings.txt first, then the options"
+                f"{where} cannot be used ({str(error).partition(': ')[2]})",
+                "the settings that there are: " + ", ".join(sorted(settings.KNOWN)),
             ) from error
         return octets
 

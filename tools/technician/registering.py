@@ -14,6 +14,7 @@ from tools.technician.papers import RegisteredElsewhereError
 
 TIMEOUT_S = 120
 _OTHER_KEYS = "another one is registered"
+_NOT_BEGUN = "nothing was done to the terminal; repair what the gateway names and run it again"
 _DONE = "the terminal itself is done; repair what the gateway names and run it again"
 
 
@@ -25,7 +26,7 @@ class GatewayRefusedError(TechnicianError):
 
 def registered(config: Path) -> frozenset[int]:
     """The kids that the gateway knows."""
-    told = json.loads(_gateway(config, "status", "--json"))
+    told = json.loads(_gateway(config, "status", "--json", advice=_NOT_BEGUN))
     return frozenset(int(terminal["kid"], 16) for terminal in told["terminals"])
 
 

@@ -100,8 +100,9 @@ def test_one_command_makes_a_blank_terminal_serve(bench, folder, tmp_path):
         "another programme's terminal is not certified for this one"
     )
 
-    again = bench.lumbung(folder.path, "--authority-key", folder.key_path)
+    again = bench.lumbung(folder.path, "--authority-key", folder.key_path, "--apn", "other")
     assert again["kid"] == NAME
+    assert "keeps the settings that it has" in again["warnings"][0]
     assert again["stage"] == "done"
     assert bench.identity().request == identity.request, "repeating changes nothing"
 

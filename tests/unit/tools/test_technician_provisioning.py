@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import os
 import time
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from firmware.ledger import document_area
 from tests.support.programme_papers import KID, NAME, Papers, a_request, gateway_with
 from tools import district
 from tools.carry import Console, ConsoleError
 from tools.technician import kids, laptop, papers, provisioning, registering
+from tools.technician.__main__ import main
 from tools.technician.errors import CableError
 
 
@@ -172,3 +176,37 @@ def test_no_kid_of_a_block_is_given_twice(tmp_path):
             kids.KidBlock(path)
     with pytest.raises(laptop.LaptopError):
         kids.KidBlock(Path(tmp_path / "nothing.txt"))
+
+
+def test_settings_that_cannot_be_are_told_before_the_terminal_is_asked(folder):
+    def told(*words):
+        line = ["provision", str(folder.path), "--port", "nowhere://", "--kid", "0000a001", "--json", *words]
+        done = CliRunner().invoke(main, line)
+        return done.exit_code, json.loads(done.stdout)["error"]
+
+    assert told("--set", "nonsense") == (2, "Invalid value for --set: it is not NAME=VALUE")
+    code, error = told("--set", "foo=secret")
+    assert (code, error) == (papers.PapersError.code, "the setting 'foo' cannot be used (unknown name)")
+    code, error = told("--broker", "broker.example:99999")
+    assert (code, error) == (
+        papers.PapersError.code,
+        "the setting 'broker_port' cannot be used (broker_port is not in 1..65535)",
+    )
+    (folder.path / "settings.txt").write_text("apn=here\n\nfoo=secret\n")
+    code, error = told("--apn", "there")
+    assert code == papers.PapersError.code
+    assert error.endswith("settings.txt, line 3 cannot be used (unknown name)")
+
+
+def test_what_is_no_file_is_never_replaced_by_one(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(laptop.LaptopError, match="is no file"):
+        laptop.keep(pipe, b"octets")
+    assert pipe.is_fifo()
+
+
+def test_a_gateway_that_cannot_be_asked_first_has_cost_nothing(tmp_path):
+    with pytest.raises(registering.GatewayRefusedError) as refused:
+        registering.registered(tmp_path / "nothing.toml")
+    assert "nothing was done to the terminal" in refused.value.advice

@@ -85,6 +85,7 @@ def provision(
     The same command goes on wherever it stopped: keys are made once, what is done is not done again.
     """
     papers = Folder(folder)
+    papers.settings(_settings(kid or 0, given))
     office = Office(
         papers,
         KidBlock(kids) if kids else None,
@@ -114,6 +115,10 @@ def provision(
             if print_label:
                 provisioning.print_label(terminal, warnings.append)
             provisioning.install(terminal, issued, progress)
+        elif any(given.values()):
+            warnings.append(
+                "it is in use and keeps the settings that it has: those of this line were not sent"
+            )
         provisioning.require_serving(terminal, request.kid)
     label = label_out or papers.path / f"label-{request.kid:08x}.png"
     laptop.keep(label, labels.draw(request.kid, request.storage, time.strftime("%Y-%m-%d")))
@@ -152,6 +157,8 @@ def _lacking(issued: Papers) -> list[str]:
 
 def _settings(kid: int, given: dict[str, Any]) -> dict[str, str]:
     """Settings from the options; only those that were given."""
+    if not all("=" in setting for setting in given["sets"]):
+        raise click.BadParameter("it is not NAME=VALUE", param_hint="--set")  # nor told: it may be a password
     found = dict(setting.partition("=")[::2] for setting in given["sets"])
     if given["apn"] is not None:
         found |= {"apn": given["apn"], "modem": "1"}
