@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from firmware.console.errors import UNKNOWN_COMMAND
 from protocol import release
 from protocol.errors import ProtocolError
 from tools.carry import Console, ConsoleError
@@ -67,8 +68,8 @@ def running(console: Console) -> Running:
     )
 
 
-def update(console: Console, bundle: bytes, progress: Progress | None = None) -> int:
-    """Send a bundle; the number of the release that is tried next. What is whole in the slot already is not sent again."""
+def opened(bundle: bytes) -> tuple[bytes, bytes]:
+    """A bundle as it is sent: (manifest and signature, files); `BundleError` where it is none or is cut short."""
     try:
         manifest, signed, signature, offset = release.decode(bundle)
     except ProtocolError as error:
@@ -81,7 +82,13 @@ def update(console: Console, bundle: bytes, progress: Progress | None = None) ->
             f"the bundle has {len(files)} octets of files, not {manifest.size}",
             "copy it again: it was cut short",
         )
-    place = int(_delivered(console, "release-begin", signed + signature)["next"])
+    return signed + signature, files
+
+
+def update(console: Console, bundle: bytes, progress: Progress | None = None) -> int:
+    """Send a bundle; the number of the release that is tried next. What is whole in the slot already is not sent again."""
+    head, files = opened(bundle)
+    place = int(_delivered(console, "release-begin", head)["next"])
     while place < len(files):
         part = files[place : place + PIECE_OCTETS]
         place = int(_delivered(console, f"release-piece {place}", part)["next"])
@@ -105,6 +112,10 @@ def _delivered(console: Console, command: str, octets: bytes) -> dict[str, str]:
 
 
 def _translated(error: ConsoleError) -> TechnicianError:
+    if error.code == UNKNOWN_COMMAND:
+        return RefusedError(
+            "this terminal's application is in no slot that could be renewed", "renew it with `lumbung flash`"
+        )
     if error.code:
         return RefusedError(
             f"the terminal refuses: {error}", "it runs on as before; bring a release that fits"

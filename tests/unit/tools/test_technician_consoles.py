@@ -7,12 +7,13 @@ import pty
 import socket
 import threading
 
+import click
 import pytest
 from click.testing import CliRunner
 
 from tools.technician import consoles
 from tools.technician.__main__ import main
-from tools.technician.commands.common import open_console
+from tools.technician.commands.common import JSON, open_console, told
 from tools.technician.errors import INTERRUPTED_CODE, LAPTOP_CODE, CableError, WrongDeviceError
 
 COMMANDS = (["release"], ["self-test"], ["diagnose"], ["rescue", "--to"], ["provision", "--kid", "0000a001"])
@@ -58,10 +59,10 @@ def lumbung(*words):
 @pytest.mark.parametrize("port", ["nothing://here", "socket://here", "/dev/there-is-none"])
 def test_a_port_that_is_none_is_a_sentence(command, port, tmp_path):
     folder = [tmp_path] if command[0] in ("rescue", "provision") else []
-    code, told = lumbung(*command, *folder, "--port", port)
+    code, answer = lumbung(*command, *folder, "--port", port)
     assert code == CableError.code
-    assert f"{port} cannot be opened" in told["error"]
-    assert told["advice"]
+    assert f"{port} cannot be opened" in answer["error"]
+    assert answer["advice"]
 
 
 @pytest.mark.parametrize(
@@ -77,10 +78,10 @@ def test_a_port_that_is_none_is_a_sentence(command, port, tmp_path):
     ids=" ".join,
 )
 def test_a_line_that_is_not_understood_is_json_too(words):
-    code, told = lumbung(*words)
+    code, answer = lumbung(*words)
     assert code == 2
-    assert told["error"]
-    assert "--help` tells what there is" in told["advice"]
+    assert answer["error"]
+    assert "--help` tells what there is" in answer["advice"]
 
 
 def test_a_command_that_is_interrupted_says_so(monkeypatch):
@@ -88,9 +89,9 @@ def test_a_command_that_is_interrupted_says_so(monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(consoles.serial, "serial_for_url", interrupted)
-    code, told = lumbung("release", "--port", "x")
+    code, answer = lumbung("release", "--port", "x")
     assert code == INTERRUPTED_CODE
-    assert told == {"error": "interrupted", "advice": "run the same command again"}
+    assert answer == {"error": "interrupted", "advice": "run the same command again"}
 
 
 def test_a_key_file_that_others_may_read_is_told_with_what_to_do(tmp_path):
@@ -98,10 +99,10 @@ def test_a_key_file_that_others_may_read_is_told_with_what_to_do(tmp_path):
     key.write_bytes(b"no key")
     for mode, why in ((0o644, "others may read it"), (0o600, "no private key")):
         key.chmod(mode)
-        code, told = lumbung("provision", tmp_path, "--kid", "0000a001", "--authority-key", key)
+        code, answer = lumbung("provision", tmp_path, "--kid", "0000a001", "--authority-key", key)
         assert code == LAPTOP_CODE
-        assert why in told["error"]
-        assert "chmod 600" in told["advice"]
+        assert why in answer["error"]
+        assert "chmod 600" in answer["advice"]
 
 
 def test_something_else_on_the_port_is_told_from_nothing(hasty):
@@ -139,9 +140,18 @@ def test_two_commands_do_not_share_a_port(hasty):
     try:
         with consoles.console_at(name) as nothing:
             assert nothing is None
-            code, told = lumbung("release", "--port", name)
+            code, answer = lumbung("release", "--port", name)
     finally:
         os.close(ours)
         os.close(theirs)
     assert code == CableError.code
-    assert "end whatever else uses the port" in told["advice"]
+    assert "end whatever else uses the port" in answer["advice"]
+
+
+def test_a_folder_that_cannot_be_is_a_sentence(tmp_path):
+    below = tmp_path / "file" / "below"
+    below.parent.write_bytes(b"")
+    command = click.command()(JSON(told(lambda: below.mkdir(parents=True))))
+    done = CliRunner().invoke(command, ["--json"])
+    assert done.exit_code == LAPTOP_CODE
+    assert json.loads(done.stdout)["error"] == f"{below} cannot be used (Not a directory)"

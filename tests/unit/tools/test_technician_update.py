@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from protocol import release
 from tools.authority.signing import SigningKey
-from tools.carry import Console
+from tools.carry import Console, ConsoleError
 from tools.setup import checkout
 from tools.technician import build, updating
 from tools.technician.__main__ import main
@@ -151,3 +151,21 @@ def test_every_word_that_the_terminal_says_is_explained():
     source = (checkout.ROOT / "firmware/relay/release_fetch.py").read_text("utf-8")
     words = set(re.findall(r'^[A-Z]+ = "([a-z]+)"$', source, re.MULTILINE))
     assert words == set(updating.WAITS)
+
+
+def test_a_bundle_that_is_none_is_told_before_the_port_is_opened(tmp_path):
+    path = tmp_path / "release.lum"
+    path.write_bytes(b"PK")
+    done = CliRunner().invoke(main, ["update", str(path), "--port", "nowhere://", "--json"])
+    assert done.exit_code == BundleError.code
+    assert "no release bundle" in json.loads(done.stdout)["error"]
+
+
+def test_a_terminal_without_slots_is_told_what_renews_it():
+    class Without:
+        def fetch(self, command):
+            raise ConsoleError("no such command, try help", 1)
+
+    with pytest.raises(updating.RefusedError, match="in no slot") as refused:
+        updating.running(Without())
+    assert "lumbung flash" in refused.value.advice

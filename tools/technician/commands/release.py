@@ -20,9 +20,11 @@ from tools.technician.commands.common import INPUT, JSON, PORT, bars, open_conso
 @told
 def update(port: str, bundle: Path) -> dict[str, Any]:
     """Renew the application of a terminal that runs; it falls back by itself if the new one does not start well."""
+    octets = bundle.read_bytes()
+    updating.opened(octets)
     with open_console(port) as console, bars(sys.stderr.isatty()) as progress:
         before = updating.running(console)
-        number = updating.update(console, bundle.read_bytes(), progress)
+        number = updating.update(console, octets, progress)
     return {
         "before": before.release,
         "release": number,
