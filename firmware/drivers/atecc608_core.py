@@ -19,6 +19,7 @@ COUNTER_MAX = 2097151
 
 STATUS_SELF_TEST = 0x07
 STATUS_ECC_FAULT = 0x05
+STATUS_AWAKE = 0x11
 STATUS_WATCHDOG = 0xEE
 STATUS_COMMUNICATION = 0xFF
 _STATUS_TEXTS = {
@@ -28,7 +29,6 @@ _STATUS_TEXTS = {
     STATUS_SELF_TEST: "self-test failed",
     0x08: "health test of the random generator failed",
     0x0F: "execution error: locked, not configured for it, or no key",
-    0x11: "just woken",
     STATUS_WATCHDOG: "watchdog about to strike",
     STATUS_COMMUNICATION: "command arrived damaged",
 }
@@ -130,6 +130,10 @@ def read_answer(command: Command, group) -> bytes:
         raise AnswerDamaged(command.name, "CRC does not fit")
     packet = bytes(group[1 : count - 2])
     if len(packet) == 1:
+        if packet[0] == STATUS_AWAKE:
+            # Of the wake, not of the command, which never came or whose answer went with the chip's sleep. As a failed
+            # self-test (two of its bits) it is not to be told from that, and is asked for again.
+            raise AnswerDamaged(command.name, "just woken")
         if command.octets != 1 and packet[0] == 0:
             raise AnswerDamaged(command.name, "success without its %d octets" % command.octets)
         if command.octets != 1 or packet[0] & ~command.codes:

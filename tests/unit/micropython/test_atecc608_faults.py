@@ -127,6 +127,14 @@ def test_storms_of_refusals_are_ridden_out_or_told():
         heals(twin)
 
 
+def test_the_token_of_a_wake_is_no_answer():
+    """A wire that spoils the command's word address leaves the wake's token to be read, which could pass for two self-tests
+    that failed."""
+    group = b"\x04\x11" + core.crc16(b"\x04\x11")
+    for operation, _ in operations():
+        raises(core.AnswerDamaged, core.read_answer, operation[-1], group)
+
+
 def test_a_bad_wire_gives_right_answers_or_typed_errors():
     start = seed()
     right = wrong = 0
