@@ -14,36 +14,11 @@ from firmware.console.self_test import SelfTestCommands  # noqa: E402
 from firmware.parts import Parts  # noqa: E402
 from hardware.pn532 import Pn532  # noqa: E402
 from hardware.pn532_faults import NoFaults  # noqa: E402
+from tests.support.mp_line import Line  # noqa: E402
 from tests.support.mp_terminal import NOW_S, Card, Draws, card_data  # noqa: E402
 from tests.support.mp_virtual_time import VirtualTime  # noqa: E402
 from tools.virtual_board import VirtualBoard  # noqa: E402
 from tools.virtual_terminal import fingers  # noqa: E402
-
-
-class Cable:
-    """A UART whose other end is the test."""
-
-    def __init__(self):
-        self.incoming = bytearray()
-        self.outgoing = bytearray()
-
-    def any(self):
-        return len(self.incoming)
-
-    def read(self, size):
-        octets = bytes(self.incoming[:size])
-        self.incoming = self.incoming[size:]
-        return octets
-
-    def write(self, octets):
-        self.outgoing += octets
-
-    def txdone(self):
-        return True
-
-    def lines(self):
-        """All that came out."""
-        return bytes(self.outgoing).decode().split("\r\n")[:-1]
 
 
 class Bench:
@@ -67,7 +42,7 @@ class Bench:
         self.parts = Parts(self.board.board)
         self.place = AtRest(self.board.board, self.parts, self.redraw)
         self.commands = SelfTestCommands(self.place, lambda: release)
-        self.cable = Cable()
+        self.cable = Line()
         self.asked = []
         self.silence_ms = 0
 

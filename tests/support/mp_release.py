@@ -5,11 +5,14 @@ import os
 
 import vfs
 
+from firmware import loader
 from firmware.crypto import p256
 from firmware.crypto.rfc6979 import nonces
 from firmware.crypto.signing import entry_steps, finish_signature
-from hardware.nor_flash import SECTOR_BYTES, NorFlash, Partition
+from firmware.updater import release_of
+from hardware.nor_flash import SECTOR_BYTES, NorFlash, Partition, PowerCut
 from protocol import release
+from tests.support.mp import seed
 
 ROOT = "/rel/"
 SECTORS = 24
@@ -72,3 +75,31 @@ def get(path: str) -> bytes:
     """Read a file below ROOT."""
     with open(ROOT + path, "rb") as file:
         return file.read()
+
+
+def cut_at_every_operation(new_chip, live) -> int:
+    """A life for each flash operation, which is cut there; `new_chip(seed)` gives its flash, `live()` tells whether all is
+    done, and is called again after each cut. Each life must end with release 5 as the one that starts. Returns the cuts.
+    """
+    cuts = 0
+    while True:
+        chip = new_chip(seed() + cuts)
+        chip.power_cut_after(cuts, (0, 1, 100, 255)[cuts % 4])
+        is_done = False
+        was_cut = False
+        for _ in range(12):
+            try:
+                mount(chip)
+                is_done = live()
+            except PowerCut:
+                was_cut = True
+                chip.power_on()
+                continue
+            if is_done:
+                break
+        assert is_done, cuts
+        assert release_of(ROOT, loader.choose(ROOT)) == 5, cuts
+        unmount()
+        if not was_cut:
+            return cuts
+        cuts += 1

@@ -13,7 +13,17 @@ from hardware.nor_flash import PowerCut
 from protocol import offer
 from protocol.offer import Offer
 from tests.support.mp import seed
-from tests.support.mp_release import PUBLIC, ROOT, bundle, get, mount, new_flash, put, unmount
+from tests.support.mp_release import (
+    PUBLIC,
+    ROOT,
+    bundle,
+    cut_at_every_operation,
+    get,
+    mount,
+    new_flash,
+    put,
+    unmount,
+)
 
 TIMEOUT_S = 300
 OLD_FILES = {"firmware/main.mpy": b"old" * 90, "protocol/y.mpy": b"gone"}
@@ -100,28 +110,7 @@ def shop(plan_seed):
 
 
 def test_cut_at_every_operation():
-    cuts = 0
-    while True:
-        chip = shop(seed() + cuts)
-        chip.power_cut_after(cuts, (0, 1, 100, 255)[cuts % 4])
-        is_done = False
-        was_cut = False
-        for _ in range(12):
-            try:
-                mount(chip)
-                is_done = live()
-            except PowerCut:
-                was_cut = True
-                chip.power_on()
-                continue
-            if is_done:
-                break
-        assert is_done, cuts
-        assert release_of(ROOT, loader.choose(ROOT)) == 5, cuts
-        unmount()
-        if not was_cut:
-            break
-        cuts += 1
+    cuts = cut_at_every_operation(shop, live)
     assert cuts > 30
     print("update over MQTT: %d cuts" % cuts)
 

@@ -2,10 +2,18 @@
 
 from firmware import loader
 from firmware.crypto import p256
-from firmware.updater import Updater, release_of
-from hardware.nor_flash import PowerCut
-from tests.support.mp import seed
-from tests.support.mp_release import PUBLIC, ROOT, bundle, get, mount, new_flash, put, unmount
+from firmware.updater import Updater
+from tests.support.mp_release import (
+    PUBLIC,
+    ROOT,
+    bundle,
+    cut_at_every_operation,
+    get,
+    mount,
+    new_flash,
+    put,
+    unmount,
+)
 
 TIMEOUT_S = 300
 OLD_FILES = {"firmware/main.mpy": b"old" * 90, "protocol/y.mpy": b"gone"}
@@ -67,27 +75,6 @@ def test_the_signatures_are_good():
 
 
 def test_cut_at_every_operation():
-    cuts = 0
-    while True:
-        chip = shop(seed() + cuts)
-        chip.power_cut_after(cuts, (0, 1, 100, 255)[cuts % 4])
-        is_done = False
-        was_cut = False
-        for _ in range(12):
-            try:
-                mount(chip)
-                is_done = live()
-            except PowerCut:
-                was_cut = True
-                chip.power_on()
-                continue
-            if is_done:
-                break
-        assert is_done, cuts
-        assert release_of(ROOT, loader.choose(ROOT)) == 5, cuts
-        unmount()
-        if not was_cut:
-            break
-        cuts += 1
+    cuts = cut_at_every_operation(shop, live)
     assert cuts > 30
     print("update: %d cuts" % cuts)

@@ -7,36 +7,8 @@ from firmware.console.console import FILE_OCTETS_MAX, LINE_TIMEOUT_MS, Console
 from firmware.console.errors import CommandError
 from firmware.console.lines import LINE_OCTETS_MAX, Lines, NobodyThere
 from tests.support.mp import seed
+from tests.support.mp_line import Line
 from tests.support.mp_virtual_time import VirtualTime
-
-
-class Cable:
-    """A UART whose other end is the test; with `is_held` nothing leaves."""
-
-    def __init__(self):
-        self.incoming = bytearray()
-        self.outgoing = bytearray()
-        self.is_held = False
-
-    def any(self):
-        return len(self.incoming)
-
-    def read(self, size):
-        octets = bytes(self.incoming[:size])
-        self.incoming = self.incoming[size:]
-        return octets
-
-    def write(self, octets):
-        self.outgoing += octets
-
-    def txdone(self):
-        return not self.is_held
-
-    def answers(self):
-        """Lines that came out so far."""
-        lines = bytes(self.outgoing).decode().split("\r\n")
-        self.outgoing = bytearray()
-        return lines[:-1]
 
 
 async def echo(_console, words):
@@ -59,7 +31,7 @@ async def give(console, _words):
 class Bench:
     def __init__(self):
         self.time = VirtualTime(1_790_000_000)
-        self.cable = Cable()
+        self.cable = Line()
         self.taken = []
         commands = {"echo": echo, "refuse": refuse, "break": break_down, "give": give, "take": self.take}
         self.lines = Lines(self.cable, self.time)

@@ -10,33 +10,12 @@ from firmware.console.lines import Lines
 from firmware.console.releases import PROVED_AFTER_MS, ReleaseCommands
 from firmware.crypto import p256
 from firmware.updater import Updater
+from tests.support.mp_line import Line
 from tests.support.mp_release import PUBLIC, ROOT, bundle, mount, new_flash, put, unmount
 from tests.support.mp_virtual_time import VirtualTime
 
 FILES = {"firmware/main.mpy": b"M" * 300, "firmware/x.mpy": bytes(range(200))}
 HEAD, OCTETS = bundle(5, FILES)
-
-
-class Cable:
-    """The terminal's end of a cable whose other end is a list of lines."""
-
-    def __init__(self):
-        self.incoming = bytearray()
-        self.outgoing = bytearray()
-
-    def any(self):
-        return len(self.incoming)
-
-    def read(self, size):
-        octets = bytes(self.incoming[:size])
-        self.incoming = self.incoming[size:]
-        return octets
-
-    def write(self, octets):
-        self.outgoing += octets
-
-    def txdone(self):
-        return True
 
 
 class Bench:
@@ -45,7 +24,7 @@ class Bench:
     def __init__(self):
         mount(new_flash())
         put("a/firmware/main.mpy", b"old")
-        self.cable = Cable()
+        self.cable = Line()
         self.busy = False
         self.restarts = 0
         updater = Updater(ROOT, "a", 4, PUBLIC, p256.verify_steps)
