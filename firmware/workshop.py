@@ -40,6 +40,7 @@ class Workshop:
         identity = IdentityCommands(board, parts, self.serves_families, self.begin_anew)
         commands = dict(identity.commands)
         commands["stand-by"] = self.stand_by
+        commands["start"] = self.start
         if running:
             root, slot = running
             updater = Updater(
@@ -75,6 +76,13 @@ class Workshop:
         if was_serving:
             self._leaving = asyncio.create_task(self._after_the_answer(self._close))
         return [("served", int(was_serving))]
+
+    async def start(self, _console, _words: list) -> list:
+        """One that stands by, or has stopped, starts at once; OK says whether it serves families already."""
+        serves = self.serves_families()
+        if not serves:
+            self.begin_anew()
+        return [("serves", int(serves))]
 
     def begin_anew(self) -> None:
         """New documents or a new release are stored: start with them, once the answer has left."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -204,6 +205,7 @@ def prepare(terminal: Terminal, office: Office, wish: Wish, ask: Ask) -> Request
 def _make_keys(terminal: Terminal, office: Office, wish: Wish, ask: Ask, identity: Identity) -> Identity:
     """New keys, in the chip where there is one; the identity with them."""
     _require_safe(identity, wish)
+    _require_kid(office, wish, identity)
     if identity.serves:
         terminal.ask("stand-by")
         if terminal.wait(lambda now: not now.serves) is None:
@@ -255,16 +257,33 @@ def _storage(terminal: Terminal, wish: Wish, ask: Ask) -> str:
 
 def _kid(office: Office, wish: Wish, identity: Identity) -> int:
     """A kid that nobody has; on disk as taken before the terminal hears of it."""
-    if identity.state == BEGUN and wish.kid in (None, identity.kid) and not wish.anew:
+    if _has_begun(wish, identity):
         return identity.kid
-    if wish.kid is None and office.kids is None:
-        raise KidError(
-            "no kid was given", "give --kid, or --kids with the block that was allotted to this laptop"
-        )
     kid = wish.kid
     if office.kids is not None:
         kid = office.kids.take(time.strftime(_DAY), wish.kid)
     assert kid is not None
+    _require_unused(office, kid)
+    return kid
+
+
+def _has_begun(wish: Wish, identity: Identity) -> bool:
+    return identity.state == BEGUN and wish.kid in (None, identity.kid) and not wish.anew
+
+
+def _require_kid(office: Office, wish: Wish, identity: Identity) -> None:
+    """What can be known of the number before a terminal is taken out of service for it."""
+    if _has_begun(wish, identity):
+        return
+    if wish.kid is not None:
+        _require_unused(office, wish.kid)
+    elif office.kids is None:
+        raise KidError(
+            "no kid was given", "give --kid, or --kids with the block that was allotted to this laptop"
+        )
+
+
+def _require_unused(office: Office, kid: int) -> None:
     if kid in office.registered:
         raise RegisteredElsewhereError(
             f"kid {kid:08x} is registered at the gateway already",
@@ -276,7 +295,6 @@ def _kid(office: Office, wish: Wish, identity: Identity) -> int:
                 f"kid {kid:08x} was given to other keys: {path}",
                 "a kid is never used twice: give another one",
             )
-    return kid
 
 
 def certify(office: Office, request: Request, *, is_in_use: bool) -> bytes | None:
@@ -354,6 +372,13 @@ def _pieces(papers: Papers) -> Iterator[tuple[str, int, bytes]]:
     for name, octets in [*named, ("roster", papers.roster)]:
         for offset in range(0, max(len(octets), 1), PIECE_OCTETS):
             yield name, offset, octets[offset : offset + PIECE_OCTETS]
+
+
+def resume(terminal: Terminal) -> None:
+    """Have a terminal serve again that an earlier visit took out of service: each question would keep it waiting."""
+    if not terminal.identity().serves:
+        with contextlib.suppress(updating.RefusedError):  # an older release starts only once nobody asks
+            terminal.ask("start")
 
 
 def require_serving(terminal: Terminal, kid: int) -> Identity:

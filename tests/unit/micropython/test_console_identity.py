@@ -333,6 +333,22 @@ def test_nobody_is_sent_away_with_a_card_on_the_reader():
     shop.open(story)
 
 
+def test_a_terminal_that_stands_by_is_started_at_the_cable():
+    shop = Shop(copy_of(provisioned_flash()))
+
+    async def story(shop):
+        laptop = Visit(shop.board.technician_uart, shop.time)
+        await shop.begin()
+        assert await laptop.told("start") == {"serves": "1"}
+        await laptop.told("stand-by")
+        await shop.until(lambda: shop.app.stopped_code == 310, "code 310")
+        assert await laptop.told("start") == {"serves": "0"}
+        await shop.until(lambda: shop.restarts, "a start")
+        assert shop.restarts == [0]
+
+    shop.open(story)
+
+
 def test_a_terminal_that_stood_by_starts_again_by_itself_and_sells():
     shop = Shop(copy_of(provisioned_flash()))
 

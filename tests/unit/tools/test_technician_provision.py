@@ -216,6 +216,14 @@ def test_a_terminal_in_use_keeps_its_generation_unless_it_is_named(bench, folder
     assert bench.identity().kid == KID
     told = bench.lumbung(*options, "--kid", NAME, "--discard-records", NAME, code=13)
     assert "never used twice" in told["advice"]
+    bench.lumbung(*options, "--discard-records", NAME, code=11)
+    assert bench.identity().serves, "nothing that is refused takes it out of service"
+    with serial.serial_for_url(bench.url, timeout=15) as line:
+        terminal = provisioning.Terminal(Console(line))
+        terminal.ask("stand-by")
+        assert terminal.wait(lambda now: not now.serves) is not None
+    assert bench.lumbung(*options)["stage"] == "done"
+    assert bench.identity().serves, "nor does one that was taken out stay there"
     last = (*options, "--kid", "0000a002", "--discard-records", NAME)
     request = folder.path / "out.req"
     assert bench.lumbung(*last, "--request", request)["kid"] == "0000a002"

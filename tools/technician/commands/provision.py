@@ -115,7 +115,9 @@ def provision(
             if print_label:
                 provisioning.print_label(terminal, warnings.append)
             provisioning.install(terminal, issued, progress)
-        elif any(given.values()):
+        else:
+            provisioning.resume(terminal)
+        if is_in_use and any(given.values()):
             warnings.append(
                 "it is in use and keeps the settings that it has: those of this line were not sent"
             )
