@@ -139,6 +139,17 @@ def connected(port: str, baud: int = 460_800, is_stub_used: bool = True) -> Iter
             _close(esp)
 
 
+@contextlib.contextmanager
+def borrowed(port: str, baud: int, *, is_stub_used: bool) -> Iterator[Chip]:
+    """A chip as `connected` gives it, which starts what is in its flash afterwards, whatever became of the command."""
+    with connected(port, baud, is_stub_used) as chip:
+        try:
+            yield chip
+        finally:
+            with contextlib.suppress(CableError):
+                chip.restart()
+
+
 def _close(esp: Any) -> None:
     if esp is not None:
         with contextlib.suppress(OSError, serial.SerialException):

@@ -10,7 +10,8 @@ from tools import pinmap
 from tools.forensics import dump, export, report
 from tools.technician import dumping
 from tools.technician.cable import Chip, Progress
-from tools.technician.errors import BundleError, CableError, HoldsRecordsError
+from tools.technician.errors import CableError, HoldsRecordsError
+from tools.technician.laptop import LaptopError
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ def save(chip: Chip, folder: Path, progress: Progress | None = None) -> Saved:
     """Read the whole flash into `folder` and export every record found in it.
 
     The dump holds the private keys of a terminal with software keys, so only its owner may read it; destroy it when the records are
-    booked. Raises `BundleError` where the disk has no room: nothing is erased then.
+    booked. Raises `LaptopError` where the disk has no room: nothing is erased then.
     """
     try:
         _, octets = dumping.take(chip, folder, progress)
@@ -40,8 +41,9 @@ def save(chip: Chip, folder: Path, progress: Progress | None = None) -> Saved:
             if reading.current is not None and reading.current.kid is not None:
                 name = f"{reading.current.kid:08X}"
     except OSError as error:
-        raise BundleError(
-            f"{folder}: cannot be written ({error})", "make room on the disk; nothing was erased"
+        raise LaptopError(
+            f"{folder} cannot be written ({error.strerror or error})",
+            "make room on the disk; nothing was erased",
         ) from error
     return Saved(name, records, files, chip.md5(0, len(octets)), len(octets))
 

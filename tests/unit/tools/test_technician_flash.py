@@ -166,6 +166,18 @@ def test_the_reset_lines_lead_into_the_loader_and_out_of_it(built):
         assert not chip.is_listening
 
 
+def test_a_command_that_refuses_leaves_no_chip_in_its_loader():
+    chip = new_chip()
+    with (
+        EspDevice(chip) as device,
+        pytest.raises(WrongDeviceError),
+        cable.borrowed(device.url, 115_200, is_stub_used=False),
+    ):
+        assert chip.is_listening
+        raise WrongDeviceError("too small")
+    assert not chip.is_listening
+
+
 def test_another_chip_is_refused(built):
     chip = new_chip(magic=MAGIC_ESP32_S2)
     with (

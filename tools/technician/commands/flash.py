@@ -26,11 +26,10 @@ def flash(port: str, baud: int, no_stub: bool, release_key: Path, folder: Path) 
     """Put a build onto a new terminal, or renew the one on a terminal; its records are never touched."""
     image = images.load(folder, release_key.read_bytes())
     with (
-        cable.connected(port or cable.find_port(), baud, is_stub_used=not no_stub) as chip,
+        cable.borrowed(port or cable.find_port(), baud, is_stub_used=not no_stub) as chip,
         bars(sys.stderr.isatty()) as progress,
     ):
         outcome = flashing.flash(chip, image, pinmap.load(), progress)
-        chip.restart()
     kind = "a new terminal" if outcome.is_new else "a terminal; its records and keys are as they were"
     return {
         "mac": outcome.mac,
@@ -67,7 +66,7 @@ def flash(port: str, baud: int, no_stub: bool, release_key: Path, folder: Path) 
 def erase(port: str, baud: int, no_stub: bool, folder: Path, name: str) -> dict[str, Any]:
     """Erase a terminal for good: first everything on it is read, its records exported, and its name typed."""
     with (
-        cable.connected(port or cable.find_port(), baud, is_stub_used=not no_stub) as chip,
+        cable.borrowed(port or cable.find_port(), baud, is_stub_used=not no_stub) as chip,
         bars(sys.stderr.isatty()) as progress,
     ):
         saved = erasing.save(chip, folder, progress)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from itertools import groupby
 from pathlib import Path
@@ -19,7 +18,7 @@ from tools.technician import cable, consoles, rescuing
 from tools.technician.account import RECOVERED, Account, Found, Gateway, Span
 from tools.technician.commands import pages
 from tools.technician.commands.common import BAUD, FOLDER, INPUT, JSON, PORT, STUB, bars, told
-from tools.technician.errors import SOMETHING_MISSING_CODE, CableError, TechnicianError
+from tools.technician.errors import SOMETHING_MISSING_CODE, TechnicianError
 from tools.technician.rescuing import Rescued
 
 AUTO, CONSOLE, FLASH = "auto", "console", "flash"
@@ -104,12 +103,8 @@ def rescue(
         if by == CONSOLE:
             raise TechnicianError(why, "run it again without --by: then its flash is read")
         click.echo(f"{why}; reading its flash", err=True)
-        with cable.connected(name, baud, is_stub_used=not no_stub) as chip:
-            try:
-                return _told(rescuing.by_flash(chip, folder, keys, start, progress), why)
-            finally:
-                with contextlib.suppress(CableError):
-                    chip.restart()
+        with cable.borrowed(name, baud, is_stub_used=not no_stub) as chip:
+            return _told(rescuing.by_flash(chip, folder, keys, start, progress), why)
 
 
 def _told(rescued: Rescued, why: str = "") -> dict[str, Any]:
