@@ -17,6 +17,9 @@ KNOWN = {
     "gateway_number": "",  # where short messages go; none go out without
 }
 VALUE_CHARACTERS_MAX = 255
+# IEEE 802.11: an SSID in octets, a WPA passphrase in characters.
+SSID_OCTETS_MAX = 32
+PASSPHRASE_CHARACTERS = (8, 63)
 
 
 class SettingsError(Exception):
@@ -87,6 +90,11 @@ def _check(line: int, name: str, value: str) -> None:
         raise SettingsError(line, name + " is not in 1..65535")
     if name in ("broker_tls", "modem", "printer_qr", "release_by_modem") and value not in ("0", "1"):
         raise SettingsError(line, name + " is neither 0 nor 1")
+    if name == "wifi_ssid" and len(value.encode()) > SSID_OCTETS_MAX:
+        raise SettingsError(line, "wifi_ssid is longer than %d octets" % SSID_OCTETS_MAX)
+    least, most = PASSPHRASE_CHARACTERS
+    if name == "wifi_password" and value and not least <= len(value) <= most:
+        raise SettingsError(line, "wifi_password is not of %d to %d characters" % PASSPHRASE_CHARACTERS)
     if name == "gateway_number" and value and not _is_number(value):
         raise SettingsError(line, "gateway_number is not 3 to 20 digits, with + before an international one")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -14,8 +15,10 @@ class LaptopError(TechnicianError):
     code = LAPTOP_CODE
 
 
-def keep(path: Path, octets: bytes) -> None:
-    """Write a file so that it survives a power cut; the one that was there stays until the new one is whole."""
+def keep(path: Path, octets: bytes, mode: int = 0o666) -> None:
+    """Write a file so that it survives a power cut; the one that was there stays until the new one is whole. `mode`: who may read
+    it, as far as the laptop allows.
+    """
     if path.exists() and not path.is_file():
         raise LaptopError(
             f"{path} is there and is no file", "name another one, and run the same command again"
@@ -23,12 +26,14 @@ def keep(path: Path, octets: bytes) -> None:
     new = path.with_name(path.name + ".new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with new.open("wb") as file:
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
             file.write(octets)
             file.flush()
             os.fsync(file.fileno())
         new.replace(path)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            new.unlink(missing_ok=True)
         raise LaptopError(
             f"{path} cannot be written ({error.strerror or error})",
             "make room or choose another folder, then run the same command again: it goes on where it stopped",

@@ -200,6 +200,11 @@ class Folder:
 
     def settings(self, given: Mapping[str, str]) -> bytes:
         """`settings.txt` with what was given in the place of its lines, or after them; each is checked."""
+        for name in sorted(given):
+            if len(given[name].splitlines()) > 1 or given[name] != given[name].rstrip("\r\n"):
+                raise PapersError(
+                    f"the setting {name!r} cannot be used (it has a line break)", "give it in one line"
+                )
         path = self.path / "settings.txt"
         shared = (
             laptop.fetch(path, "the settings").decode("utf-8", "replace").splitlines()

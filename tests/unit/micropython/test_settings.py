@@ -44,6 +44,9 @@ def test_what_is_wrong_is_refused_with_its_line():
         (b"gateway_number=123456789012345678901", 1, "gateway_number"),
         (b"username=a\nusername=b", 2, "before"),
         (b"username=" + b"a" * 300, 1, "longer"),
+        (b"wifi_ssid=" + b"\xe2\x98\x95" * 11, 1, "32 octets"),
+        (b"wifi_password=7letter", 1, "8 to 63"),
+        (b"wifi_password=" + b"a" * 64, 1, "8 to 63"),
         (b"=1", 1, "unknown"),
         (b"wifi_ssid=\xff\xfe", 1, "UTF-8"),
     ):
@@ -56,6 +59,7 @@ def test_an_error_never_shows_the_value():
     secret = b"password=secret1\npassword=secret2"
     assert "secret" not in str(raises(SettingsError, parse, secret))
     assert "secret" not in str(raises(SettingsError, parse, b"broker_tls=secret"))
+    assert "secret" not in str(raises(SettingsError, parse, b"wifi_password=secret"))
 
 
 def test_what_can_be_used_of_a_damaged_file_is_used_and_the_rest_is_told_by_line():

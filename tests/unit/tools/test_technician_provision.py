@@ -73,17 +73,17 @@ def test_one_command_makes_a_blank_terminal_serve(bench, folder, tmp_path):
     folder.grant()
     told = bench.lumbung(
         folder.path, "--kid", NAME, "--authority-key", folder.key_path,
-        "--apn", "kartu", "--wifi-ssid", "Warung", "--wifi-password", "rahasia", "--broker", "broker.example:8883",
+        "--apn", "kartu", "--wifi-ssid", "Warung", "--wifi-password", "rahasia-kami", "--broker", "broker.example:8883",
         "--set", "broker_tls=1", "--print-label",
     )  # fmt: skip
     assert (told["stage"], told["kid"], told["storage"], told["warnings"]) == ("done", NAME, "software", [])
-    assert "rahasia" not in json.dumps(told)
+    assert "rahasia-kami" not in json.dumps(told)
     identity = bench.identity()
     assert (identity.state, identity.kid, identity.serves) == ("ready", KID, True)
     flash = (tmp_path / "flash.bin").read_bytes()
     held = settings.parse(
         b"apn=kartu\nmodem=1\nprinter_qr=0\nbroker_host=broker.example\nbroker_port=8883\nbroker_tls=1\n"
-        b"username=0000a001\nwifi_ssid=Warung\nwifi_password=rahasia\n"
+        b"username=0000a001\nwifi_ssid=Warung\nwifi_password=rahasia-kami\n"
     )
     for line in (b"apn=kartu\n", b"username=0000a001\n", b"wifi_ssid=Warung\n", b"printer_qr=0\n"):
         assert line in flash

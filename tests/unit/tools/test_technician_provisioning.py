@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import time
@@ -192,6 +193,11 @@ def test_settings_that_cannot_be_are_told_before_the_terminal_is_asked(folder):
         papers.PapersError.code,
         "the setting 'broker_port' cannot be used (broker_port is not in 1..65535)",
     )
+    code, error = told("--wifi-ssid", "Warung\nbroker_tls=0")
+    assert (code, error) == (
+        papers.PapersError.code,
+        "the setting 'wifi_ssid' cannot be used (it has a line break)",
+    )
     (folder.path / "settings.txt").write_text("apn=here\n\nfoo=secret\n")
     code, error = told("--apn", "there")
     assert code == papers.PapersError.code
@@ -204,6 +210,19 @@ def test_what_is_no_file_is_never_replaced_by_one(tmp_path):
     with pytest.raises(laptop.LaptopError, match="is no file"):
         laptop.keep(pipe, b"octets")
     assert pipe.is_fifo()
+
+
+def test_a_disk_that_fills_leaves_the_old_file_and_no_half_of_a_new_one(tmp_path, monkeypatch):
+    def full(_descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = tmp_path / "report"
+    laptop.keep(path, b"old", 0o600)
+    assert path.stat().st_mode & 0o777 == 0o600
+    monkeypatch.setattr(laptop.os, "fsync", full)
+    with pytest.raises(laptop.LaptopError, match="No space left"):
+        laptop.keep(path, b"new")
+    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("report", b"old")]
 
 
 def test_a_gateway_that_cannot_be_asked_first_has_cost_nothing(tmp_path):

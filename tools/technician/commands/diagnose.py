@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from tools.technician import advice, cable, consoles, diagnosing, faults
+from tools.technician import advice, cable, consoles, diagnosing, faults, laptop
 from tools.technician.advice import Advice, Weight
 from tools.technician.commands import pages
 from tools.technician.commands.common import FOLDER, INPUT, JSON, PORT, told
@@ -122,11 +121,10 @@ def _told(found: Diagnosis, language: str, folder: Path | None) -> dict[str, Any
     result = found.as_json(language)
     parts = page(found, language)
     if folder is not None:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
         path = folder / f"{found.status.get('kid', 'unknown')}-{stamp}.json"
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            json.dump(result | {"at_s": int(time.time())}, file, indent=1, sort_keys=True)
+        report = json.dumps(result | {"at_s": int(time.time())}, indent=1, sort_keys=True)
+        laptop.keep(path, report.encode(), 0o600)
         parts += ["", Text(f"{_WORDS[language]['kept']} {path}")]
     return result | {"said": pages.lines(*parts)}
 
