@@ -15,8 +15,8 @@ from firmware.console.console import Console  # noqa: E402
 from firmware.console.lines import Lines  # noqa: E402
 from protocol import carry  # noqa: E402
 from tests.support.mp_gateway import acknowledgement_frame  # noqa: E402
+from tests.support.mp_line import Line  # noqa: E402
 from tests.unit.micropython.relay_bench import Bench  # noqa: E402
-from tests.unit.micropython.test_console import Cable  # noqa: E402
 
 SALES = 50
 bench = Bench(SALES)
@@ -33,7 +33,7 @@ def handle(request):
 
 async def typed(bench, octets):
     """Each request is a whole conversation: lines typed one after the other, as soon as an answer came."""
-    cable = Cable()
+    cable = Line()
     work = CarryCommands(bench.ledger, bench.relay, lambda: True)
     task = asyncio.create_task(Console(Lines(cable, bench.time), work.commands).run(lambda: None))
     try:

@@ -14,8 +14,8 @@ from firmware.console.lines import Lines  # noqa: E402
 from protocol import carry, frame, status  # noqa: E402
 from tests.support.mp_books import make_grant  # noqa: E402
 from tests.support.mp_gateway import acknowledgement_frame, grant_frame, uplink_cipher  # noqa: E402
+from tests.support.mp_line import Line  # noqa: E402
 from tests.unit.micropython.relay_bench import Bench  # noqa: E402
-from tests.unit.micropython.test_console import Cable  # noqa: E402
 
 
 class Carried(Bench):
@@ -23,7 +23,7 @@ class Carried(Bench):
 
     def plug_in(self, is_ready=True):
         """The console, as the application makes it."""
-        self.cable = Cable()
+        self.cable = Line()
         work = CarryCommands(self.ledger, self.relay, lambda: is_ready)
         return asyncio.create_task(Console(Lines(self.cable, self.time), work.commands).run(lambda: None))
 

@@ -75,6 +75,7 @@ def test_the_commands_of_the_guide_exist_with_their_options():
             line.replace("authority.pub", str(GUIDE))
             .replace("PAPERS", ".")
             .replace("build/image", ".")
+            .replace("kids.txt", str(GUIDE))
             .split()
         )
         made = lumbung.commands[name].make_context(name, arguments)  # it refuses options that do not exist
