@@ -237,7 +237,7 @@ def release_of(root: str, slot: str) -> int:
     """The release in a slot, 0 where none can be read."""
     try:
         with open(root + slot + "/" + _HEAD, "rb") as file:
-            return release.decode(file.read(HEAD_OCTETS_MAX))[0].release
+            return release.number(file.read(release.HEADER_OCTETS))
     except (OSError, ProtocolError):
         return 0
 

@@ -87,12 +87,7 @@ def decode(octets: bytes) -> tuple[Manifest, bytes, bytes, int]:
     `octets` must hold everything up to the end of the signature; more may follow.
     """
     source = Reader(octets)
-    if source.octets("magic", 4) != MAGIC:
-        raise UnknownVersion("magic", 0, "not a release bundle")
-    if source.number("version", 1) != VERSION:
-        raise UnknownVersion("version", 4, "unknown")
-    chip = source.number("chip", 1)
-    release = source.number("release", 4, 1, RELEASE_MAX)
+    chip, release = _beginning(source)
     least = source.number("least", 4, 0, release)
     files = []
     previous = b""
@@ -107,6 +102,21 @@ def decode(octets: bytes) -> tuple[Manifest, bytes, bytes, int]:
     end = source.offset
     signature = source.octets("signature", SIGNATURE_OCTETS)
     return Manifest(chip, release, least, tuple(files)), bytes(octets[:end]), signature, source.offset
+
+
+def number(octets: bytes) -> int:
+    """The release that a bundle's first `HEADER_OCTETS` name: all that a start needs to know of hundreds of files."""
+    return _beginning(Reader(octets))[1]
+
+
+def _beginning(source: Reader) -> tuple[int, int]:
+    """(chip, release) of a bundle of a known version."""
+    if source.octets("magic", 4) != MAGIC:
+        raise UnknownVersion("magic", 0, "not a release bundle")
+    if source.number("version", 1) != VERSION:
+        raise UnknownVersion("version", 4, "unknown")
+    chip = source.number("chip", 1)
+    return chip, source.number("release", 4, 1, RELEASE_MAX)
 
 
 def _path(path: bytes, offset: int) -> bytes:

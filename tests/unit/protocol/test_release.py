@@ -96,6 +96,9 @@ def test_a_wrong_header_is_refused(place: int, octet: int, error: type[ProtocolE
     octets[place] = octet
     with pytest.raises(error):
         release.decode(bytes(octets))
+    if place < 10:  # of what a start reads
+        with pytest.raises(error):
+            release.number(bytes(octets[: release.HEADER_OCTETS]))
 
 
 PATHS = st.lists(
@@ -111,6 +114,7 @@ def test_what_is_written_is_read_and_what_is_cut_is_refused(
     least = data.draw(st.integers(0, number))
     octets = release.encode(manifest_of(*sorted(paths), number=number, least=least)) + SIGNATURE
     read, signed, _, offset = release.decode(octets)
+    assert release.number(octets[: release.HEADER_OCTETS]) == read.release
     assert release.encode(read) == signed
     assert offset == len(octets)
     with pytest.raises(Truncated):
