@@ -92,10 +92,9 @@ def _told(verdict: Verdict) -> dict[str, Any]:
 
 
 @contextmanager
-def standing_in(config: Config) -> Iterator[Carrier]:
+def standing_in(config: Config, store: SqliteStore) -> Iterator[Carrier]:
     """A carrier where no gateway runs: the same writer, for as long as the command takes."""
     ring = keys.load(config.keys)
-    store = SqliteStore.create(config.data)
     reader = SqliteReader.open(config.data)
     writer = Writer(store, ring, config.ingest, lambda _: None)
     writer.start()
@@ -104,4 +103,3 @@ def standing_in(config: Config) -> Iterator[Carrier]:
     finally:
         writer.stop()
         reader.close()
-        store.close()

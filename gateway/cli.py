@@ -11,6 +11,7 @@ import logging
 import os
 import re
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -20,7 +21,7 @@ from gateway import cli_carry, cli_conflict, cli_release, cli_takeover, keys, re
 from gateway import config as configuration
 from gateway.cli_parts import Kid, as_json, describe, give_order, guarded, tell
 from gateway.config import Config
-from gateway.errors import GatewayError, KeyFileError
+from gateway.errors import GatewayError, KeyFileError, StoreLockedError
 from gateway.publish import Order
 from gateway.store.sqlite import SqliteReader, SqliteStore
 from protocol import carry
@@ -72,7 +73,8 @@ def init(config: Config, another: bool, is_json: bool) -> None:
     key = keys.create(config.keys)
     request = config.data / REQUEST_FILE
     request.write_bytes(key.request)
-    SqliteStore.create(config.data).close()
+    with suppress(StoreLockedError):  # Who writes to the database has made it.
+        SqliteStore.create(config.data).close()
     tell({"key_id": f"{key.key_id:08x}", "request": str(request)}, is_json)
 
 

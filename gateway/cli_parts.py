@@ -7,6 +7,7 @@ import re
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from functools import wraps
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -16,10 +17,9 @@ import click
 from gateway import carrier, decode, keys, loader, owed, publish, spool
 from gateway.config import Config
 from gateway.contexts import Library
-from gateway.errors import GatewayError, OrderRefusedError
+from gateway.errors import GatewayError, OrderRefusedError, StoreLockedError
 from gateway.publish import Order, Publisher
-from gateway.store.lock import WriterLock
-from gateway.store.sqlite import LOCK_NAME, SqliteReader, SqliteStore
+from gateway.store.sqlite import SqliteReader, SqliteStore
 from protocol import frame
 from protocol.errors import ProtocolError
 
@@ -91,21 +91,37 @@ def describe(config: Config, raw: bytes) -> decode.Description:
 
 
 def give_order(config: Config, order: Order, octets: bytes, kid: int) -> dict[str, Any]:
-    """Hand an order to the running gateway, or carry it out where none runs; what came of it."""
+    """Have an order carried out by the running gateway, or here where none runs; what came of it.
+
+    A gateway and other commands may start and end meanwhile: whoever holds the database works the order, once.
+    """
     config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if WriterLock.is_held(config.data / LOCK_NAME):
-        told = spool.wait(spool.put(config.data, order, octets, kid, time.time_ns()), ANSWER_TIMEOUT_S)
-        if "error" in told:
-            raise OrderRefusedError(told["error"], int(told["exit_status"]))
-        return told
+    path = spool.put(config.data, order, octets, kid, time.time_ns())
+
+    def here() -> dict[str, Any] | None:
+        try:
+            store = SqliteStore.create(config.data)
+        except StoreLockedError:
+            return None
+        with closing(store):
+            # The gateway may have answered and ended between two looks.
+            if (told := spool.answered(path)) is not None:
+                return told
+            spool.withdraw(path)
+            return _carry_out(config, store, order, octets, kid)
+
+    told = spool.wait(path, ANSWER_TIMEOUT_S, here, time.sleep)
+    if "error" in told:
+        raise OrderRefusedError(told["error"], int(told["exit_status"]))
+    return told
+
+
+def _carry_out(config: Config, store: SqliteStore, order: Order, octets: bytes, kid: int) -> dict[str, Any]:
+    """Do here what the running gateway would do."""
     if order in carrier.ORDERS:
-        with carrier.standing_in(config) as standing_in:
+        with carrier.standing_in(config, store) as standing_in:
             return standing_in.obey(order, octets, kid)
-    store = SqliteStore.create(config.data)
-    try:
-        authority = publish.authority_key(Path(config.files.authority_public_key))
-        publisher = Publisher(store, authority, keys.load(config.keys), time.time_ns() // 1_000_000)
-        publication = publisher.check(order, octets, kid)
-        return publish.carry_out(publication, lambda each: store.apply(each.changes))
-    finally:
-        store.close()
+    authority = publish.authority_key(Path(config.files.authority_public_key))
+    publisher = Publisher(store, authority, keys.load(config.keys), time.time_ns() // 1_000_000)
+    publication = publisher.check(order, octets, kid)
+    return publish.carry_out(publication, lambda each: store.apply(each.changes))

@@ -39,6 +39,8 @@ from gateway.writer import RESTORED, Writer
 
 _LOG = structlog.get_logger("daemon")
 _TURN_S = 0.2
+_PATIENCE_S = 30.0
+"""How long a command that works on the database is waited for at the start, or a gateway that is just ending."""
 _HEALTH_S = 1.0
 _STALLED_S = 20.0
 _COMMIT_TIMEOUT_S = 30.0
@@ -65,7 +67,7 @@ class Daemon:
         self._notifier = notifier or from_process()
         self._ring = keys.load(config.keys)
         self._authority = publish.authority_key(Path(config.files.authority_public_key))
-        self._store = SqliteStore.create(config.data)
+        self._store = SqliteStore.create(config.data, _PATIENCE_S)
         self._readers: list[SqliteReader] = []
         self._reader = self._new_reader()
         openers = Openers(_open_processes(config.ingest.open_processes), config.data, config.keys)

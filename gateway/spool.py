@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,16 +43,39 @@ def put(data: Path, order: Order, octets: bytes, kid: int, now_ns: int) -> Path:
     return path
 
 
-def wait(path: Path, timeout_s: float, sleep: Callable[[float], None] = time.sleep) -> dict[str, Any]:
-    """What came of an order; raises `DaemonSilentError`."""
-    answer = path.with_suffix(_ANSWER_SUFFIX)
-    for _ in range(int(timeout_s / _POLL_S) + 1):
-        if answer.exists():
-            told: dict[str, Any] = json.loads(answer.read_text("utf-8"))
-            answer.unlink()
+def wait(
+    path: Path,
+    timeout_s: float,
+    instead: Callable[[], dict[str, Any] | None],
+    sleep: Callable[[float], None],
+) -> dict[str, Any]:
+    """What came of an order; raises `DaemonSilentError`, and the order stays.
+
+    `instead` is asked whenever there is no answer yet: what it gives, where no gateway runs, is what came of the order.
+    """
+    for turn in range(int(timeout_s / _POLL_S) + 1):
+        if turn:
+            sleep(_POLL_S)
+        told = answered(path) or instead()
+        if told is not None:
             return told
-        sleep(_POLL_S)
     raise DaemonSilentError(order=path.name, seconds=timeout_s)
+
+
+def answered(path: Path) -> dict[str, Any] | None:
+    """What the gateway said about an order, once; None while it has said nothing."""
+    answer = path.with_suffix(_ANSWER_SUFFIX)
+    try:
+        told: dict[str, Any] = json.loads(answer.read_text("utf-8"))
+    except FileNotFoundError:
+        return None
+    answer.unlink()
+    return told
+
+
+def withdraw(path: Path) -> None:
+    """Take back an order that no gateway works."""
+    path.unlink(missing_ok=True)
 
 
 def waiting(data: Path) -> list[Spooled]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from gateway.errors import StoreError, StoreLockedError
 
+_POLL_S = 0.05
 _WAL_RESET_BUG_FROM = (3, 7, 0)
 _WAL_RESET_BUG_FIXED = (3, 51, 3)
 # Releases of older lines to which the fix was carried back.
@@ -31,8 +34,16 @@ class WriterLock:
         self._path = path
         self._descriptor = -1
 
-    def acquire(self) -> None:
-        """Take the lock; raises `StoreLockedError` where another process has it."""
+    def acquire(self, patience_s: float = 0.0, sleep: Callable[[float], None] = time.sleep) -> None:
+        """Take the lock; raises `StoreLockedError` where another process still has it after `patience_s`."""
+        for _ in range(int(patience_s / _POLL_S)):
+            try:
+                return self._take()
+            except StoreLockedError:
+                sleep(_POLL_S)
+        return self._take()
+
+    def _take(self) -> None:
         try:
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as failure:
@@ -52,7 +63,7 @@ class WriterLock:
 
     @classmethod
     def is_held(cls, path: Path) -> bool:
-        """Tell whether a process holds the lock now."""
+        """Tell whether a process holds the lock now. Looking takes the lock for a moment: who wants it is patient."""
         probe = cls(path)
         try:
             probe.acquire()

@@ -220,11 +220,11 @@ class SqliteStore(SqliteReader):
         self.directory = directory
 
     @classmethod
-    def create(cls, directory: Path) -> SqliteStore:
-        """Open for writing, bring the layout up to date; raises `StoreLockedError` where a writer exists."""
+    def create(cls, directory: Path, patience_s: float = 0.0) -> SqliteStore:
+        """Open for writing, bring the layout up to date; raises `StoreLockedError` where a writer stays that long."""
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = WriterLock(directory / LOCK_NAME)
-        lock.acquire()
+        lock.acquire(patience_s)
         path = directory / FILE_NAME
         try:
             connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=_BUSY_S)

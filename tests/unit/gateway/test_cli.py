@@ -8,7 +8,8 @@ from gateway import cli_parts, spool
 from gateway.errors import DaemonSilentError
 from gateway.publish import Order
 from gateway.store.interface import Changes, EvidenceRow
-from gateway.store.sqlite import SqliteReader, SqliteStore
+from gateway.store.lock import WriterLock
+from gateway.store.sqlite import LOCK_NAME, SqliteReader, SqliteStore
 from gateway.verdicts import Fault
 from gateway.writer import RESTORED
 from protocol import carry, frame
@@ -261,6 +262,48 @@ def test_while_a_gateway_runs_orders_go_through_its_spool(furnished, monkeypatch
     running.close()
 
 
+def test_an_order_is_carried_out_here_as_soon_as_who_held_the_database_is_gone(furnished, monkeypatch):
+    """Another command, or a gateway that ended without a look at its spool."""
+    running = SqliteStore.create(furnished.data)
+    monkeypatch.setattr(cli_parts.time, "sleep", lambda _: running.close())
+    furnished.run("revoke", "2a")
+    assert furnished.json("status")["terminals"][0]["state"] == "revoked"
+    assert spool.waiting(furnished.data) == []
+
+
+def test_what_a_gateway_answered_before_it_ended_is_not_done_again(furnished, monkeypatch):
+    running = SqliteStore.create(furnished.data)
+
+    def ends_with_an_answer(_):
+        (order,) = spool.waiting(furnished.data)
+        spool.answer(order, {"kid": "0000002a", "already": "answered"})
+        running.close()
+
+    monkeypatch.setattr(cli_parts.time, "sleep", ends_with_an_answer)
+    assert furnished.json("revoke", "2a")["already"] == "answered"
+    assert furnished.json("status")["terminals"][0]["state"] == "active"
+
+
+def test_a_gateway_that_starts_waits_for_a_command_at_the_database(furnished):
+    command = SqliteStore.create(furnished.data)
+    slept = []
+
+    def ends(seconds):
+        slept.append(seconds)
+        command.close()
+
+    lock = WriterLock(furnished.data / LOCK_NAME)
+    lock.acquire(30.0, ends)
+    lock.release()
+    assert len(slept) == 1
+
+
+def test_one_more_pair_of_keys_can_be_made_while_a_gateway_runs(furnished):
+    running = SqliteStore.create(furnished.data)
+    assert len(furnished.json("init", "--another")["key_id"]) == 8
+    running.close()
+
+
 def test_the_spool_carries_orders_and_answers(tmp_path):
     first = spool.put(tmp_path, Order.ROSTER, b"octets", 0, 1)
     second = spool.put(tmp_path, Order.REVOKE, b"", 42, 2)
@@ -271,10 +314,10 @@ def test_the_spool_carries_orders_and_answers(tmp_path):
     ]  # fmt: skip
     slept = []
     with pytest.raises(DaemonSilentError):
-        spool.wait(first, 1.0, slept.append)
+        spool.wait(first, 1.0, lambda: None, slept.append)
     assert slept
     spool.answer(waiting[0], {"digest": "ab"})
-    assert spool.wait(first, 1.0, slept.append) == {"digest": "ab"}
+    assert spool.wait(first, 1.0, lambda: None, slept.append) == {"digest": "ab"}
     assert [each.path for each in spool.waiting(tmp_path)] == [second]
 
 
