@@ -18,7 +18,7 @@ from protocol.context import Context
 from protocol.records import Record
 from tests.bench import reference_day
 from tests.property import protocol_strategies as drawn
-from tools import golden_corpus
+from tools.golden_vectors import corpus
 
 NUMBER = [4] * 20 + [2] * 19 + [1] * 10
 PROOF = (
@@ -491,8 +491,8 @@ def encoded(batch: list[bytes], context: Context, first: int) -> bytes:
 
 def test_the_golden_corpus_encodes_the_same_from_the_text_alone() -> None:
     """COD-10, COD-11, COD-12, COD-13 and COD-20 to COD-35 (each is followed above under its own id)."""
-    held = golden_corpus.held_context()
-    for first, batch in golden_corpus.batches(held):
+    held = corpus.held_context()
+    for first, batch in corpus.batches(held):
         assert encoded(batch, held, first) == codec.encode(codec.PREDICTED, batch, held, first)
 
 

@@ -25,7 +25,7 @@ from protocol import (
 from protocol.errors import NotCanonical, OutOfRange, ProtocolError, Truncated, UnknownVersion
 from tests.bench import reference_day
 from tests.support.link_cipher import CpythonCipher
-from tools import golden_corpus
+from tools.golden_vectors import corpus, samples
 
 CIPHER = CpythonCipher()
 DAY = reference_day.build()
@@ -51,7 +51,7 @@ def test_a_records_frame_octet_by_octet() -> None:
 
 def test_kinds_of_body() -> None:
     """FRM-13: the first octet of each."""
-    body = status.encode(golden_corpus.sample_status())
+    body = status.encode(samples.sample_status())
     kinds = {
         0x41: frame.encode_counter(frame.CLASS_UP, frame.UP_STATUS, 1, 1, body, CIPHER),
         0x42: frame.encode_counter(frame.CLASS_UP, frame.UP_BRIDGE, 1, 1, body, CIPHER),
@@ -67,7 +67,7 @@ def test_kinds_of_body() -> None:
 
 def test_a_notice_is_one_sms() -> None:
     """NOT-02: with room to spare, and no second signature."""
-    body = notice.encode(golden_corpus.sample_notice())
+    body = notice.encode(samples.sample_notice())
     octets = frame.encode_counter(frame.CLASS_DOWN, frame.DOWN_NOTICE, 1, 1, body, CIPHER)
     assert len(octets) == 120 <= frame.SMS_OCTETS_MAX
     assert frame.open_counter(octets, CIPHER)[1] == body
@@ -223,16 +223,16 @@ def test_a_frame_opens_only_as_its_class() -> None:
 
 def test_unknown_versions_name_their_octet() -> None:
     """VER-01: every unit that has a version octet."""
-    held = golden_corpus.held_context()
+    held = corpus.held_context()
     for decode, octets, at in (
         (records.decode, BATCH[0], 1),
-        (roster.decode, roster.encode(1, golden_corpus.sample_roster()), 4),
+        (roster.decode, roster.encode(1, samples.sample_roster()), 4),
         (policy.decode, policy.encode(held.policy), 0),
         (lambda data: grant.decode(data, 1, bytes(32), bytes(32)), grant.encode(held.grants[1]), 0),
-        (certificates.decode_terminal, certificates.encode_terminal(golden_corpus.sample_terminal()), 0),
-        (certificates.decode_epoch, certificates.encode_epoch(golden_corpus.sample_epoch()), 0),
-        (roster_delta.decode, roster_delta.encode(golden_corpus.sample_roster_delta()), 0),
-        (write_off.decode, write_off.encode(golden_corpus.sample_write_off()), 0),
+        (certificates.decode_terminal, certificates.encode_terminal(samples.sample_terminal()), 0),
+        (certificates.decode_epoch, certificates.encode_epoch(samples.sample_epoch()), 0),
+        (roster_delta.decode, roster_delta.encode(samples.sample_roster_delta()), 0),
+        (write_off.decode, write_off.encode(samples.sample_write_off()), 0),
     ):
         with pytest.raises(UnknownVersion) as info:
             decode(octets[:at] + b"\x63" + octets[at + 1 :])

@@ -10,7 +10,7 @@ import pytest
 from protocol import bridge, certificates, frame, grant, parts, roster, roster_delta, write_off
 from protocol.errors import NotCanonical, OutOfRange, ProtocolError, TrailingData, Truncated, UnknownVersion
 from tests.support.link_cipher import CpythonCipher
-from tools import golden_corpus
+from tools.golden_vectors import corpus, samples
 
 CIPHER = CpythonCipher()
 CHAINS = (bytes(range(32)), bytes(range(1, 33)), bytes(range(2, 34)), bytes(range(3, 35)))
@@ -144,7 +144,7 @@ def test_parts_that_are_not_what_their_name_says_come_to_nothing() -> None:
 
 def test_the_largest_grant_travels_in_parts() -> None:
     """PRT-01, GRT-02: 2,000 exceptions with amounts of their own."""
-    one = golden_corpus.held_context().grants[1]
+    one = corpus.held_context().grants[1]
     one.exceptions = tuple((2 * i, 1000 * (8_192 + 4 * i)) for i in range(2000))
     unit = grant.encode(one) + bytes(certificates.SIGNATURE_OCTETS)
     assert frame.SMS_OCTETS_MAX < len(unit) <= parts.UNIT_OCTETS_MAX
@@ -153,8 +153,8 @@ def test_the_largest_grant_travels_in_parts() -> None:
 
 def test_a_write_off_by_hand() -> None:
     """WOF-01, GEN-07, GEN-08."""
-    octets = write_off.encode(golden_corpus.sample_write_off())
-    expected = "01 10203040 001268 001270" + golden_corpus.KEY_A[:32].hex() + "001b7740 6b063310 02"
+    octets = write_off.encode(samples.sample_write_off())
+    expected = "01 10203040 001268 001270" + corpus.KEY_A[:32].hex() + "001b7740 6b063310 02"
     assert octets.hex() == expected.replace(" ", "")
     assert len(octets) == write_off.OCTETS == 52
     message = b"lumbung/woff/1\0\0" + octets
@@ -168,7 +168,7 @@ def test_a_write_off_by_hand() -> None:
 )
 def test_a_write_off_with_one_wrong_field(at: int, change: bytes) -> None:
     """WOF-01."""
-    octets = bytearray(write_off.encode(golden_corpus.sample_write_off()))
+    octets = bytearray(write_off.encode(samples.sample_write_off()))
     octets[at : at + len(change)] = change
     with pytest.raises(OutOfRange):
         write_off.decode(bytes(octets))
@@ -176,7 +176,7 @@ def test_a_write_off_with_one_wrong_field(at: int, change: bytes) -> None:
 
 def test_a_write_off_has_one_length_and_one_version() -> None:
     """WOF-01, VER-01."""
-    octets = write_off.encode(golden_corpus.sample_write_off())
+    octets = write_off.encode(samples.sample_write_off())
     with pytest.raises(Truncated):
         write_off.decode(octets[:-1])
     with pytest.raises(TrailingData):
@@ -192,14 +192,14 @@ def test_a_write_off_has_one_length_and_one_version() -> None:
 
 def rosters() -> tuple[bytes, bytes]:
     """The sample roster, and a later one: the first entry removed, a fourth with two cards."""
-    base = roster.encode(5, golden_corpus.sample_roster())
-    return base, roster_delta.apply(base, golden_corpus.sample_roster_delta())
+    base = roster.encode(5, samples.sample_roster())
+    return base, roster_delta.apply(base, samples.sample_roster_delta())
 
 
 def test_a_roster_delta_by_hand() -> None:
     """RSD-01: an entry with one card ends behind it."""
     base, new = rosters()
-    octets = roster_delta.encode(golden_corpus.sample_roster_delta())
+    octets = roster_delta.encode(samples.sample_roster_delta())
     head = "01" + roster.digest(base)[:4].hex() + "00000006" + "0004" + "0002"
     assert octets[:13].hex() == head
     assert octets[13:51] == b"\x00\x00" + new[16 : 16 + 36]
@@ -209,7 +209,7 @@ def test_a_roster_delta_by_hand() -> None:
 def test_a_delta_makes_the_new_roster_and_only_of_its_base() -> None:
     """RSD-02, RSD-03: the signature is judged over the digest of what comes out."""
     base, new = rosters()
-    delta = golden_corpus.sample_roster_delta()
+    delta = samples.sample_roster_delta()
     assert vars(roster_delta.between(base, new)) == vars(delta)
     header, entries = roster.decode(new)
     assert (header.number, header.count) == (6, 4)
@@ -227,7 +227,7 @@ def test_a_delta_makes_the_new_roster_and_only_of_its_base() -> None:
 def test_a_delta_that_does_not_go_forward_is_not_applied(name: str, value: int, field: str) -> None:
     """RSD-02: by number and count, and no entry comes from nowhere."""
     base, _ = rosters()
-    delta = golden_corpus.sample_roster_delta()
+    delta = samples.sample_roster_delta()
     setattr(delta, name, value)
     with pytest.raises(OutOfRange) as info:
         roster_delta.apply(base, delta)
@@ -236,7 +236,7 @@ def test_a_delta_that_does_not_go_forward_is_not_applied(name: str, value: int, 
 
 def test_a_delta_has_one_encoding() -> None:
     """RSD-01, GEN-02: a second card is announced where there is one, indices rise."""
-    octets = roster_delta.encode(golden_corpus.sample_roster_delta())
+    octets = roster_delta.encode(samples.sample_roster_delta())
     announced = octets[:13] + b"\x80\x00" + octets[15:51] + bytes(28) + octets[51:]
     with pytest.raises(NotCanonical):
         roster_delta.decode(announced)
@@ -249,7 +249,7 @@ def test_a_delta_has_one_encoding() -> None:
 
 def test_180_families_with_one_card_are_as_many_parts_as_there_may_be() -> None:
     """RSD-01, PRT-01."""
-    delta = golden_corpus.sample_roster_delta()
+    delta = samples.sample_roster_delta()
     delta.count = 842
     delta.entries = tuple((4 * i, delta.entries[0][1]) for i in range(180))
     unit = roster_delta.encode(delta) + bytes(certificates.SIGNATURE_OCTETS)

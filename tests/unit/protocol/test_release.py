@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from protocol import release, status
 from protocol.errors import NotCanonical, OutOfRange, ProtocolError, Truncated, UnknownVersion
-from tools import golden_corpus
+from tools.golden_vectors import samples
 
 SIGNATURE = bytes(range(64))
 
@@ -123,7 +123,7 @@ def test_what_is_written_is_read_and_what_is_cut_is_refused(
 
 def test_a_status_names_the_release_that_runs_and_an_older_one_names_none() -> None:
     """STA-02."""
-    told = golden_corpus.sample_status()
+    told = samples.sample_status()
     without = status.encode(told)
     assert len(without) == 29
     assert status.decode(without).release == 0

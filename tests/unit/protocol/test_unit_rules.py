@@ -22,8 +22,8 @@ from protocol import (
     unpredictable_number,
 )
 from protocol.errors import NotCanonical, OutOfRange, ProtocolError, Truncated, UnknownVersion
-from tools import golden_corpus
-from tools.golden_vectors import encrypt_block
+from tools.golden_vectors import corpus, samples
+from tools.golden_vectors.reference import encrypt_block
 
 KEYS = (bytes(range(64)), bytes(range(64, 128)))
 D32 = bytes(range(32))
@@ -127,7 +127,7 @@ def test_unpredictable_numbers_have_limits(sequence: int, attempt: int) -> None:
 
 def roster_octets() -> bytearray:
     """Three entries: one card, two cards, none."""
-    return bytearray(roster.encode(5, golden_corpus.sample_roster()))
+    return bytearray(roster.encode(5, samples.sample_roster()))
 
 
 def test_a_roster_by_hand() -> None:
@@ -135,7 +135,7 @@ def test_a_roster_by_hand() -> None:
     octets = roster_octets()
     assert octets[:16].hex() == "4c525354" + "01" + "00" + "0003" + "00000005" + "00000000"
     assert len(octets) == 16 + 3 * 64 == roster.octets(3)
-    card = golden_corpus.sample_roster()[1].cards[1]
+    card = samples.sample_roster()[1].cards[1]
     at = 16 + 64 + 36
     assert octets[at : at + 8] == card.card_key
     assert octets[at + 8] == card.applications
@@ -143,7 +143,7 @@ def test_a_roster_by_hand() -> None:
     assert octets[at + 10 : at + 12] == bytes(2)
     assert octets[at + 12 : at + 28] == card.verifier
     assert roster.card_keys(bytes(octets[80:144])) == [
-        one.card_key for one in golden_corpus.sample_roster()[1].cards
+        one.card_key for one in samples.sample_roster()[1].cards
     ]
 
 
@@ -173,11 +173,11 @@ def test_a_second_card_needs_a_first() -> None:
 
 def test_an_entry_with_three_cards_or_a_zero_key_is_not_written() -> None:
     """ROS-03, GEN-04."""
-    entry = golden_corpus.sample_roster()[1]
+    entry = samples.sample_roster()[1]
     entry.cards = (*entry.cards, entry.cards[0])
     with pytest.raises(OutOfRange, match="cards"):
         roster.encode_entry(entry)
-    entry = golden_corpus.sample_roster()[0]
+    entry = samples.sample_roster()[0]
     entry.cards[0].card_key = bytes(8)
     with pytest.raises(OutOfRange, match="card key"):
         roster.encode_entry(entry)
@@ -188,7 +188,7 @@ def test_an_entry_with_three_cards_or_a_zero_key_is_not_written() -> None:
 
 def test_a_policy_by_hand() -> None:
     """POL-01, POL-02, POL-03."""
-    octets = policy.encode(golden_corpus.held_context().policy)
+    octets = policy.encode(corpus.held_context().policy)
     rules = "01 00000009 0168 0168 01a4 0258 03 0007a120 000493e0 000927c0 00015180 000f4240 0019 05"
     head = bytes.fromhex(rules.replace(" ", ""))
     assert octets.startswith(head)
@@ -200,7 +200,7 @@ def test_a_policy_by_hand() -> None:
 
 def changed(change: Callable[[policy.Policy], None]) -> policy.Policy:
     """The golden policy with one change."""
-    out = policy.decode(policy.encode(golden_corpus.held_context().policy))
+    out = policy.decode(policy.encode(corpus.held_context().policy))
     change(out)
     return out
 
@@ -253,8 +253,8 @@ def test_an_application_with_one_wrong_value_is_not_written(name: str, value: ob
 
 def test_a_policy_says_at_its_end_when_to_use_sms() -> None:
     """POL-07, POL-08: version 2 is version 1 with channel rules behind it; without them the defaults hold."""
-    plain = policy.encode(golden_corpus.held_context().policy)
-    octets = policy.encode(golden_corpus.sample_policy_with_channels())
+    plain = policy.encode(corpus.held_context().policy)
+    octets = policy.encode(corpus.sample_policy_with_channels())
     rules = bytes.fromhex("00001c20002314000054600258004c4b40")
     assert octets == b"\x02" + plain[1:] + rules
     silent = policy.decode(plain).channels
@@ -275,7 +275,7 @@ def test_a_policy_says_at_its_end_when_to_use_sms() -> None:
 
 def test_a_policy_with_a_name_or_number_that_means_two_things_is_refused_on_arrival() -> None:
     """POL-04, POL-05."""
-    octets = policy.encode(golden_corpus.held_context().policy)
+    octets = policy.encode(corpus.held_context().policy)
     for old, new in (
         (b"\x02\x03PKH", b"\x01\x03PKH"),
         (b"\x03PKH", b"\x03P\xc3H"),
@@ -320,7 +320,7 @@ def test_a_monthly_grant_is_one_sms(count: int, amounts: bool) -> None:
 )  # fmt: skip
 def test_exceptions_that_are_not_written(bad: tuple[tuple[int, int], ...]) -> None:
     """GRT-02, GRT-03."""
-    one = golden_corpus.held_context().grants[1]
+    one = corpus.held_context().grants[1]
     one.exceptions = bad
     with pytest.raises(OutOfRange):
         grant.encode(one)
@@ -328,7 +328,7 @@ def test_exceptions_that_are_not_written(bad: tuple[tuple[int, int], ...]) -> No
 
 def test_twice_the_default_beyond_the_largest_amount_is_an_amount_nobody_can_write() -> None:
     """GRT-02: 16,383 thousands is the most a family is granted, in whatever class."""
-    one = golden_corpus.held_context().grants[1]
+    one = corpus.held_context().grants[1]
     one.default_rupiah = 1000 * 10_000
     one.exceptions = ((1, 1000 * 20_000),)
     with pytest.raises(OutOfRange):
@@ -340,7 +340,7 @@ def test_twice_the_default_beyond_the_largest_amount_is_an_amount_nobody_can_wri
 
 def test_certificates_by_hand() -> None:
     """CRT-01, CRT-02."""
-    terminal, epoch = golden_corpus.sample_terminal(), golden_corpus.sample_epoch()
+    terminal, epoch = samples.sample_terminal(), samples.sample_epoch()
     octets = certificates.encode_terminal(terminal)
     assert octets[:10].hex() == "01" + "10203040" + "02" + f"{terminal.issued_s:08x}"
     assert octets[10:] == terminal.seal_key + terminal.agreement_key
@@ -354,7 +354,7 @@ def test_certificates_by_hand() -> None:
 @pytest.mark.parametrize("storage", [0, 3, 255])
 def test_keys_are_kept_in_a_known_place(storage: int) -> None:
     """CRT-01."""
-    certificate = golden_corpus.sample_terminal()
+    certificate = samples.sample_terminal()
     octets = bytearray(certificates.encode_terminal(certificate))
     certificate.storage = octets[5] = storage
     with pytest.raises(OutOfRange, match="storage"):
@@ -373,7 +373,7 @@ def test_a_signed_body_ends_with_its_signature() -> None:
 
 def test_reclaim_never_passes_sealed() -> None:
     """ACK-04: when written and when read."""
-    one = golden_corpus.sample_acknowledgement()
+    one = samples.sample_acknowledgement()
     octets = bytearray(acknowledgement.encode(one))
     octets[25:28] = (one.sealed_through + 1).to_bytes(3, "big")
     with pytest.raises(OutOfRange, match="reclaim"):
@@ -386,7 +386,7 @@ def test_reclaim_never_passes_sealed() -> None:
 @pytest.mark.parametrize(("gaps", "states"), [(2, 56), (0, 88)])
 def test_an_acknowledgement_is_one_sms(gaps: int, states: int) -> None:
     """ACK-06: four more states do not fit."""
-    one = golden_corpus.sample_acknowledgement()
+    one = samples.sample_acknowledgement()
     one.gaps = one.gaps[:gaps]
     for count, fits in ((states, True), (states + 4, False)):
         one.states = (1,) * count
@@ -401,7 +401,7 @@ def test_an_acknowledgement_is_one_sms(gaps: int, states: int) -> None:
 )  # fmt: skip
 def test_an_acknowledgement_with_one_wrong_value_is_not_written(name: str, value: object) -> None:
     """ACK-01, ACK-02, ACK-03."""
-    one = golden_corpus.sample_acknowledgement()
+    one = samples.sample_acknowledgement()
     setattr(one, name, value)
     with pytest.raises(ProtocolError):
         acknowledgement.encode(one)
@@ -409,7 +409,7 @@ def test_an_acknowledgement_with_one_wrong_value_is_not_written(name: str, value
 
 def test_spare_bits_of_the_states_are_zero() -> None:
     """ACK-03."""
-    octets = bytearray(acknowledgement.encode(golden_corpus.sample_acknowledgement()))
+    octets = bytearray(acknowledgement.encode(samples.sample_acknowledgement()))
     octets[-1] |= 0x04
     with pytest.raises(OutOfRange, match="spare bits"):
         acknowledgement.decode(bytes(octets))

@@ -15,9 +15,9 @@ from protocol import frame, notice
 from tests.support import frames
 from tests.support.gateway_rig import Bench, Rig
 from tests.support.journal_images import SECTOR, JournalImages, chip, documents_area, with_crc
-from tools import golden_corpus
 from tools.forensics import documents, dump, export, marks, proof, report, sectors
 from tools.forensics.__main__ import main
+from tools.golden_vectors import samples
 
 KID = 42
 NO_INDEX = 0xFFFF
@@ -365,11 +365,11 @@ def test_an_enrolment_is_told_without_its_verifier(tmp_path):
 
 
 def test_a_lock_is_told_from_its_mark_and_from_a_checkpoint_of_either_format() -> None:
-    told = notice.encode(golden_corpus.sample_notice())
+    told = notice.encode(samples.sample_notice())
     octets = slots.encode_slot(slots.LOCAL_LOCK, 0, slots.NO_INDEX, told, b"")
     mark = sectors.Slot(0, sectors.SlotClass.LOCAL, slots.LOCAL_LOCK, 0, slots.NO_INDEX, told, b"", octets)
     name, values = marks.describe(mark)
-    assert (name, values["sequence"]) == ("lock", golden_corpus.sample_notice().sequence)
+    assert (name, values["sequence"]) == ("lock", samples.sample_notice().sequence)
     state = State(8, dict)
     unlocked = state.snapshot()
     assert marks.open_state(unlocked)["lock"] is None
