@@ -21,8 +21,7 @@ from protocol import aid_pin, civil_date, grant, policy, roster
 from tools import district
 from tools.authority.issue import Authority
 from tools.authority.signing import SigningKey
-from tools.lint import traps
-from tools.lint.finding import python_files
+from tools.lint.finding import micropython_files
 from tools.setup import checkout
 from tools.virtual_terminal.control import VirtualTerminal, provision
 
@@ -103,7 +102,7 @@ def compile_modules(target: Path, arch: str) -> None:
     names = ("tools/virtual_board.py", "tests/support/mp_time.py")
     packages = ("tools/__init__.py", "tests/__init__.py", "tests/support/__init__.py")
     single = [root / name for name in names + packages]
-    many = [path for path in python_files("protocol", "firmware", "hardware") if not _is_for_cpython(path)]
+    many = micropython_files("protocol", "firmware", "hardware")
     for path in many + [path for path in single if path.exists()]:
         relative = path.relative_to(root)
         out = (target / relative).with_suffix(".mpy")
@@ -133,14 +132,10 @@ def modules() -> list[str]:
         found[name] = None
 
     entered: set[str] = set()
-    for path in python_files("firmware"):
-        if path.name != "__init__.py" and not _is_for_cpython(path):
+    for path in micropython_files("firmware"):
+        if path.name != "__init__.py":
             add(path)
     return list(found)
-
-
-def _is_for_cpython(path: Path) -> bool:
-    return traps.is_cpython_only(path.read_text("utf-8")) or "vectors" in path.parts
 
 
 def _bound_roster(world: district.CardWorld, roster_key: bytes, bank_cards: list[dict[str, Any]]) -> bytes:

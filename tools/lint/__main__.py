@@ -9,8 +9,9 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tools.lint import imports, layout, traps
-from tools.lint.finding import python_files
+from tools.lint import imports, layout
+from tools.lint.finding import micropython_files, python_files
+from tools.lint.traps import check as traps
 from tools.setup.checkout import BUILD, ROOT
 
 STRICT = ("gateway", "protocol", "tools")
@@ -55,7 +56,7 @@ def _device_types() -> bool:
     Buffers count as bytes, as they do on MicroPython. Attributes that start as None and arguments that are said to be
     an `object` can be anything: annotations are few there, and `typing.Any` cannot be imported.
     """
-    files = [path for path in python_files("firmware") if not traps.is_cpython_only(path.read_text("utf-8"))]
+    files = micropython_files("firmware")
     files += [path for path in python_files(*STRICT) if _is_micropython_only(path)]
     if not files:
         return True

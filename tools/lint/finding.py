@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from pathlib import Path
 from tools.setup.checkout import ROOT
 
 SKIPPED = {".git", ".venv", "build", "__pycache__", ".mypy_cache", ".ruff_cache", ".hypothesis"}
+# A file that never runs on MicroPython, in a folder whose files do, says so in its docstring.
+CPYTHON_ONLY = "CPython only"
 
 
 @dataclass(frozen=True, order=True)
@@ -44,6 +47,21 @@ def python_files(*folders: str, root: Path = ROOT) -> list[Path]:
         for path in repository_files(root)
         if path.suffix == ".py" and path.relative_to(root).parts[0] in folders
     ]
+
+
+def micropython_files(*folders: str, root: Path = ROOT) -> list[Path]:
+    """Return those of the folders' Python files that run on MicroPython: all that do not say otherwise."""
+    return [
+        path for path in python_files(*folders, root=root) if not is_cpython_only(path.read_text("utf-8"))
+    ]
+
+
+def is_cpython_only(source: str) -> bool:
+    """Tell whether a file's docstring says that it never runs on MicroPython."""
+    try:
+        return CPYTHON_ONLY in (ast.get_docstring(ast.parse(source)) or "")
+    except SyntaxError:
+        return False
 
 
 def _walk(folder: Path) -> Iterator[Path]:

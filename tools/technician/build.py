@@ -15,8 +15,7 @@ from typing import Any
 from protocol import domains, release
 from tools.authority.signing import SigningKey
 from tools.lint.compile import compile_file
-from tools.lint.finding import python_files
-from tools.lint.traps import is_cpython_only
+from tools.lint.finding import micropython_files
 from tools.pinmap import ROOT
 from tools.technician import filesystem, partitions
 from tools.technician.errors import BundleError, TooLargeError
@@ -67,9 +66,7 @@ class Built:
 
 def compile_application() -> Application:
     """Compile protocol and firmware for the ESP32."""
-    sources = [
-        path for path in python_files("protocol", "firmware") if not is_cpython_only(path.read_text("utf-8"))
-    ]
+    sources = micropython_files("protocol", "firmware")
     files = {}
     lines = 0
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(os.cpu_count()) as workers:
@@ -180,11 +177,7 @@ def frozen_manifest() -> str:
         'include("$(PORT_DIR)/boards/manifest.py")',
     ]
     for folder in ("protocol", "firmware"):
-        names = sorted(
-            path.relative_to(ROOT / folder).as_posix()
-            for path in python_files(folder)
-            if not is_cpython_only(path.read_text("utf-8"))
-        )
+        names = sorted(path.relative_to(ROOT / folder).as_posix() for path in micropython_files(folder))
         lines.append(f'package("{folder}", (')
         lines += [f'    "{name}",' for name in names]
         lines.append('), base_path="$(LUMBUNG)", opt=0)')

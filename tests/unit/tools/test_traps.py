@@ -3,8 +3,9 @@
 import pytest
 
 from tests.support import process
-from tools.lint import traps
-from tools.lint.trap_rules import BY_CODE, RULES
+from tools.lint import finding
+from tools.lint.traps import check
+from tools.lint.traps.rules import BY_CODE, RULES
 
 VIOLATIONS = {
     "LB001": ["x = pow(a, -1, p)", "x = pow(a, -n, p)"],
@@ -108,7 +109,7 @@ CLEAN = [
 
 
 def codes(source, path="firmware/somewhere.py"):
-    return [finding.code for finding in traps.check_source(source + "\n", path)]
+    return [found.code for found in check.check_source(source + "\n", path)]
 
 
 def test_every_rule_has_a_violation():
@@ -161,14 +162,14 @@ def test_a_tlv_tag_is_no_secret_in_the_card_rooms():
 
 
 def test_a_file_says_itself_that_it_never_runs_on_micropython():
-    assert traps.is_cpython_only('"""Declarations for tools (CPython only)."""\n')
-    assert not traps.is_cpython_only('"""Declarations."""\n')
+    assert finding.is_cpython_only('"""Declarations for tools (CPython only)."""\n')
+    assert not finding.is_cpython_only('"""Declarations."""\n')
 
 
 def test_findings_name_the_place_and_the_reason():
-    (finding,) = traps.check_source("x = 1\ny = pow(3, -1, 7)\n", "firmware/a.py")
-    assert str(finding).startswith("firmware/a.py:2: LB001 ")
-    assert "modular inverse" in str(finding)
+    (found,) = check.check_source("x = 1\ny = pow(3, -1, 7)\n", "firmware/a.py")
+    assert str(found).startswith("firmware/a.py:2: LB001 ")
+    assert "modular inverse" in str(found)
 
 
 @pytest.mark.parametrize("variant", ["unix64", "unix32", "deb64"])
