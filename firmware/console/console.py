@@ -8,6 +8,7 @@
 <  OK [name=value ...]                done
 <  ERROR code "text"                  not done, and why; codes in `errors`
 ```
+An END while no octets are awaited is no command and gets no answer: a laptop begins with one, to end what an earlier one left.
 Nothing here asks who is there: a command may only do what anybody with a cable may do.
 """
 
@@ -21,6 +22,7 @@ from firmware.console.lines import NobodyThere
 FILE_OCTETS_MAX = 16384
 LINE_TIMEOUT_MS = 10000
 _DATA_OCTETS = 57
+END = "END"
 
 
 class Console:
@@ -55,7 +57,7 @@ class Console:
         self._check_in = check_in
         while True:
             words = (await self._lines.read(check_in)).split()
-            if not words:
+            if not words or words == [END]:
                 continue
             self.uses += 1
             self.is_working = True
@@ -114,7 +116,7 @@ class Console:
         await self.progress(0, 0)
         while True:
             line = await self._lines.read(self._check_in, LINE_TIMEOUT_MS)
-            if line == "END":
+            if line == END:
                 return bytes(octets)
             if not line:
                 raise CommandError(errors.TIMEOUT, "no more lines came")

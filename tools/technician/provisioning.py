@@ -215,8 +215,15 @@ def _make_keys(terminal: Terminal, office: Office, wish: Wish, ask: Ask, identit
     storage = _storage(terminal, wish, ask)
     kid = _kid(office, wish, identity)
     discarded = "".join(f" {one:08x}" for one in identity.records)
-    octets, _ = terminal.ask(f"keys {kid:08x} {storage}{discarded}")
-    now = terminal.identity()
+    try:
+        octets, _ = terminal.ask(f"keys {kid:08x} {storage}{discarded}")
+        now = terminal.identity()
+    except TechnicianError as error:
+        # Nobody knows whether the terminal heard it, so it is never given to another one.
+        error.advice += (
+            f" (kid {kid:08x} is taken: this terminal goes on with it if it has it, no other one gets it)"
+        )
+        raise
     if now.request is None or now.request.octets != octets or now.kid != kid:
         raise updating.RefusedError(
             "the keys do not read back as they were made", "run it again; if it stays so, replace the module"

@@ -12,7 +12,7 @@ from pathlib import Path
 from protocol import carry, certificates, frame
 from protocol.errors import ProtocolError
 from tools import pinmap
-from tools.carry import Console, ConsoleError
+from tools.carry import LINE_TIMEOUT_S, Console, ConsoleError
 from tools.forensics import documents, dump, export, proof, report
 from tools.forensics.documents import Documents
 from tools.forensics.marks import Known
@@ -23,6 +23,8 @@ from tools.technician.cable import Progress
 from tools.technician.errors import NOTHING_READABLE_CODE, CableError, TechnicianError, WrongDeviceError
 
 READY_S = 60.0
+# What a terminal shows that a technician took out of service at the cable, and left (firmware/app).
+STANDS_BY = 310
 _LOOK_S = 2.0
 _BAD_WORDS, _NOT_READY = 5, 6
 # Of 256 values an octet may have, so many in a partition table's place are no table.
@@ -57,6 +59,11 @@ class Rescued:
         """Whether nothing is lost that only this terminal had, and all of it proves itself."""
         return not any(one.lost or one.unproved for one in self.accounts)
 
+    @property
+    def at_stake(self) -> int:
+        """Records that were saved and that the gateway lacks."""
+        return sum(one.count(*account.RECOVERED, is_waiting=True) for one in self.accounts)
+
 
 # -- a terminal that boots
 
@@ -82,12 +89,6 @@ class _Coming:
                 done = header.first + header.count - self._first
                 self._progress("records", max(0, min(done, self._total)), self._total)
 
-    def rest(self, seconds: float, sleep: Callable[[float], None]) -> None:
-        """The terminal is not ready yet."""
-        if self._progress is not None:
-            self._progress("it is starting", 0, 1)
-        sleep(seconds)
-
 
 def by_console(
     console: Console,
@@ -101,6 +102,8 @@ def by_console(
     `is_all`: also those that the gateway has. Raises `NoRecordsFromItError` where it cannot, `CableError` where it stops.
     """
     told = _status(console)
+    if int(told.get("stopped", "0")) == STANDS_BY:
+        told = _back_in_service(console, told, progress, sleep)
     if int(told.get("stopped", "0")):
         raise NoRecordsFromItError(f"it has stopped itself with code {told['stopped']}")
     known = Known(sealed_through=int(told.get("sealed", "0")), reclaim_through=int(told.get("reclaim", "0")))
@@ -111,9 +114,8 @@ def by_console(
     following = _next_after(frames, first)
     coming = _Coming(following, head, progress)
     try:
-        _patiently(
-            console, f"carry-out {following}" if is_all or following > first else "carry-out", coming, sleep
-        )
+        command = f"carry-out {following}" if is_all or following > first else "carry-out"
+        _patiently(console, command, coming, progress, sleep)
     except ConsoleError as error:
         if error.code:
             raise NoRecordsFromItError(f"it says: {error}") from error
@@ -150,7 +152,40 @@ def _status(console: Console) -> dict[str, str]:
         ) from error
 
 
-def _patiently(console: Console, command: str, coming: _Coming, sleep: Callable[[float], None]) -> None:
+def _back_in_service(
+    console: Console, told: dict[str, str], progress: Progress | None, sleep: Callable[[float], None]
+) -> dict[str, str]:
+    """Have a terminal serve that only stands by: with its books open it can give its records. What it says of itself then; `told`
+    where it does not start, which is for its flash to tell.
+    """
+    with contextlib.suppress(ConsoleError):  # a release without `start` begins by itself, once nobody asks
+        console.fetch("start")
+        waited = 0.0
+        while waited < READY_S:
+            _rest(progress, sleep)
+            waited += _LOOK_S
+            try:
+                if "carry-out" in console.settle():
+                    return _status(console)
+            except ConsoleError:
+                waited += LINE_TIMEOUT_S
+    return told
+
+
+def _rest(progress: Progress | None, sleep: Callable[[float], None]) -> None:
+    """The terminal is not ready yet."""
+    if progress is not None:
+        progress("it is starting", 0, 1)
+    sleep(_LOOK_S)
+
+
+def _patiently(
+    console: Console,
+    command: str,
+    coming: _Coming,
+    progress: Progress | None,
+    sleep: Callable[[float], None],
+) -> None:
     """Run a command that a terminal cannot do while it starts; an older release takes no number: it starts at the beginning."""
     waited = 0.0
     while True:
@@ -160,7 +195,7 @@ def _patiently(console: Console, command: str, coming: _Coming, sleep: Callable[
             if error.code == _BAD_WORDS and " " in command:
                 command = command.split(maxsplit=1)[0]
             elif error.code == _NOT_READY and waited < READY_S:
-                coming.rest(_LOOK_S, sleep)
+                _rest(progress, sleep)
                 waited += _LOOK_S
             else:
                 raise

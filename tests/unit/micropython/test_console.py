@@ -84,6 +84,16 @@ def test_what_is_no_command_is_an_error_with_its_code():
     assert Bench().run(story) == 3
 
 
+def test_a_laptop_that_ends_what_an_earlier_one_left_has_failed_at_nothing():
+    async def story(bench):
+        assert await bench.say(b"END\nhelp 7\n") == ["OK commands=break,echo,give,help,refuse,take said=7"]
+        assert await bench.say(b"take\nDATA AAE=\nEND\n") == ["PROGRESS 0 0", "PROGRESS 2 0", "OK octets=2"]
+        assert await bench.say(b"END\n") == []
+        return bench.console.failures
+
+    assert Bench().run(story) == 0
+
+
 def test_noise_and_endless_lines_are_dropped():
     async def story(bench):
         random = seed()

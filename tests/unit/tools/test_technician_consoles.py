@@ -84,6 +84,29 @@ def test_a_line_that_is_not_understood_is_json_too(words):
     assert "--help` tells what there is" in answer["advice"]
 
 
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        (["provision", "--software", "--atecc"], "--software and --atecc"),
+        (["provision", "--atecc", "--software"], "--software and --atecc"),
+        (["provision", "--request", "a", "--certificate", __file__], "--request and --certificate"),
+        (["rescue", "--dump", __file__, "--port", "x", "--to"], "--port and --dump"),
+        (["rescue", "--dump", __file__, "--by", "flash", "--to"], "--by and --dump"),
+        (["diagnose", "--dump", __file__, "--live", "--keep"], "--live and --dump"),
+        (
+            ["replace", "--old", "00000001", "--new", "00000002", "--rescue", __file__, "--last-record", "0"],
+            "--rescue and --last-record",
+        ),
+    ],
+    ids=lambda words: words[0] if isinstance(words, list) else words,
+)
+def test_of_options_that_rule_each_other_out_none_is_left_out_silently(words, names, tmp_path):
+    code, answer = lumbung(*words, tmp_path)
+    assert code == 2
+    assert answer["error"] == f"{names} rule each other out: give one of them"
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_command_that_is_interrupted_says_so(monkeypatch):
     def interrupted(*_arguments, **_options):
         raise KeyboardInterrupt

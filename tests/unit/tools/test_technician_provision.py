@@ -21,6 +21,7 @@ from tests.support.terminal_cable import TerminalCable
 from tools.carry import Console
 from tools.technician import laptop, provisioning, registering
 from tools.technician.__main__ import main
+from tools.technician.errors import CableError
 from tools.virtual_terminal.control import VirtualTerminal
 
 pytestmark = [pytest.mark.timeout(120), NEEDS_MICROPYTHON]
@@ -183,6 +184,25 @@ def test_a_cable_that_drops_costs_nothing_but_the_time(bench, folder, monkeypatc
         monkeypatch.undo()
     assert bench.lumbung(*options)["stage"] == "done"
     assert bench.identity().serves
+
+
+def test_a_number_that_was_taken_when_the_cable_dropped_is_named_and_given_to_no_other(
+    bench, folder, monkeypatch, tmp_path
+):
+    kids = tmp_path / "kids.txt"
+    kids.write_text(f"block {KID:08x} {KID + 9:08x}\n")
+    ask = provisioning.Terminal.ask
+
+    def pulled(self, command, *rest):
+        if command.startswith("keys "):
+            raise CableError("the terminal does not answer", "look at the cable")
+        return ask(self, command, *rest)
+
+    monkeypatch.setattr(provisioning.Terminal, "ask", pulled)
+    told = bench.lumbung(folder.path, "--kids", kids, code=6)
+    assert f"kid {KID:08x} is taken" in told["advice"]
+    monkeypatch.undo()
+    assert bench.lumbung(folder.path, "--kids", kids)["kid"] == f"{KID + 1:08x}"
 
 
 def test_a_full_disk_is_a_sentence_and_the_same_command_goes_on(bench, folder, monkeypatch):

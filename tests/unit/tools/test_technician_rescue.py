@@ -30,6 +30,8 @@ from tools.setup import checkout
 from tools.technician import consoles, dumping, rescuing
 from tools.technician.__main__ import main
 from tools.technician.account import Found
+from tools.technician.commands import pages
+from tools.technician.commands.rescue import page
 from tools.technician.errors import (
     LAPTOP_CODE,
     NOTHING_READABLE_CODE,
@@ -387,6 +389,9 @@ class Terminal:
             self._lines = [self.commands[name]()]
         elif name == "status":
             self._lines = ["OK " + " ".join(f"{key}={value}" for key, value in self.status.items())]
+        elif name == "help":
+            names = [one for one in ("carry-out", "status") if one not in self.commands]
+            self._lines = [f"OK commands={','.join(names)} said={word}"]
         elif name == "carry-out":
             first = int(word or int(str(self.status.get("sealed", 0))) + 1)
             packed = b"".join(carry.pack(self.held[at]) for at in sorted(self.held) if at >= first)
@@ -476,6 +481,45 @@ def test_a_terminal_that_starts_is_waited_for_and_one_that_never_can_is_not(term
     terminal.status["stopped"] = 306
     with pytest.raises(rescuing.NoRecordsFromItError, match="306"):
         rescuing.by_console(Console(terminal), tmp_path, sleep=rested.append)
+
+
+def test_a_terminal_that_only_stands_by_is_started_and_gives_its_records(terminal, tmp_path):
+    terminal.status["stopped"] = 310
+    looks: list[float] = []
+
+    def start() -> str:
+        terminal.commands["carry-out"] = lambda: 'ERROR 1 "no such command, try help"'
+        return "OK serves=0"
+
+    def rest(seconds: float) -> None:
+        looks.append(seconds)
+        if len(looks) == 2:  # it has begun anew
+            terminal.status["stopped"] = 0
+            del terminal.commands["carry-out"]
+
+    terminal.commands["start"] = start
+    rescued = rescuing.by_console(Console(terminal), tmp_path, sleep=rest)
+    assert rescued.accounts[0].count(Found.CARRIED) == HEAD - 10
+    assert terminal.asked.count("start") == 1
+
+    terminal.status["stopped"] = 310
+    terminal.commands["start"] = lambda: 'ERROR 1 "no such command, try help"'
+    with pytest.raises(rescuing.NoRecordsFromItError, match="310"):
+        rescuing.by_console(Console(terminal), tmp_path, sleep=rest)
+
+
+def test_where_the_gateway_has_everything_there_is_nothing_to_carry(terminal, tmp_path):
+    terminal.status |= {"sealed": HEAD, "waiting_rupiah": 0}
+    rescued = rescuing.by_console(Console(terminal), tmp_path)
+    said = pages.lines(*page(rescued))
+    assert rescued.at_stake == 0
+    assert said[-1] == "next: nothing to carry: the gateway has every record of this terminal"
+    assert not any("gateway import" in line for line in said)
+
+    terminal.status["head"] = HEAD + 1  # one that it cannot give
+    said = pages.lines(*page(rescuing.by_console(Console(terminal), tmp_path)))
+    assert any("report the missing numbers" in line for line in said)
+    assert not any("nothing to carry" in line for line in said)
 
 
 def test_a_release_without_status_still_gives_its_records(terminal, tmp_path):

@@ -42,6 +42,13 @@ STUB = click.option(
 )
 
 
+def require_one(**given: object) -> None:
+    """Options of which one rules the others out; a line that has two is not understood, rather than one of them left out silently."""
+    names = ["--" + name.replace("_", "-") for name, value in given.items() if value]
+    if len(names) > 1:
+        raise click.UsageError(f"{' and '.join(names)} rule each other out: give one of them")
+
+
 def refuse(sentence: str, advice: str, code: int, *, as_json: bool) -> NoReturn:
     """End with a sentence, what to do, and an exit code."""
     if as_json:

@@ -18,7 +18,7 @@ from rich.text import Text
 from tools.technician import advice, cable, consoles, diagnosing, faults, laptop
 from tools.technician.advice import Advice, Weight
 from tools.technician.commands import pages
-from tools.technician.commands.common import FOLDER, INPUT, JSON, PORT, told
+from tools.technician.commands.common import FOLDER, INPUT, JSON, PORT, require_one, told
 from tools.technician.diagnosing import Diagnosis, Event
 from tools.technician.errors import TechnicianError
 
@@ -98,6 +98,8 @@ def diagnose(
     port: str, live: bool, seconds: float, language: str, folder: Path | None, dump: Path | None
 ) -> dict[str, Any]:
     """Tell how a terminal is, what is wrong with it, and what to do next. Changes nothing on it."""
+    require_one(live=live, dump=dump)
+    require_one(port=port, dump=dump)
     if dump is not None:
         return _told(diagnosing.read(dump.read_bytes()), language, folder)
     name = port or cable.find_port()

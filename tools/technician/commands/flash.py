@@ -12,6 +12,7 @@ from tools import pinmap
 from tools.technician import cable, erasing, flashing
 from tools.technician import image as images
 from tools.technician.commands.common import BAUD, FOLDER, INPUT, JSON, PORT, STUB, bars, told
+from tools.technician.errors import HoldsRecordsError
 
 
 @click.command()
@@ -70,10 +71,7 @@ def erase(port: str, baud: int, no_stub: bool, folder: Path, name: str) -> dict[
         bars(sys.stderr.isatty()) as progress,
     ):
         saved = erasing.save(chip, folder, progress)
-        typed = name or click.prompt(
-            f"{saved.records} records are in {folder}. Type {saved.name} to erase", err=True
-        )
-        erasing.erase(chip, saved, typed)
+        erasing.erase(chip, saved, name or _typed(saved, folder))
     return {
         "name": saved.name,
         "records": saved.records,
@@ -83,3 +81,16 @@ def erase(port: str, baud: int, no_stub: bool, folder: Path, name: str) -> dict[
             "next: `python -m gateway import` takes what was exported" if saved.records else "next: flash it",
         ],
     }
+
+
+def _typed(saved: erasing.Saved, folder: Path) -> str:
+    """What somebody types who is asked for the terminal's name."""
+    try:
+        return str(
+            click.prompt(f"{saved.records} records are in {folder}. Type {saved.name} to erase", err=True)
+        )
+    except click.Abort as error:
+        click.echo(err=True)
+        raise HoldsRecordsError(
+            "nobody answered: nothing was erased", f"give --name {saved.name} where nobody can be asked"
+        ) from error

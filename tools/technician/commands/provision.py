@@ -16,7 +16,7 @@ from tools.authority.issue import Authority
 from tools.authority.signing import SigningKey
 from tools.technician import label as labels
 from tools.technician import laptop, provisioning, registering
-from tools.technician.commands.common import INPUT, JSON, PORT, bars, open_console, told
+from tools.technician.commands.common import INPUT, JSON, PORT, bars, open_console, require_one, told
 from tools.technician.kids import KidBlock
 from tools.technician.papers import Folder, Papers, Request
 from tools.technician.provisioning import NotConfirmedError, Office, Terminal, Wish
@@ -28,8 +28,8 @@ _OPTIONS = (
     click.option(
         "--kids", type=INPUT, help="This laptop's block of numbers: the next free one is taken, none twice."
     ),
-    click.option("--software", "storage", flag_value="software", help="Keys in flash, chip or not."),
-    click.option("--atecc", "storage", flag_value="chip", help="Keys in the ATECC608, or not at all."),
+    click.option("--software", is_flag=True, help="Keys in flash, chip or not."),
+    click.option("--atecc", is_flag=True, help="Keys in the ATECC608, or not at all."),
     click.option("--lock", default="", help="`yes` closes the key chip's configuration for ever, unasked."),
     click.option("--anew", is_flag=True, help="New keys in the place of those that wait for papers."),
     click.option(
@@ -68,7 +68,8 @@ def provision(
     folder: Path,
     kid: int | None,
     kids: Path | None,
-    storage: str | None,
+    software: bool,
+    atecc: bool,
     lock: str,
     anew: bool,
     discards: int | None,
@@ -80,10 +81,13 @@ def provision(
     print_label: bool,
     **given: Any,
 ) -> dict[str, Any]:
-    """Make the terminal on the cable one of the programme's. FOLDER has the authority's papers (tools/README.md).
+    """Make the terminal on the cable one of the programme's. FOLDER has the authority's papers
+    (tools/technician/README.md).
 
     The same command goes on wherever it stopped: keys are made once, what is done is not done again.
     """
+    require_one(software=software, atecc=atecc)
+    require_one(request=request_out, certificate=certificate_in)
     papers = Folder(folder)
     papers.settings(_settings(kid or 0, given))
     office = Office(
@@ -95,6 +99,7 @@ def provision(
     warnings: list[str] = []
     with open_console(port) as console, bars(sys.stderr.isatty()) as progress:
         terminal = Terminal(console)
+        storage = provisioning.SOFTWARE if software else provisioning.CHIP if atecc else None
         request = provisioning.prepare(terminal, office, Wish(kid, storage, anew, discards), _asker(lock))
         if certificate_in is not None:
             laptop.keep(

@@ -12,7 +12,7 @@ from tools.authority.__main__ import TAKEOVER_REASONS, Kid
 from tools.authority.issue import Authority
 from tools.authority.signing import SigningKey
 from tools.technician import replacing
-from tools.technician.commands.common import FOLDER, INPUT, JSON, told
+from tools.technician.commands.common import FOLDER, INPUT, JSON, require_one, told
 from tools.technician.provisioning import NotConfirmedError
 from tools.technician.replacing import Office, Stage, Wish
 
@@ -82,6 +82,7 @@ def replace(
     Rescue the old one first: from the moment that the gateway retires it, what still comes from it is disputed. The same
     command goes on wherever it stopped; without a network, gateway and authority do their parts and files are carried.
     """
+    require_one(rescue=rescue_report is not None, last_record=last_record is not None)
     if rescue_report is not None:
         last_record = replacing.last_record(rescue_report, old)
     wish = Wish(old, new, TAKEOVER_REASONS[reason], last_record, exposure)

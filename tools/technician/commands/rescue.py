@@ -17,7 +17,7 @@ from tools.forensics import proof
 from tools.technician import cable, consoles, rescuing
 from tools.technician.account import RECOVERED, Account, Found, Gateway, Span
 from tools.technician.commands import pages
-from tools.technician.commands.common import BAUD, FOLDER, INPUT, JSON, PORT, STUB, bars, told
+from tools.technician.commands.common import BAUD, FOLDER, INPUT, JSON, PORT, STUB, bars, require_one, told
 from tools.technician.errors import SOMETHING_MISSING_CODE, TechnicianError
 from tools.technician.rescuing import Rescued
 
@@ -78,6 +78,8 @@ def rescue(
     Exit code: 0 nothing is lost that only this terminal had; 20 something is missing or does not prove itself, by number; 21 nothing
     could be read; others as in every command.
     """
+    require_one(port=port, dump=dump)
+    require_one(by=by != AUTO, dump=dump)
     try:
         keys = proof.read_certificate(certificate.read_bytes()) if certificate else None
         start = bytes.fromhex(chain_start)
@@ -125,7 +127,8 @@ def page(rescued: Rescued) -> list[RenderableType]:
     parts: list[RenderableType] = [f"[bold]{rescued.way}[/]"]
     for one in rescued.accounts:
         parts += ["", *_account(one)]
-    parts += ["", *(Text(f"for the gateway: {path}") for path in rescued.files)]
+    use = "for the gateway" if rescued.at_stake else "kept, and nothing in it that the gateway lacks"
+    parts += ["", *(Text(f"{use}: {path}") for path in rescued.files)]
     if rescued.dump:
         parts.append(Text(f"the dump itself: {rescued.dump}"))
     if rescued.has_keys:
@@ -207,20 +210,21 @@ def _at_gateway(spans: list[Span]) -> str:
 
 def _next(rescued: Rescued) -> list[RenderableType]:
     """What the technician does now."""
-    files = " ".join(str(path) for path in rescued.files)
-    said: list[RenderableType] = [Text(f"next: take it to the gateway: python -m gateway import {files}")]
+    steps = []
+    if rescued.at_stake:
+        files = " ".join(str(path) for path in rescued.files)
+        steps.append(f"take it to the gateway: python -m gateway import {files}")
     missing = any(one.lost for one in rescued.accounts)
     if missing and not rescued.dump and any(one.count(Found.CARRIED) for one in rescued.accounts):
-        said.append(
-            "then: `lumbung rescue --by flash` looks for the missing ones where the terminal does not"
-        )
+        steps.append("`lumbung rescue --by flash` looks for the missing ones where the terminal does not")
     elif missing:
-        said.append(
-            "then: report the missing numbers to the programme; only the authority closes such a gap (a write-off), and what is "
+        steps.append(
+            "report the missing numbers to the programme; only the authority closes such a gap (a write-off), and what is "
             "behind it waits at the gateway until then"
         )
     elif any(one.unproved for one in rescued.accounts):
-        said.append(
-            "then: report the numbers that nothing proves; the gateway keeps them and books none of them"
-        )
-    return said
+        steps.append("report the numbers that nothing proves; the gateway keeps them and books none of them")
+    if not steps:
+        steps.append("nothing to carry: the gateway has every record of this terminal")
+    said = [f"{'then' if place else 'next'}: {step}" for place, step in enumerate(steps)]
+    return [Text(said[0]), *said[1:]] if rescued.at_stake else list(said)
