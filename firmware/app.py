@@ -8,7 +8,7 @@ from firmware import over_air, settings
 from firmware.authorize import Authorizer
 from firmware.bench import fitted
 from firmware.card.certificates import IssuerCache
-from firmware.card.errors import AuthenticationError, CardError
+from firmware.card.errors import CardError
 from firmware.card.kernel import CardKernel
 from firmware.card.oda import Trust
 from firmware.carry.codes import Codes
@@ -17,13 +17,8 @@ from firmware.case_watch import CaseWatch
 from firmware.console.books import BookCommands
 from firmware.console.status import StatusCommands
 from firmware.crypto import self_test
-from firmware.crypto.p256 import InvalidPrivateKey
 from firmware.crypto.signer import SoftwareSigner
-from firmware.drivers.ssd1309 import DisplayError
-from firmware.event_log import CRASHED, STOPPED, EventLog
-from firmware.failures import FAILURES
-from firmware.hal.flash_area import FlashError
-from firmware.hal.i2c_device import BusError
+from firmware.event_log import EventLog
 from firmware.key_chip import KeyChip
 from firmware.ledger import ca_key_list, document_area
 from firmware.ledger.document_area import Documents, DocumentsMissing
@@ -33,39 +28,17 @@ from firmware.parts import Parts
 from firmware.relay.downlink import Downlink
 from firmware.relay.mqtt_way import Settings
 from firmware.relay.relay import Relay
-from firmware.supervisor import TASK_ENDED, Supervisor, decode_crash, encode_crash
+from firmware.stopping import STANDS_BY, Stopping
+from firmware.supervisor import Supervisor
 from firmware.terminal import Terminal
 from firmware.ui import screens
 from firmware.ui.flow import Flow
 from firmware.upkeep import LinkKeys, Upkeep
 from firmware.watch import Watch
-from firmware.workshop import AT_WORK_MS, Workshop
-from protocol.errors import ProtocolError
+from firmware.workshop import Workshop
 
 WATCHDOG_MS = 30000
 AES_ECB = 1
-
-# Why a terminal cannot start, by the code on its screen; 300 is anything else.
-CANNOT_START = 300
-START_FAILURES = (
-    (301, self_test.SelfTestFailed),
-    (302, DocumentsMissing),  # never provisioned, or both document areas are damaged
-    (304, ProtocolError),  # a document that does not decode
-    (304, InvalidPrivateKey),
-    (306, FlashError),
-    (307, AuthenticationError),  # the card CAs
-    (308, BusError),  # keypad
-    (309, DisplayError),
-)
-
-# Not a fault: a technician has taken the terminal out of service at the cable.
-STANDS_BY = 310
-
-# How long a code is shown before the restart. What comes back at once is given time: each start costs the journal a
-# slot, and the heat or the loose contact behind it may pass.
-STOPPED_MS = 10_000
-STOPPED_AGAIN_MS = 600_000
-SOON_S = 300
 
 # Essential tasks: name, number in crash codes, longest silence. Number 0 is any task without a name.
 TASK_RELAY = ("relay", 1, 60000)
@@ -84,13 +57,10 @@ TASK_CASE = ("case", 9, 10000)
 class App:
     """One powered terminal. `board`: hal.board.Board; `restart(code)` ends it after its code was shown; `running`: (root of
     the flash file system, slot) that this application was started from, () where there is none.
-
-    `stopped_code` is the code on the screen of a terminal that has stopped itself, 0 while it runs.
     """
 
     def __init__(self, board, restart, running: tuple = ()) -> None:
         self._board = board
-        self._restart = restart
         self.parts = Parts(board)
         self.display = self.parts.display
         self.keypad = self.parts.keypad
@@ -103,17 +73,12 @@ class App:
         self.workshop.offer(StatusCommands(self, running, self.log).commands)
         self.self_test = fitted.commands(board, self.parts, running, self._show_code)
         self.workshop.offer(self.self_test.commands)
+        self.stopping = Stopping(board, self.display, self.workshop, self.self_test, self.log, restart)
         self.chip = None
         self.flow = None
         self.terminal = None
         self.relay = None
-        self.stopped_code = 0
         self._un_cipher = None
-        self._watchdog = None
-        self._started_ms = board.clock.ticks_ms()
-        self._crash_before = b""
-        self._crash_code = 0
-        self._has_crashed = asyncio.Event()
         self._proving = None
         self._noting = None
 
@@ -121,6 +86,11 @@ class App:
     def console(self):
         """The technician's."""
         return self.workshop.console
+
+    @property
+    def stopped_code(self) -> int:
+        """The code on the screen of a terminal that has stopped itself, 0 while it runs."""
+        return int(self.stopping.code)
 
     def open_books(self) -> None:
         """Everything that does not need time: documents, journal, signer. Raises what is wrong with them."""
@@ -196,7 +166,7 @@ class App:
         carry = CarryCommands(ledger, self.relay, self.keys.ready.is_set)
         commands = dict(carry.commands)
         commands.update(BookCommands(ledger, self._board.flash, self.workshop.begin_anew).commands)
-        self.workshop.open(commands, self._is_busy, lambda: self._crashed(STANDS_BY))
+        self.workshop.open(commands, self._is_busy, lambda: self.stopping.crashed(STANDS_BY))
         self.terminal = Terminal(
             ledger, self.authorizer, self.reader, self.relay, self._board.clock, self.signer
         )
@@ -234,15 +204,15 @@ class App:
         """Start, then supervise; ends only through `restart`."""
         try:
             await self.display.start()
-            await self._show(screens.starting)
+            screens.starting(self.display.framebuffer)
+            await self.display.show()
             self.parts.expander.start()
             self_test.run()
             self.open_books()
             self.assemble()
         except Exception as failure:  # lumbung: catch-all - it becomes the code on the screen
-            await self.stop(start_failure_code(failure), self._again_ms())
+            await self.stopping.cannot_start(failure)
             return
-        self._crash_before = self.ledger.last_crash
         loop = asyncio.get_event_loop()
         loop.set_exception_handler(self._unnamed_task_ended)
         try:
@@ -252,8 +222,10 @@ class App:
 
     async def _supervise(self) -> None:
         """Run the essential tasks until one of them crashes; then show its code and restart."""
-        self._watchdog = self._board.start_watchdog(WATCHDOG_MS)
-        self.supervisor = Supervisor(self._board.clock, self._watchdog, self._record_crash, self._crashed)
+        stopping = self.stopping
+        watchdog = self._board.start_watchdog(WATCHDOG_MS)
+        stopping.begin(self.ledger, self.terminal, watchdog)
+        self.supervisor = Supervisor(self._board.clock, watchdog, stopping.keep, stopping.crashed)
         tasks = [
             (TASK_KEYPAD, self.keypad.run),
             (TASK_SIGNALS, self.signals.run),
@@ -274,11 +246,11 @@ class App:
         self._noting = asyncio.create_task(Watch(self, self.log).run(self._board.clock))
         watching = asyncio.create_task(self.supervisor.run())
         try:
-            await self._has_crashed.wait()
+            await stopping.has_crashed.wait()
         finally:
             watching.cancel()
             self.supervisor.stop()
-        await self.stop(self._crash_code, self._pause_ms())
+        await stopping.after_crash()
 
     async def _run_relay(self, check_in) -> None:
         """The relay needs the link keys, which upkeep derives first; without a broker there is nothing to do."""
@@ -294,6 +266,14 @@ class App:
             check_in()
             await asyncio.sleep_ms(50)
         await self.relay.run_sms(check_in)
+
+    def _unnamed_task_ended(self, _loop, context: dict) -> None:
+        self.supervisor.make_room()
+        self.stopping.unnamed_task_ended(context["exception"])
+
+    async def _show_code(self) -> None:
+        """Again, after a self-test of a stopped terminal."""
+        await self.stopping.show()
 
     def _chip_fails(self) -> bool:
         return self.chip is not None and self.chip.last_error is not None
@@ -314,82 +294,3 @@ class App:
             await asyncio.sleep_ms(20)
         await self.terminal.make_ready()
         await self.flow.run()
-
-    # When something ends that should not.
-
-    def _record_crash(self, octets: bytes) -> None:
-        """Keep the crash; where flash cannot, its code on the screen must do."""
-        try:
-            self.ledger.record_crash(octets)
-        except FAILURES:
-            pass
-
-    def _crashed(self, code: int) -> None:
-        """Called by the supervisor; the first crash is the cause, what follows it is not."""
-        if not self._crash_code:
-            self._crash_code = code
-            self.log.note(CRASHED, code)
-            self._has_crashed.set()
-
-    def _unnamed_task_ended(self, _loop, context: dict) -> None:
-        """A task without a name ended with an error: that is a crash like any other, unless one came before it."""
-        self.supervisor.make_room()
-        if self._crash_code:
-            return
-        detail = type(context["exception"]).__name__.encode()[:24]
-        self._record_crash(encode_crash(TASK_ENDED, self._uptime_s(), detail))
-        self._crashed(TASK_ENDED)
-
-    def _uptime_s(self) -> int:
-        clock = self._board.clock
-        return max(0, clock.ticks_diff(clock.ticks_ms(), self._started_ms) // 1000)
-
-    def _pause_ms(self) -> int:
-        """How long the code of a crash is shown: long where the crash before came soon after its start, too; and long enough
-        for a technician who asked for it.
-        """
-        if self._crash_code == STANDS_BY:
-            return AT_WORK_MS
-        before_s = decode_crash(self._crash_before)[1] if self._crash_before else SOON_S
-        return self._again_ms() if before_s < SOON_S and self._uptime_s() < SOON_S else STOPPED_MS
-
-    def _again_ms(self) -> int:
-        """How long a code is shown that comes back at once: not long on trial, as the release before waits to start again."""
-        releases = self.workshop.releases
-        return STOPPED_MS if releases is not None and releases.is_on_trial() else STOPPED_AGAIN_MS
-
-    async def stop(self, code: int, shown_ms: int = STOPPED_MS) -> None:
-        """A code for the technician, who is served at the cable meanwhile, and what became of the last sale if the books can
-        tell; then `restart`.
-        """
-        self.stopped_code = code
-        self.log.note(STOPPED, code)
-        try:
-            await self._show_code()
-        except DisplayError:
-            pass  # nothing to show it on
-        self.self_test.close()
-        await self.workshop.attend(shown_ms, self._feed)
-        self._restart(code)
-
-    def _feed(self) -> None:
-        """Nobody else does where no task is supervised; a terminal that could not start has no watchdog."""
-        if self._watchdog is not None:
-            self._watchdog.feed()
-
-    async def _show_code(self) -> None:
-        receipt = self.terminal.last_receipt() if self.terminal is not None else None
-        last = (receipt.sequence, receipt.state) if receipt is not None else ()
-        await self._show(screens.stopped, self.stopped_code, last)
-
-    async def _show(self, draw, *values) -> None:
-        draw(self.display.framebuffer, *values)
-        await self.display.show()
-
-
-def start_failure_code(failure: Exception) -> int:
-    """The number on the screen when the terminal cannot start."""
-    for code, kind in START_FAILURES:
-        if isinstance(failure, kind):
-            return code
-    return CANNOT_START

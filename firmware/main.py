@@ -32,6 +32,7 @@ LOAD_ORDER = (
     "firmware.bench.bench",
     "firmware.bench.places",
     "firmware.workshop",
+    "firmware.stopping",
 )
 
 

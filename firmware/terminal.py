@@ -12,15 +12,13 @@ from firmware.crypto.hmac_sha256 import hmac_sha256
 from firmware.day_book import TRANSACTIONS, DayBook, PeriodTotals, Receipt, Totals
 from firmware.failures import FAILURES, refusal_of
 from firmware.health import Health, LinkState
-from firmware.ledger import document_area, slots
+from firmware.incidents import Incidents
+from firmware.ledger import document_area
 from firmware.refusals import Refusal
 from firmware.states import PIN_AID
-from protocol import records, self_test
+from protocol import records
 
 OPERATOR_VERIFIER_OCTETS = 16
-# Events that whoever stands there can bring about at will: at most so many of a kind in that time.
-EVIDENCE_MAX = 8
-EVIDENCE_WINDOW_MS = 3_600_000
 # Steps of work on a nonce (crypto/p256) between two looks at the keypad.
 NONCE_STEPS = 4
 
@@ -41,34 +39,27 @@ class CardView:
     asks_reason: bool
 
 
-class Terminal:
+class Terminal(Incidents):
     """`relay` may be None (a terminal without any link); `signer` is the key maker of the seals (crypto/signer).
 
-    `busy`: a card is being served, so heavy work waits. `reader_failed`: no card was read since the reader failed;
-    `printer_failed`: the last document did not come out; `case_was_opened`: since the start.
+    `busy`: a card is being served, so heavy work waits.
     """
 
     def __init__(self, ledger, authorizer: Authorizer, reader, relay, clock, signer) -> None:
-        self._ledger = ledger
+        super().__init__(ledger, clock)
         self._authorizer = authorizer
         self._reader = reader
         self._relay = relay
-        self._clock = clock
         self._signer = signer
         self._day = DayBook(ledger)
         self._tap = None
         self._shown = 0
         self._repeated = 0
         self._closing = None
-        self._evidence_ms = {}
         self._after = authorizer.after
         self._health = Health(ledger, relay, self._day, signer)
         self.codes = None  # a firmware.carry.codes.Codes, where records may leave on paper
         self.busy = False
-        self.reader_failed = False
-        self.printer_failed = False
-        self.case_was_opened = False
-        self.refusal_counts = {}
         self.failed_closings = 0
         self.terminal_id = "%08X" % ledger.kid
 
@@ -86,29 +77,6 @@ class Terminal:
         if number:
             self._commit_event(records.EVENT_OPERATOR_LOGIN, number, b"")
         return number != 0
-
-    def _commit_event(self, code: int, operator: int, detail: bytes, index: int = slots.NO_INDEX) -> int:
-        """An event in the chain: its sequence. Where it cannot be kept (0), the terminal still shows, prints and sends; the
-        notices say why nothing is kept.
-        """
-        event = self._ledger.record(records.EVENT, code=code, operator=operator, detail=detail)
-        try:
-            return int(self._ledger.commit(event, index))
-        except FAILURES as failure:
-            self._count(refusal_of(failure))
-            return 0
-
-    def case_opened(self) -> None:
-        """Somebody opened the case."""
-        self.case_was_opened = True
-        self._commit_evidence(records.EVENT_TAMPER, b"")
-
-    def record_self_test(self, detail: bytes) -> int:
-        """Keep what a self-test found (protocol/self_test); the event's sequence, 0 where it cannot be kept."""
-        good = self_test.decode(detail).passed
-        self.reader_failed = self.reader_failed and not good & self_test.bit("reader")
-        self.printer_failed = self.printer_failed and not good & self_test.bit("printer")
-        return self._commit_evidence(records.EVENT_SELF_TEST, detail)
 
     def programmes(self) -> list:
         """(number, name) of the programmes that a grant is in force for."""
@@ -323,31 +291,6 @@ class Terminal:
 
     def _receipt(self, done) -> "Receipt | None":
         return self._day.of(done.sequence, done.index, done.record) if done is not None else None
-
-    def _note(self, refusal: Refusal) -> None:
-        """Count every refusal; a card that is not authentic is evidence and becomes an event in the chain."""
-        self._count(refusal)
-        if refusal.number == refusals.CARD_NOT_AUTHENTIC:
-            self._commit_evidence(records.EVENT_CARD_NOT_AUTHENTIC, refusal.detail.to_bytes(2, "big"))
-
-    def _commit_evidence(self, code: int, detail: bytes) -> int:
-        """An event, but only so often (else 0): whoever holds false cards, a cable or the case must not be able to fill the
-        journal.
-        """
-        now_ms = self._clock.ticks_ms()
-        before = self._evidence_ms.get(code, ())
-        recent = [at for at in before if self._clock.ticks_diff(now_ms, at) < EVIDENCE_WINDOW_MS]
-        self._evidence_ms[code] = recent
-        if len(recent) >= EVIDENCE_MAX or self._ledger.journal.is_full():
-            return 0
-        recent.append(now_ms)
-        return self._commit_event(code, 0, detail)
-
-    def _count(self, refusal: Refusal) -> None:
-        """Refusals by number since the start."""
-        self.refusal_counts[refusal.number] = self.refusal_counts.get(refusal.number, 0) + 1
-        if refusal.number == refusals.READER_FAULT:
-            self.reader_failed = True
 
     async def _close(self, tap: Tap) -> None:
         """What follows a sale at the card; then the field goes off, and quiet work may go on."""

@@ -24,7 +24,7 @@ _LOOK_MS = 50
 # What changes with every second is told once.
 _RUNNING_ON = ("uptime_s", "time_s", "age_s")
 _NOT_READABLE = (FlashError, ProtocolError, JournalFull)
-# A terminal without documents has nothing to start from (firmware/app, START_FAILURES).
+# A terminal without documents has nothing to start from (firmware/stopping, START_FAILURES).
 _NEVER_PROVISIONED = 302
 
 

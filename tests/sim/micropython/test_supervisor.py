@@ -170,7 +170,7 @@ def test_a_heap_that_is_really_exhausted_ends_with_record_code_and_restart():
     async def story(shop):
         await shop.until(lambda: shop.app.terminal is not None, "start")
         await asyncio.sleep_ms(5_000)
-        shop.code = shop.app._crash_code
+        shop.code = shop.app.stopping.crash_code
         leak.release()  # now the test needs room of its own, to look
         await shop.see_stopped(104)
         await shop.until(lambda: shop.restarts == [104], "restart")

@@ -20,9 +20,9 @@ def section(title):
     return [int(number) for row in rows for number in row.split(",")]
 
 
-def of_app(prefix):
-    """Values that firmware/app.py assigns to names with a prefix; read, not run: it needs MicroPython."""
-    tree = ast.parse((ROOT / "firmware" / "app.py").read_text(encoding="utf-8"))
+def of_firmware(module, prefix):
+    """Values that a module of the firmware assigns to names with a prefix; read, not run: it needs MicroPython."""
+    tree = ast.parse((ROOT / "firmware" / f"{module}.py").read_text(encoding="utf-8"))
     return [
         node.value
         for node in tree.body
@@ -31,10 +31,10 @@ def of_app(prefix):
 
 
 def test_every_code_of_a_stopped_terminal_has_its_line():
-    tasks = [ast.literal_eval(value)[1] for value in of_app("TASK_")]
-    starts = [element.elts[0].value for element in of_app("START_FAILURES")[0].elts]
-    cannot_start = of_app("CANNOT_START")[0].value
-    expected = {100, 200, cannot_start, of_app("STANDS_BY")[0].value, *starts}
+    tasks = [ast.literal_eval(value)[1] for value in of_firmware("app", "TASK_")]
+    starts = [element.elts[0].value for element in of_firmware("stopping", "START_FAILURES")[0].elts]
+    cannot_start = of_firmware("stopping", "CANNOT_START")[0].value
+    expected = {100, 200, cannot_start, of_firmware("stopping", "STANDS_BY")[0].value, *starts}
     expected |= {base + number for base in (100, 200) for number in tasks}
     told = section("The terminal has stopped itself")
     assert sorted(told) == sorted(set(told)), "no code twice"

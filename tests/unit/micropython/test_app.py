@@ -6,8 +6,7 @@ from firmware import main
 
 main.load()
 
-from firmware import app as app_module  # noqa: E402
-from firmware import provisioning, states, supervisor  # noqa: E402
+from firmware import provisioning, states, stopping, supervisor  # noqa: E402
 from firmware.crypto import self_test  # noqa: E402
 from firmware.hal import pins  # noqa: E402
 from firmware.ledger import document_area  # noqa: E402
@@ -35,7 +34,7 @@ def cannot_start(shop, code):
 
     async def story(shop):
         await shop.see_stopped(code)
-        await asyncio.sleep_ms(app_module.STOPPED_AGAIN_MS - 60_000)
+        await asyncio.sleep_ms(stopping.STOPPED_AGAIN_MS - 60_000)
         assert shop.restarts == []
         await asyncio.sleep_ms(120_000)
         assert shop.restarts == [code]
@@ -425,7 +424,7 @@ def test_crashes_soon_after_each_start_are_given_time():
 
     async def story(shop):
         await shop.see_stopped(104)
-        await asyncio.sleep_ms(2 * app_module.STOPPED_MS)
+        await asyncio.sleep_ms(2 * stopping.STOPPED_MS)
         return list(shop.restarts)
 
     assert shop.open(story) == [104]

@@ -9,8 +9,7 @@ from firmware import main
 
 main.load()
 
-from firmware import app as app_module  # noqa: E402
-from firmware import links, loader  # noqa: E402
+from firmware import links, loader, stopping  # noqa: E402
 from firmware.console.releases import PROVED_AFTER_MS  # noqa: E402
 from firmware.crypto import self_test  # noqa: E402
 from firmware.relay import release_fetch  # noqa: E402
@@ -205,7 +204,7 @@ def test_a_release_whose_self_test_fails_is_left_after_its_starts_on_trial():
     async def stops(shop):
         await shop.see_stopped(301)
         # Not ten minutes as with a terminal that nothing else can help.
-        await asyncio.sleep_ms(2 * app_module.STOPPED_MS)
+        await asyncio.sleep_ms(2 * stopping.STOPPED_MS)
         assert shop.restarts == [301]
 
     async def starts(shop):

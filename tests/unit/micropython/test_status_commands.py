@@ -7,8 +7,7 @@ from firmware import main
 
 main.load()
 
-from firmware import app as app_module  # noqa: E402
-from firmware import event_log, refusals, supervisor  # noqa: E402
+from firmware import event_log, refusals, stopping, supervisor  # noqa: E402
 from firmware.event_log import EventLog  # noqa: E402
 from firmware.hal.flash_area import FlashError  # noqa: E402
 from firmware.watch import Watch  # noqa: E402
@@ -233,7 +232,7 @@ def test_the_code_of_a_blank_terminal_is_the_one_that_status_knows():
     from firmware.console import status
     from firmware.ledger.document_area import DocumentsMissing
 
-    assert (status._NEVER_PROVISIONED, DocumentsMissing) in app_module.START_FAILURES
+    assert (status._NEVER_PROVISIONED, DocumentsMissing) in stopping.START_FAILURES
 
 
 class Parts:

@@ -6,8 +6,7 @@ from firmware import main
 
 main.load()
 
-from firmware import app as app_module  # noqa: E402
-from firmware import loader, workshop  # noqa: E402
+from firmware import loader, stopping, workshop  # noqa: E402
 from firmware.ledger import document_area  # noqa: E402
 from firmware.provisioning import open_documents  # noqa: E402
 from hardware.nor_flash import NorFlash  # noqa: E402
@@ -63,7 +62,7 @@ def test_the_restart_waits_while_somebody_works_and_comes_when_nobody_does():
 def test_who_looks_in_early_does_not_shorten_the_time_that_the_code_is_shown():
     async def story(shop, laptop):
         await laptop.ask("help")
-        await asyncio.sleep_ms(app_module.STOPPED_AGAIN_MS - 20_000)
+        await asyncio.sleep_ms(stopping.STOPPED_AGAIN_MS - 20_000)
         assert shop.restarts == []
 
     stopped(story)
@@ -72,12 +71,12 @@ def test_who_looks_in_early_does_not_shorten_the_time_that_the_code_is_shown():
 def test_a_command_that_is_being_carried_out_is_work_too():
     async def story(shop, laptop):
         async def long(console, _words):
-            await shop.time.sleep_ms(app_module.STOPPED_AGAIN_MS + 60_000)
+            await shop.time.sleep_ms(stopping.STOPPED_AGAIN_MS + 60_000)
             return []
 
         shop.app.console.add({"long": long})
         await laptop.type("long")
-        await asyncio.sleep_ms(app_module.STOPPED_AGAIN_MS + 30_000)
+        await asyncio.sleep_ms(stopping.STOPPED_AGAIN_MS + 30_000)
         assert shop.restarts == []
         assert await laptop.answer(60_000) == ["OK"]
 
@@ -147,7 +146,7 @@ def test_a_console_that_dies_takes_nothing_along():
 
         shop.app.console.add({"exhaust": exhaust})
         await laptop.type("exhaust")
-        await asyncio.sleep_ms(app_module.STOPPED_AGAIN_MS + workshop.AT_WORK_MS)
+        await asyncio.sleep_ms(stopping.STOPPED_AGAIN_MS + workshop.AT_WORK_MS)
         assert shop.restarts == [302]
 
     stopped(story)
