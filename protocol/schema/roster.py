@@ -65,9 +65,12 @@ RosterDelta = ExprValidator(
         ),
         Terminated,
     ),
-    lambda value, _: all(
-        (one.flagged_index & 0x7FFF) < value.count
-        and (place == 0 or value.entries[place - 1].flagged_index & 0x7FFF < one.flagged_index & 0x7FFF)
-        for place, one in enumerate(value.entries)
+    lambda value, _: (
+        (any(value.base) or len(value.entries) == value.count)
+        and all(
+            (one.flagged_index & 0x7FFF) < value.count
+            and (place == 0 or value.entries[place - 1].flagged_index & 0x7FFF < one.flagged_index & 0x7FFF)
+            for place, one in enumerate(value.entries)
+        )
     ),
 )

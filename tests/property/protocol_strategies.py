@@ -361,7 +361,9 @@ def roster_deltas(draw: st.DrawFn) -> bytes:
     header, entries = roster.decode(draw(rosters()))
     out = roster_delta.RosterDelta()
     out.base, out.number = draw(octets(4)), draw(uint(4, 1))
-    out.count = draw(st.integers(header.count, roster.ENTRIES_MAX))
+    # Without a base every entry is named.
+    most = roster.ENTRIES_MAX if any(out.base) else header.count
+    out.count = draw(st.integers(header.count, most))
     at = draw(st.integers(0, out.count - header.count))
     out.entries = tuple((at + i, roster.encode_entry(entry)) for i, entry in enumerate(entries))
     return roster_delta.encode(out)
