@@ -2,7 +2,7 @@
 
 from firmware import settings, states
 from firmware.ledger.document_area import SETTINGS
-from protocol import acknowledgement, records
+from protocol import acknowledgement, notice, records
 
 JOURNAL_NEARLY_FULL_SECTORS = 32
 NO_LINK_NOTICE_S = 24 * 3600
@@ -55,7 +55,9 @@ class Health:
             (states.NOTICE_CLOCK, ledger.time_trust == records.TRUST_UNSET),
             (states.NOTICE_JOURNAL, ledger.journal.free_sectors() < JOURNAL_NEARLY_FULL_SECTORS),
             (states.NOTICE_LEASE_ENDS, 0 < ends_s < ledger.now_s() + LEASE_NOTICE_S),
-            (states.NOTICE_LOCKED, ledger.is_locked),
+            (states.NOTICE_LOCKED, ledger.is_locked and not ledger.withdrawn),
+            (states.NOTICE_REPLACED, ledger.withdrawn == notice.REPLACED),
+            (states.NOTICE_REVOKED, ledger.withdrawn == notice.REVOKED),
             (states.NOTICE_PRINTER, printer_failed),
             # A relay with one link only has no downlink of grants.
             (states.NOTICE_ROSTER, getattr(self._relay, "awaits_roster", False)),

@@ -43,8 +43,9 @@ NOT_THE_CARD = 36  # this card is not the one that was debited; detail: the rede
 NO_SUCH_RECORD = 37  # the journal holds no redemption of that number that this could be done to
 LEASE_RETURNED = 38  # the rest of the card's lease was handed back; detail: the sequence of the return
 SETTLED_OTHERWISE = 39  # settlement refused or disputes the redemption: only the programme can mend it
+TERMINAL_WITHDRAWN = 40  # detail: 1 replaced by another, 2 revoked; it shows, prints and sends only
 
-LAST = SETTLED_OTHERWISE
+LAST = TERMINAL_WITHDRAWN
 
 # The card may be laid on again and the same transaction go on.
 TRY_AGAIN = (TWO_CARDS, CARD_REMOVED, CARD_UNREADABLE, OTHER_CARD, NOT_THE_CARD)

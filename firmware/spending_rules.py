@@ -30,6 +30,8 @@ def require_terminal(ledger, order) -> None:
 
 def _require_sound(ledger) -> None:
     """A terminal that may add to its chain."""
+    if ledger.withdrawn:
+        raise Refusal(refusals.TERMINAL_WITHDRAWN, ledger.withdrawn)
     if ledger.is_locked:
         raise Refusal(refusals.TERMINAL_LOCKED)
     if ledger.seal_fault:

@@ -47,4 +47,6 @@ NOTICE_SEAL = 14  # a seal of this terminal does not verify: no sale until it is
 NOTICE_ENTROPY = 15  # the source of randomness is in doubt; seals are made without it
 NOTICE_SECTORS = 16  # journal sectors were retired; the ring goes round without them
 NOTICE_SETTINGS = 17  # lines of the settings cannot be used; the others are
-NOTICE_LAST = NOTICE_SETTINGS
+NOTICE_REPLACED = 18  # the gateway says that another terminal has this one's leases
+NOTICE_REVOKED = 19  # the gateway says that this terminal's certificate was withdrawn
+NOTICE_LAST = NOTICE_REVOKED

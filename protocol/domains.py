@@ -20,6 +20,7 @@ EPOCH_CERTIFICATE = _domain(b"lumbung/epoch/1")
 WRITE_OFF = _domain(b"lumbung/woff/1")
 STATEMENT = _domain(b"lumbung/state/1")
 TAKEOVER = _domain(b"lumbung/take/1")
+STANDING = _domain(b"lumbung/stand/1")
 RELEASE = _domain(b"lumbung/rel/1")
 IMAGE = _domain(b"lumbung/image/1")
 
@@ -36,6 +37,7 @@ ALL = (
     WRITE_OFF,
     STATEMENT,
     TAKEOVER,
+    STANDING,
     RELEASE,
     IMAGE,
 )

@@ -1,13 +1,20 @@
-"""The rollback notice (class down): a terminal's own seal, shown to it again because it seems to have forgotten it.
+"""Notices (class down) that lock a terminal: its own seal, which it seems to have forgotten, and that it was withdrawn.
 
-It needs no other signature than that seal: whoever carries it can only show a terminal what that terminal itself sealed.
+Its own seal needs no other signature: whoever carries it can only show a terminal what that terminal itself sealed. That it
+was withdrawn the gateway says under its certified acknowledgement key, in the frame's counter like an acknowledgement.
 """
 
-from protocol.octets import Reader, Writer
+from protocol import domains
+from protocol.octets import Reader, Writer, number
 from protocol.records import SEQUENCE_MAX
 
 CHAIN_OCTETS = 32
 SEAL_OCTETS = 64
+STANDING_OCTETS = 3
+
+# Why nothing that a terminal sells from now on is paid.
+REPLACED = 1
+REVOKED = 2
 
 
 class Notice:
@@ -16,6 +23,13 @@ class Notice:
     sequence: int
     chain: bytes
     seal: bytes
+
+
+class Standing:
+    """`why`: REPLACED or REVOKED; `epoch` is the gateway's, under whose acknowledgement key it is signed."""
+
+    epoch: int
+    why: int
 
 
 def encode(notice: Notice) -> bytes:
@@ -36,3 +50,26 @@ def decode(body: bytes) -> Notice:
     notice.seal = source.octets("seal", SEAL_OCTETS)
     source.end("notice")
     return notice
+
+
+def encode_standing(standing: Standing) -> bytes:
+    """3 octets, without the signature."""
+    out = Writer()
+    out.number("epoch", standing.epoch, 2)
+    out.number("why", standing.why, 1, REPLACED, REVOKED)
+    return bytes(out.data)
+
+
+def decode_standing(body: bytes) -> Standing:
+    """The standing in `body` (verify the signature over `standing_message` before anything follows from it)."""
+    source = Reader(body)
+    standing = Standing()
+    standing.epoch = source.number("epoch", 2)
+    standing.why = source.number("why", 1, REPLACED, REVOKED)
+    source.end("standing")
+    return standing
+
+
+def standing_message(kid: int, counter: int, body: bytes) -> bytes:
+    """What the gateway signs: domain, kid, counter, body."""
+    return domains.STANDING + number("kid", kid, 4) + number("counter", counter, 4) + body

@@ -22,7 +22,7 @@ from firmware.ledger.state import (
     store_sms,
     stored_acknowledgement,
 )
-from protocol import certificates, civil_date, grant, records, unpredictable_number
+from protocol import certificates, civil_date, grant, notice, records, unpredictable_number
 from protocol.context import Context
 
 COUNTER_BLOCK = 256
@@ -40,7 +40,7 @@ class SealFault(Exception):
 
 
 class TerminalLocked(Exception):
-    """This terminal's flash is older than what it sealed: any record more would be one more fork."""
+    """This terminal's flash is older than what it sealed, so any record more would be one more fork; or it was withdrawn."""
 
 
 # Why a record cannot be committed though nothing is wrong with it.
@@ -107,10 +107,16 @@ class Ledger(Questions):
 
     @property
     def is_locked(self) -> bool:
-        """Whether the terminal found itself rolled back: by a notice (`lock`), which only a new generation ends, or by its
-        key chip.
+        """Whether the terminal was told (`lock`), which only a new generation ends, or its key chip has shown, that what it
+        would add to its chain counts no more.
         """
         return self._state.lock != b"" or self.is_behind
+
+    @property
+    def withdrawn(self) -> int:
+        """Why the gateway has withdrawn this terminal: `notice.REPLACED` or REVOKED, 0 where it has not."""
+        lock = self._state.lock
+        return int(lock[-1]) if len(lock) == notice.STANDING_OCTETS else 0
 
     def _periods(self) -> dict:
         """Programme -> period of the grants in force."""
@@ -302,13 +308,13 @@ class Ledger(Questions):
         """Keep what a bank's card said to the second GENERATE AC of a redemption: its CID, 255 for no good answer."""
         self._burn(slots.LOCAL_CARD_CLOSING, sequence.to_bytes(3, "big") + bytes((cid,)))
 
-    def lock(self, notice: bytes) -> None:
-        """Redeem no more, now and after every start: `notice` (the octets that prove it) was found good.
+    def lock(self, why: bytes) -> None:
+        """Redeem no more, now and after every start: `why`, the body of a notice or standing, was found good.
 
         Holds until the power goes even where flash cannot keep it; then raises `JournalFull` or `FlashError`.
         """
-        self._state.apply(slots.LOCAL_LOCK, 0, slots.NO_INDEX, notice)
-        self.journal.append_local(slots.LOCAL_LOCK, notice)
+        self._state.apply(slots.LOCAL_LOCK, 0, slots.NO_INDEX, why)
+        self.journal.append_local(slots.LOCAL_LOCK, why)
         self._forget_reclaimed()
 
     def note_ahead(self, sequence: int) -> None:

@@ -17,8 +17,8 @@ PLACES_MAX = 100
 
 
 class State:
-    """`entitlements`, `marks`, and `figures` of periods; `crash`: the payload of the last crash mark, `lock`: the notice that
-    locked the terminal, both b"" if there was none. `sms`: (day, messages sent on it, last sequence that one carried), see `Ledger.burn_sms`.
+    """`entitlements`, `marks`, and `figures` of periods; `crash`: the payload of the last crash mark, `lock`: the notice or standing
+    that locked the terminal, both b"" if there was none. `sms`: (day, messages sent on it, last sequence that one carried), see `Ledger.burn_sms`.
     `retired`: places of the journal's bad sectors.
 
     `periods()` gives programme -> period of the grants in force; `rapid_run`: policy's (see `Entitlements`).

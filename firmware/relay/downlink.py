@@ -100,6 +100,8 @@ class Downlink:
             return await self._grant(body)
         if kind == frame.DOWN_NOTICE:
             return await self._notice(body)
+        if kind == frame.DOWN_STANDING:
+            return await self._standing(header, body)
         raise UnknownVersion("codec", 0, "unknown downlink")
 
     def _held_epoch(self) -> certificates.EpochCertificate:
@@ -184,6 +186,23 @@ class Downlink:
         message = chain.seal_message(ledger.kid, told.sequence, told.chain)
         if not await _verifies(certificates.decode_terminal(own).seal_key, message, told.seal, True):
             raise AuthenticationFailed("seal", 35, "is not this terminal's")
+        ledger.lock(body)
+        return APPLIED
+
+    async def _standing(self, header: frame.Header, signed: bytes) -> str:
+        """The gateway says that this terminal was replaced or revoked: nothing that it sells is paid any more. Nothing takes
+        that back, so a copy does no harm.
+        """
+        ledger = self._ledger
+        body, signature = certificates.split_signature(signed, "standing")
+        decoded = notice.decode_standing(body)
+        if ledger.is_locked:
+            return STALE
+        if decoded.epoch != self._epoch.epoch:
+            raise OutOfRange("epoch", 0, "not the certified one")
+        message = notice.standing_message(header.kid, header.counter, body)
+        if not await _verifies(self._epoch.acknowledgement_key, message, signature):
+            raise AuthenticationFailed("standing signature", len(body), "does not verify")
         ledger.lock(body)
         return APPLIED
 

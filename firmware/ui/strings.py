@@ -289,6 +289,7 @@ _REFUSALS = {
     37: ("Transaksi ini tidak sesuai.", "Periksa nomornya."),
     38: ("Hak kartu ini sudah dikembalikan.", "Lihat no. {}"),
     39: ("Ditolak atau sedang diperiksa pusat.", "Tanya pendamping."),
+    40: ("Alat ini sudah ditarik pusat.", "Hubungi pendamping."),
 }
 
 # By notice number (`firmware/states.py`): three lines of the screen.
@@ -310,6 +311,8 @@ _NOTICES = {
     15: "Sumber acak alat diragukan. Hubungi teknisi.",
     16: "Sebagian memori tidak dipakai lagi. Beri tahu teknisi.",
     17: "Sebagian setelan tidak terbaca. Hubungi teknisi.",
+    18: "Alat ini sudah diganti alat lain. Hubungi pendamping.",
+    19: "Izin alat ini dicabut pusat. Hubungi pendamping.",
 }
 
 # By what a technician finds of the flash (`firmware/ledger/findings.py`): two lines of the screen, first and last number.

@@ -19,6 +19,7 @@ from protocol.schema.units import (
     GrantHead,
     Notice,
     Part,
+    Standing,
     Status,
     TerminalCertificate,
     WriteOff,
@@ -26,6 +27,6 @@ from protocol.schema.units import (
 
 __all__ = [
     "Acknowledgement", "Bridge", "CarryEntry", "ClearHeader", "DownHeader", "EpochCertificate", "GrantHead", "Notice", "Part",
-    "Policy", "Record", "RecordsHeader", "Roster", "RosterDelta", "Statement", "Status", "Takeover", "TerminalCertificate",
-    "UpHeader", "WriteOff",
+    "Policy", "Record", "RecordsHeader", "Roster", "RosterDelta", "Standing", "Statement", "Status", "Takeover",
+    "TerminalCertificate", "UpHeader", "WriteOff",
 ]  # fmt: skip

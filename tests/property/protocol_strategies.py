@@ -283,6 +283,14 @@ def notices(draw: st.DrawFn) -> notice.Notice:
 
 
 @st.composite
+def standings(draw: st.DrawFn) -> notice.Standing:
+    """A terminal that was replaced or revoked."""
+    out = notice.Standing()
+    out.epoch, out.why = draw(uint(2)), draw(st.integers(notice.REPLACED, notice.REVOKED))
+    return out
+
+
+@st.composite
 def bridges(draw: st.DrawFn) -> bridge.Bridge:
     """Chain values at gaps."""
     out = bridge.Bridge()
@@ -425,6 +433,9 @@ UNITS = {
     ),
     "status": Unit(statuses().map(status.encode), status.decode, status.encode),
     "notice": Unit(notices().map(notice.encode), notice.decode, notice.encode),
+    "standing": Unit(
+        standings().map(notice.encode_standing), notice.decode_standing, notice.encode_standing
+    ),
     "bridge": Unit(bridges().map(bridge.encode), bridge.decode, bridge.encode),
     "part": Unit(some_parts().map(parts.encode), parts.decode, parts.encode),
     "write-off": Unit(write_offs().map(write_off.encode), write_off.decode, write_off.encode),

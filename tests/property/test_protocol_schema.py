@@ -22,6 +22,7 @@ LAYOUTS: dict[str, Construct] = {
     "acknowledgement": schema.Acknowledgement,
     "status": schema.Status,
     "notice": schema.Notice,
+    "standing": schema.Standing,
     "bridge": schema.Bridge,
     "part": schema.Part,
     "write-off": schema.WriteOff,

@@ -87,8 +87,16 @@ def _end(payload: bytes, *_: object) -> dict[str, Any]:
     return {"pieces": int.from_bytes(payload[:2], "big"), "first_sector": int.from_bytes(payload[2:6], "big")}
 
 
+def why_locked(payload: bytes) -> int:
+    """`notice.REPLACED` or REVOKED, 0 where its own seal locked the terminal."""
+    return notice.decode_standing(payload).why if len(payload) == notice.STANDING_OCTETS else 0
+
+
 def lock(payload: bytes, *_: object) -> dict[str, Any]:
-    """The notice that locked the terminal: its own seal, ahead of its head or beside its chain."""
+    """What locked the terminal: its own seal, ahead of its head or beside its chain; or why the gateway withdrew it."""
+    why = why_locked(payload)
+    if why:
+        return {"withdrawn": WITHDRAWN[why]}
     told = notice.decode(payload)
     return {"sequence": told.sequence, "chain": told.chain.hex()}
 
@@ -104,6 +112,8 @@ def retired(payload: bytes, *_: object) -> dict[str, Any]:
     places = [number for (number,) in struct.iter_unpack(">H", payload)]
     return {"places": places, "addresses": [place * SECTOR_OCTETS for place in places]}
 
+
+WITHDRAWN = {notice.REPLACED: "replaced", notice.REVOKED: "revoked"}
 
 _KINDS: dict[int, tuple[str, Callable[[bytes, int], dict[str, Any]]]] = {
     BOOT: ("boot", _number),

@@ -71,6 +71,12 @@ def make_frames() -> Any:
         ("down", frame.CLASS_DOWN, frame.DOWN_GRANT, grant.encode(held.grants[1]) + corpus.SIGNATURE),
         ("down", frame.CLASS_DOWN, frame.DOWN_NOTICE, notice.encode(samples.sample_notice())),
         ("up", frame.CLASS_UP, frame.UP_BRIDGE, bridge.encode(samples.sample_bridge())),
+        (
+            "down",
+            frame.CLASS_DOWN,
+            frame.DOWN_STANDING,
+            notice.encode_standing(samples.sample_standing()) + corpus.SIGNATURE,
+        ),
         ("down", frame.CLASS_DOWN, frame.DOWN_PART, parts.encode(samples.sample_parts()[0])),
     ):
         octets = frame.encode_counter(frame_class, kind, KID, 77, body, cipher)

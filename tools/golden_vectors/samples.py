@@ -45,6 +45,13 @@ def sample_notice() -> notice.Notice:
     return out
 
 
+def sample_standing() -> notice.Standing:
+    """A terminal that was replaced."""
+    out = notice.Standing()
+    out.epoch, out.why = 3, notice.REPLACED
+    return out
+
+
 def sample_bridge() -> bridge.Bridge:
     """Chain values at two gaps."""
     out = bridge.Bridge()

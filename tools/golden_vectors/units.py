@@ -41,9 +41,12 @@ def make_units() -> Any:
         "epoch_certificate": _unit(
             samples.sample_epoch(), certificates.encode_epoch, certificates.epoch_message
         ),
-        "acknowledgement": _acknowledgement(),
+        "acknowledgement": _counted(
+            samples.sample_acknowledgement(), acknowledgement.encode, acknowledgement.signed_message
+        ),
         "status": _unit(samples.sample_status(), status.encode),
         "notice": _unit(samples.sample_notice(), notice.encode),
+        "standing": _counted(samples.sample_standing(), notice.encode_standing, notice.standing_message),
         "bridge": _unit(samples.sample_bridge(), bridge.encode),
         "roster_delta": _roster_delta(),
         "parts": [_unit(part, parts.encode) for part in samples.sample_parts()],
@@ -102,10 +105,11 @@ def _grants() -> Any:
     return made
 
 
-def _acknowledgement() -> Any:
-    """An acknowledgement, signed together with kid and counter of its frame."""
+def _counted(
+    value: Any, encode: Callable[[Any], bytes], message_of: Callable[[int, int, bytes], bytes]
+) -> Any:
+    """A unit that is signed together with kid and counter of its frame."""
     counter = 77
-    made = _unit(samples.sample_acknowledgement(), acknowledgement.encode)
-    octets = bytes.fromhex(made["hex"])
-    message = acknowledgement.signed_message(KID, counter, octets)
+    made = _unit(value, encode)
+    message = message_of(KID, counter, bytes.fromhex(made["hex"]))
     return made | {"kid": KID, "counter": counter, "message": message.hex()}

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from protocol import notice
 from tools.carry import Console, ConsoleError
 from tools.forensics import documents, dump, marks, report
 from tools.forensics.generation import Generation
@@ -20,6 +21,9 @@ _UNKNOWN_COMMAND = 1
 _CRASH_WORDS = 3
 _FINDING_WORDS = 5
 _EVENT_WORDS = 4
+_NOTICE_FLASH = 13
+# By why a terminal is locked (`marks.why_locked`).
+_LOCK_NOTICES = {0: 4, notice.REPLACED: 18, notice.REVOKED: 19}
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,11 +193,11 @@ def _journal(one: Generation, reading: Reading) -> dict[str, str]:
     }
     if reckoned.waiting_rupiah is not None:
         told["waiting_rupiah"] = str(reckoned.waiting_rupiah)
-    is_locked = any(slot.kind == marks.LOCK for slot in one.marks)
-    notices = [number for number, holds in ((4, is_locked), (13, not _is_sound(one))) if holds]
+    locks = [_LOCK_NOTICES[marks.why_locked(slot.payload)] for slot in one.marks if slot.kind == marks.LOCK]
+    notices = locks[:1] + ([] if _is_sound(one) else [_NOTICE_FLASH])
     if notices:
         told["notices"] = ",".join(map(str, notices))
-    if is_locked:
+    if locks:
         told["locked"] = "1"
     return told
 

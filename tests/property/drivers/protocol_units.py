@@ -69,6 +69,7 @@ OPERATIONS = (
     lambda octets: acknowledgement.encode(acknowledgement.decode(octets)),
     lambda octets: status.encode(status.decode(octets)),
     lambda octets: notice.encode(notice.decode(octets)),
+    lambda octets: notice.encode_standing(notice.decode_standing(octets)),
     lambda octets: bridge.encode(bridge.decode(octets)),
     lambda octets: parts.encode(parts.decode(octets)),
     lambda octets: write_off.encode(write_off.decode(octets)),

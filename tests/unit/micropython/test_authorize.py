@@ -168,6 +168,11 @@ def locked(bench):
     return refused(bench, "programme", 10_000)
 
 
+def withdrawn(bench):
+    bench.ledger.lock(b"\x00\x01\x01")
+    return refused(bench, "programme", 10_000)
+
+
 def two_cards(bench):
     bench.board.place_card(bench.card("programme"))
     bench.board.place_card(bench.card("bank"))
@@ -276,6 +281,7 @@ NUMBERS = {
     refusals.PIN_LOCKED: three_wrong_pins,
     refusals.JOURNAL_FULL: full_journal,
     refusals.TERMINAL_LOCKED: locked,
+    refusals.TERMINAL_WITHDRAWN: withdrawn,
     refusals.CARD_NOT_REGISTERED: lambda bench: refused(bench, "stranger", 10_000, pin="000000"),
     refusals.TWO_CARDS: two_cards,
     refusals.CARD_REMOVED: pulled_card,
@@ -315,6 +321,7 @@ FOR_GOOD = (
     refusals.CLOCK_CAP_REACHED,
     refusals.JOURNAL_FULL,
     refusals.TERMINAL_LOCKED,
+    refusals.TERMINAL_WITHDRAWN,
     refusals.PERIOD_CLOSED,
     refusals.FLASH_FAULT,
 )

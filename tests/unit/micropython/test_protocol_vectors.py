@@ -191,9 +191,12 @@ def test_signed_units():
         held.assert_fields(decoded, of["fields"])
         assert grant.encode(decoded) == octets
         assert grant.signed_message(decoded.kid, digests[0], digests[1], octets).hex() == of["message"]
-    of = file["acknowledgement"]
-    message = acknowledgement.signed_message(of["kid"], of["counter"], bytes.fromhex(of["hex"]))
-    assert message.hex() == of["message"]
+    for name, signed in (
+        ("acknowledgement", acknowledgement.signed_message),
+        ("standing", notice.standing_message),
+    ):
+        of = file[name]
+        assert signed(of["kid"], of["counter"], bytes.fromhex(of["hex"])).hex() == of["message"], name
     for name, decode, encode in (
         ("policy", policy.decode, policy.encode),
         ("policy_with_channels", policy.decode, policy.encode),
@@ -202,6 +205,7 @@ def test_signed_units():
         ("acknowledgement", acknowledgement.decode, acknowledgement.encode),
         ("status", status.decode, status.encode),
         ("notice", notice.decode, notice.encode),
+        ("standing", notice.decode_standing, notice.encode_standing),
         ("bridge", bridge.decode, bridge.encode),
         ("roster_delta", roster_delta.decode, roster_delta.encode),
         ("write_off", write_off.decode, write_off.encode),
