@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import structlog
-from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -29,7 +29,6 @@ from gateway.channels.transport import BufferedContext, BufferedSocket
 from gateway.config import Mqtt, secret
 
 _LOG = structlog.get_logger("mqtt")
-_PACKETS_PER_TURN = 512
 _IDLE_S = 0.5
 _DOWN_IN_FLIGHT = 100
 _DOWN_QUEUED_MAX = 10_000
@@ -64,7 +63,6 @@ class MqttChannel:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
         self._socket: BufferedSocket | None = None
-        self._taken: list[Received] = []
         self._connected = False
         self._round_trip_mid = -1
         self._asked_s = 0.0
@@ -73,6 +71,7 @@ class MqttChannel:
         self.stale_receipts = 0
         self.last_error = ""
         self._client = self._make_client()
+        self._down_properties = _down_properties(config)
 
     def _make_client(self) -> Client:
         config = self._config
@@ -86,7 +85,8 @@ class MqttChannel:
         )
         if config.username:
             client.username_pw_set(config.username, secret(config.password, config.password_file) or None)
-        context = BufferedContext(tls_context(config) if config.tls else None, self._opened)
+        tls = tls_context(config) if config.tls else None
+        context = BufferedContext(tls, self._opened, has_properties=is_5)
         client.tls_set_context(cast("ssl.SSLContext", context))
         client.max_inflight_messages_set(_DOWN_IN_FLIGHT)
         client.max_queued_messages_set(_DOWN_QUEUED_MAX)
@@ -94,7 +94,6 @@ class MqttChannel:
         client.on_disconnect = self._on_disconnect
         client.on_subscribe = self._on_subscribe
         client.on_publish = self._on_publish
-        client.on_message = self._on_message
         # Set, this keeps paho from writing at once in whatever thread it is called: our loop writes.
         client.on_socket_register_write = _leave_to_loop
         if is_5:
@@ -183,13 +182,13 @@ class MqttChannel:
             selector.register(sock.fileno(), selectors.EVENT_READ | selectors.EVENT_WRITE)
             wanted = selectors.EVENT_READ | selectors.EVENT_WRITE
             while not self._stopping.is_set():
-                ready = selector.select(0 if sock.pending() else _IDLE_S)
+                ready = selector.select(0 if sock.has_unread else _IDLE_S)
                 if any(key.fileobj is self._wake_read for key, _ in ready):
                     self._wake_read.recv(65536)
                 is_readable = any(
                     key.fd == sock.fileno() and mask & selectors.EVENT_READ for key, mask in ready
                 )
-                if is_readable or sock.pending():
+                if is_readable or sock.has_unread:
                     self._read(sock)
                 self._hand_over(sock)
                 self._check(self._client.loop_write())
@@ -206,15 +205,17 @@ class MqttChannel:
             sock.flush()
 
     def _read(self, sock: BufferedSocket) -> None:
-        """Take what has come, and hand it on in one go."""
-        self._taken.clear()
-        self._check(self._client.loop_read())
-        for _ in range(_PACKETS_PER_TURN):
-            if not sock.pending():
-                break
+        """Take what has come: frames are handed on in one go, everything else is for the client.
+
+        The retain flag does not matter: what a frame is worth, its tag and seal say.
+        """
+        published = sock.read()
+        while sock.has_packets:
             self._check(self._client.loop_read())
-        if self._taken:
-            self._deliver(*self._taken)
+        if published:
+            self._deliver(
+                *[Received(octets, topic, self, (self.generation, mid)) for mid, topic, octets in published]
+            )
 
     def _hand_over(self, sock: BufferedSocket) -> None:
         """Send what other threads left: acknowledgements of this generation, and downlinks.
@@ -226,17 +227,11 @@ class MqttChannel:
             receipts = self._acknowledged.popleft()
             current = [mid for generation, mid in receipts if generation == self.generation]
             self.stale_receipts += len(receipts) - len(current)
-            sock.send(b"".join([_PUBACK + mid.to_bytes(2, "big") for mid in current]))
+            # A frame that came without a packet id (quality of service 0) wants no answer.
+            sock.send(b"".join([_PUBACK + mid.to_bytes(2, "big") for mid in current if mid]))
         while self._outgoing and self._connected:
             topic, octets = self._outgoing.popleft()
-            self._client.publish(topic, octets, _QOS, properties=self._down_properties())
-
-    def _down_properties(self) -> Properties | None:
-        if self._config.protocol != "5":
-            return None
-        properties = _properties(PacketTypes.PUBLISH)
-        properties.MessageExpiryInterval = self._config.down_expiry_s
-        return properties
+            self._client.publish(topic, octets, _QOS, properties=self._down_properties)
 
     def _prove_round_trip(self) -> None:
         now_s = self._monotonic()
@@ -307,11 +302,6 @@ class MqttChannel:
         if mid == self._round_trip_mid:
             self._answered_s = self._monotonic()
 
-    def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
-        # The retain flag does not matter: what a frame is worth, its tag and seal say.
-        receipt = (self.generation, message.mid)
-        self._taken.append(Received(bytes(message.payload), message.topic, self, receipt))
-
 
 def tls_context(config: Mqtt) -> ssl.SSLContext:
     """What the configuration says of TLS."""
@@ -319,6 +309,15 @@ def tls_context(config: Mqtt) -> ssl.SSLContext:
     if config.tls_certificate_file:
         context.load_cert_chain(config.tls_certificate_file, config.tls_key_file or None)
     return context
+
+
+def _down_properties(config: Mqtt) -> Properties | None:
+    """What every downlink says about itself beside its octets."""
+    if config.protocol != "5":
+        return None
+    properties = _properties(PacketTypes.PUBLISH)
+    properties.MessageExpiryInterval = config.down_expiry_s
+    return properties
 
 
 def _properties(packet_type: int) -> Properties:

@@ -1,4 +1,4 @@
-"""A socket that reads and writes in large pieces, for a client library that asks for a few octets at a time.
+"""A socket that reads and writes in large pieces, and takes the PUBLISH packets out before the client library sees them.
 
 paho reads a packet's first octet, its length and its body with a system call each, and each call hands the interpreter
 lock to another thread. Buffered, one call serves hundreds of packets; measured, the gateway is about half as fast without.
@@ -11,27 +11,50 @@ import socket
 import ssl
 from collections.abc import Callable
 
+from gateway.channels import packets
+from gateway.channels.packets import Publication
+
 READ_OCTETS = 1 << 18
 
 
 class BufferedSocket:
-    """The part of a socket's interface that paho uses."""
+    """The part of a socket's interface that paho uses; `read` is for who drives it. `has_properties`: it carries MQTT 5."""
 
-    def __init__(self, inner: socket.socket) -> None:
+    def __init__(self, inner: socket.socket, *, has_properties: bool) -> None:
         self._inner = inner
+        self._has_properties = has_properties
+        self._stream = bytearray()
         self._taken = memoryview(b"")
+        self._has_ended = False
         self._unsent = bytearray()
 
-    def pending(self) -> int:
-        """Octets that can be read without waiting for the network."""
-        if self._taken:
-            return len(self._taken)
-        return self._inner.pending() if isinstance(self._inner, ssl.SSLSocket) else 0
+    def read(self) -> list[Publication]:
+        """Read once from the network: what was published, the rest is for `recv`. Raises `MalformedPacketError`."""
+        try:
+            read = self._inner.recv(READ_OCTETS)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return []
+        self._has_ended = not read
+        self._stream += read
+        published, others, done = packets.cut(self._stream, has_properties=self._has_properties)
+        del self._stream[:done]
+        self._taken = memoryview(bytes(self._taken) + others)
+        return published
+
+    @property
+    def has_unread(self) -> bool:
+        """Tell whether `read` has more, although the network may be silent."""
+        return isinstance(self._inner, ssl.SSLSocket) and self._inner.pending() > 0
+
+    @property
+    def has_packets(self) -> bool:
+        """Tell whether `recv` has something to say."""
+        return bool(self._taken) or self._has_ended
 
     def recv(self, most: int) -> bytes:
         """Up to `most` octets; b"" at the end of the stream, `BlockingIOError` where there are none now."""
-        if not self._taken:
-            self._taken = memoryview(self._inner.recv(READ_OCTETS))
+        if not self.has_packets:
+            raise BlockingIOError
         taken = self._taken[:most]
         self._taken = self._taken[most:]
         return bytes(taken)
@@ -82,15 +105,18 @@ class BufferedSocket:
 class BufferedContext:
     """What paho takes for a TLS context: the one public place where it lets somebody else make its socket.
 
-    With `tls` None the connection stays plain.
+    With `tls` None the connection stays plain; `has_properties`: it carries MQTT 5.
     """
 
     check_hostname = (
         True  # paho then leaves the check to the context, which does it (or there is nothing to check)
     )
 
-    def __init__(self, tls: ssl.SSLContext | None, opened: Callable[[BufferedSocket], None]) -> None:
+    def __init__(
+        self, tls: ssl.SSLContext | None, opened: Callable[[BufferedSocket], None], *, has_properties: bool
+    ) -> None:
         self._tls = tls
+        self._has_properties = has_properties
         self._opened = opened
 
     def wrap_socket(
@@ -103,6 +129,6 @@ class BufferedContext:
             inner = self._tls.wrap_socket(
                 plain, server_hostname=server_hostname, do_handshake_on_connect=do_handshake_on_connect
             )
-        made = BufferedSocket(inner)
+        made = BufferedSocket(inner, has_properties=self._has_properties)
         self._opened(made)
         return made

@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+from paho.mqtt import publish
 
 from gateway.channels.mqtt import MqttChannel
 from gateway.config import Mqtt
@@ -132,6 +133,22 @@ def test_a_persistent_broker_that_dies_delivers_again(mosquitto, channels):
     assert ears.octets == [b"kept", b"kept"]
     channel.acknowledge([ears.heard[1].receipt])
     eventually(lambda: pubacks(broker) == 1, "acknowledged on the new connection")
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+def test_a_frame_without_a_packet_id_is_taken_and_not_answered(mosquitto, channels, protocol):
+    """A PUBACK for a message of quality 0 would name the packet id 0, for which a broker ends the connection."""
+    broker = mosquitto()
+    ears = Ears(gives_receipts=True)
+    channel = channels(ears.deliver, broker, protocol=protocol)
+    generation = channel.generation
+    publish.single(TOPIC, b"unanswered", 0, hostname=broker.host, port=broker.port)
+    ears.wait_for(1)
+    publish_all(broker.host, broker.port, [(TOPIC, b"answered")])
+    ears.wait_for(2)
+    eventually(lambda: pubacks(broker) == 1, "the second one is acknowledged")
+    assert ears.octets == [b"unanswered", b"answered"]
+    assert channel.generation == generation, "on the same connection"
 
 
 def test_the_client_bounds_what_is_in_flight(mosquitto, channels):
