@@ -126,6 +126,15 @@ def build_notice(reader: Reader, terminal: TerminalRow, cipher: GatewayCipher, c
     return frame.encode_counter(frame.CLASS_DOWN, frame.DOWN_NOTICE, terminal.kid, counter, body, cipher)
 
 
+def build_standing(kid: int, why: int, signer: Signer, cipher: GatewayCipher, counter: int) -> bytes:
+    """What a terminal is told that was replaced or revoked (`notice.REPLACED`, REVOKED): it locks on it."""
+    standing = notice.Standing()
+    standing.epoch, standing.why = signer.epoch, why
+    body = notice.encode_standing(standing)
+    signed = body + signatures.sign(signer.key, notice.standing_message(kid, counter, body))
+    return frame.encode_counter(frame.CLASS_DOWN, frame.DOWN_STANDING, kid, counter, signed, cipher)
+
+
 def build_epoch(kid: int, certificate: bytes, counter: int) -> bytes:
     """An epoch certificate in clear: a terminal needs it to read anything else."""
     return frame.encode_clear(frame.CLEAR_EPOCH_CERTIFICATE, kid, counter, certificate)

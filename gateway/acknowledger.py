@@ -54,6 +54,7 @@ class _Told:
     grant_due_s: float = 0.0
     has_strayed: bool = False
     notice_due_s: float = 0.0
+    standing_due_s: float = 0.0
     heard: tuple[int, int] | None = None
     cipher: GatewayCipher | None = None
 
@@ -121,6 +122,7 @@ class Acknowledger:
         self._thread = threading.Thread(target=self._run, name="acknowledger", daemon=True)
         self.sent = 0
         self.notices = 0
+        self.withdrawals = 0
         self.last_error = ""
 
     # What other threads call.
@@ -151,7 +153,7 @@ class Acknowledger:
         self._note([(kid, None, sequence) for kid, sequence in lowest.items()])
 
     def published(self, kids: list[int]) -> None:
-        """Documents have come in; `kids` have a new grant."""
+        """Documents or orders have come in; `kids` have something new to hear."""
         self._epoch_stale = True
         self._note([(kid, None, 0) for kid in kids])
 
@@ -264,7 +266,7 @@ class Acknowledger:
             del self._dirty[kid]
             told = self._told_of(kid)
             row = self._reader.terminal(kid)
-            if told is None or row is None or row.revoked:
+            if told is None or row is None:
                 continue
             if self._down.manner(kid).hold_s > 0:
                 self._line_up(kid, told)
@@ -274,7 +276,7 @@ class Acknowledger:
         self.last_error = ""
 
     def _tell(self, row: TerminalRow, told: _Told, epoch: Epoch) -> None:
-        """One acknowledgement, and what else the terminal should have."""
+        """One acknowledgement, and what else the terminal should have; to one that was revoked only that it was."""
         now_s = self._monotonic()
         manner = self._down.manner(row.kid)
         octets_max = min(self._config.octets_max, manner.octets_max)
@@ -286,6 +288,10 @@ class Acknowledger:
         if is_carrying:
             told.grant_due_s = now_s + max(self._config.grant_interval_s, manner.grant_interval_s)
             self._carry_epoch(row, told, epoch)
+        signer = Signer(epoch.number, epoch.key.acknowledgement)
+        self._withdraw(row, told, signer, manner.grant_interval_s)
+        if row.revoked:
+            return
         if told.has_strayed:
             # Before anything that a terminal without its newest records would take ill or put into its chain.
             told.has_strayed = False
@@ -293,7 +299,6 @@ class Acknowledger:
         if is_carrying:
             self._carry_grants(row, told.cipher, manner.octets_max)
         counter = self._counter.take()
-        signer = Signer(epoch.number, epoch.key.acknowledgement)
         first = acknowledge.window(row, told.cursor, told.unknown_from, octets_max, told.oldest)
         octets, behind = acknowledge.build(
             self._reader, row, signer, told.cipher, counter, self._clock_s(), first, octets_max
@@ -310,6 +315,16 @@ class Acknowledger:
             told.windows.append(((epoch.number, counter), first, behind))
         if told.cursor <= row.booked_through:
             self._line_up(row.kid, told)
+
+    def _withdraw(self, row: TerminalRow, told: _Told, signer: Signer, least_s: float) -> None:
+        """Tell a terminal that it was replaced or revoked; not too often, since nobody knows whether it has heard."""
+        why, now_s = owed.withdrawn(row), self._monotonic()
+        if not why or now_s < told.standing_due_s or told.cipher is None:
+            return
+        octets = acknowledge.build_standing(row.kid, why, signer, told.cipher, self._counter.take())
+        if self._down.send(row.kid, octets):
+            told.standing_due_s = now_s + max(self._config.notice_interval_s, least_s)
+            self.withdrawals += 1
 
     def _warn(self, row: TerminalRow, told: _Told, cipher: GatewayCipher) -> None:
         """Show a terminal its own last seal, so that it locks if it has forgotten it; not too often."""

@@ -83,6 +83,8 @@ class BatchChanges:
     def refuse(self, item: Received, header: Header | None, view: TerminalView | None) -> None:
         """A frame of nobody we listen to."""
         outcome = Outcome.UNKNOWN_TERMINAL if view is None else Outcome.REVOKED_TERMINAL
+        if view is not None:
+            self._contact(view.kid)  # it is told so
         fault: Fault | None = None
         kid = header.kid if header else int.from_bytes(item.octets[_UNREADABLE_KID], "big")
         if header is None:

@@ -187,7 +187,7 @@ class Daemon:
 
     def _write(self, publication: Publication) -> None:
         self.writer.submit(publication.changes, publication.forget).result(_COMMIT_TIMEOUT_S)
-        self.acknowledger.published(publication.granted)
+        self.acknowledger.published(publication.addressed)
         if publication.redirected:
             self.downlinks.redirected(publication.redirected)
         if publication.registered:
@@ -233,6 +233,7 @@ class Daemon:
             "acknowledgements": {
                 "sent": self.acknowledger.sent,
                 "rollback_notices": self.acknowledger.notices,
+                "withdrawal_notices": self.acknowledger.withdrawals,
                 "error": self.acknowledger.last_error,
                 "stopped_because_restored": bool(self._reader.value(RESTORED)),
             },

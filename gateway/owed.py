@@ -12,7 +12,7 @@ from gateway.errors import NothingToSendError
 from gateway.keys import GatewayCipher, GatewayKey, KeyRing
 from gateway.store.interface import Changes, Reader, TerminalRow
 from gateway.writer import RESTORED
-from protocol import certificates, records, status
+from protocol import certificates, notice, records, status
 from protocol.errors import ProtocolError
 
 STATES_RECALLED = 255
@@ -74,6 +74,13 @@ def owed_grants(reader: Reader, kid: int) -> list[Document]:
     ]
 
 
+def withdrawn(row: TerminalRow) -> int:
+    """Why nothing that a terminal sells from now on is paid: `notice.REVOKED` or REPLACED, 0 where it is."""
+    if row.revoked:
+        return notice.REVOKED
+    return notice.REPLACED if row.retired_through >= 0 else 0
+
+
 def last_report(row: TerminalRow) -> status.Status | None:
     """What the terminal last said of itself; None where it never did, or in a version that is not known here."""
     try:
@@ -106,13 +113,14 @@ def frames(
 ) -> list[bytes]:
     """All that a terminal is owed, in the order in which it must be taken in.
 
-    That is: a new epoch's certificate, its own last seal where it has fallen behind it, acknowledgements with all states
-    that are recalled, and grants. Raises `NothingToSendError` where the gateway may not sign now.
+    That is: a new epoch's certificate, that it was withdrawn, its own last seal where it has fallen behind it,
+    acknowledgements with all states that are recalled, and grants; nothing but the first two where it was revoked. Raises
+    `NothingToSendError` where the gateway may not sign now.
     """
     row = reader.terminal(kid)
     epoch = current_epoch(reader, ring)
-    if row is None or row.revoked:
-        raise NothingToSendError(kid=f"{kid:08x}", reason="is not registered, or revoked")
+    if row is None:
+        raise NothingToSendError(kid=f"{kid:08x}", reason="is not registered")
     if epoch is None:
         raise NothingToSendError(reason="no epoch certificate is published")
     if reader.value(RESTORED):
@@ -123,10 +131,15 @@ def frames(
         raise NothingToSendError(reason="the clock stands before the epoch certificate; set it")
     cipher = down_cipher(row, epoch)
     made = [] if epoch.is_first else [acknowledge.build_epoch(kid, epoch.octets, take_counter())]
+    signer = Signer(epoch.number, epoch.key.acknowledgement)
+    why = withdrawn(row)
+    if why:
+        made.append(acknowledge.build_standing(kid, why, signer, cipher, take_counter()))
+    if row.revoked:
+        return made
     report = last_report(row)
     if row.sealed_through and (row.frozen_from or (report and report.head < row.sealed_through)):
         made.append(acknowledge.build_notice(reader, row, cipher, take_counter()))
-    signer = Signer(epoch.number, epoch.key.acknowledgement)
     cursor = first_state(row)
     while True:
         before = cursor

@@ -55,14 +55,14 @@ class Order(enum.StrEnum):
 
 @dataclass(slots=True)
 class Publication:
-    """Checked changes; `forget` as `Writer.submit` takes it; `granted` have a new grant; `told` is for the operator;
+    """Checked changes; `forget` as `Writer.submit` takes it; `addressed` have something new to hear; `told` is for the operator;
     `redirected` is reached otherwise from now on. `then` is what follows once the changes are durable.
     """
 
     changes: Changes
     told: dict[str, object]
     forget: list[int] | None = field(default_factory=list)
-    granted: list[int] = field(default_factory=list)
+    addressed: list[int] = field(default_factory=list)
     registered: int = 0
     redirected: int = 0
     then: Callable[[], Publication] | None = None
@@ -116,7 +116,7 @@ class Publisher:
         terminal = self._terminal(kid)
         if order is Order.REVOKE:
             changes = Changes(revoked=[kid], counters={"terminals_revoked": 1})
-            return Publication(changes, {"kid": f"{kid:08x}", "revoked": True}, [kid])
+            return Publication(changes, {"kid": f"{kid:08x}", "revoked": True}, [kid], [kid])
         if order is Order.TELEPHONE:
             return self._telephone(kid, octets)
         if order is Order.REVIEW:
@@ -151,7 +151,7 @@ class Publisher:
         publication = self._document(document)
         publication.told |= {"kid": f"{kid:08x}", "programme": document.programme}
         publication.forget = [kid]
-        publication.granted = [kid]
+        publication.addressed = [kid]
         return publication
 
     def _write_off(self, octets: bytes) -> Publication:
@@ -245,7 +245,7 @@ class Publisher:
         if is_new and missing and not is_incomplete:
             raise RecordsMissingError(kid=f"{kid:08x}", sealed_through=terminal.sealed_through, known=missing)
         changes = Changes(retired=[kid], counters={"terminals_retired": int(is_new)})
-        return Publication(changes, {}, [kid], then=partial(self._state, kid, epoch))
+        return Publication(changes, {}, [kid], [kid], then=partial(self._state, kid, epoch))
 
     def _state(self, kid: int, epoch: owed.Epoch) -> Publication:
         """The statement about a generation, which is retired by now."""

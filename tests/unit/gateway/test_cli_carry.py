@@ -349,14 +349,24 @@ def test_a_terminal_behind_its_own_seals_is_shown_them(desk):
     assert (told.sequence, told.seal) == (12, desk.terminal.seals[12])
 
 
+def test_a_withdrawn_terminal_is_brought_that_it_was(desk):
+    """STD-03: one that was replaced with its acknowledgement, one that was revoked alone."""
+    desk.json("import", desk.file("usb", packed(*frames_of(desk.terminal))))
+    desk.json("takeover", "2a", "--to", desk.folder / "takeover")
+    kinds = [opened(desk, raw) for raw in exported(desk)]
+    assert [kind for kind, _ in kinds] == [frame.DOWN_STANDING, "acknowledgement"]
+    assert notice.decode_standing(kinds[0][1][:3]).why == notice.REPLACED
+    desk.run("revoke", "2a")
+    ((kind, unit),) = [opened(desk, raw) for raw in exported(desk)]
+    assert (kind, notice.decode_standing(unit[:3]).why) == (frame.DOWN_STANDING, notice.REVOKED)
+
+
 def test_export_refuses_where_nothing_may_be_signed(desk):
     to = ("--to", desk.folder / "down")
     assert "not registered" in desk.run("export", "99", *to, status=4)
     apply(desk, Changes(values={RESTORED: 1}))
     assert "publish a new epoch" in desk.run("export", "2a", *to, status=4)
     apply(desk, Changes(values={RESTORED: 0}))
-    desk.run("revoke", "2a")
-    assert "revoked" in desk.run("export", "2a", *to, status=4)
     desk.run("export", "2a", status=2)
     assert not (desk.folder / "down").exists()
 

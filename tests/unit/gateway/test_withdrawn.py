@@ -1,0 +1,110 @@
+"""A terminal that was replaced or revoked is told so under the certified key, at once and while it is heard, not more often."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway import signatures
+from gateway.publish import Order, Publisher, carry_out
+from gateway.store.interface import Changes
+from protocol import certificates, frame, notice
+from tests.support.gateway_rig import NOW_MS
+from tests.unit.gateway.test_acknowledger import EPOCH, Scene, acknowledgements
+
+KID = 42
+
+
+@pytest.fixture
+def scene():
+    """A gateway that answers; its time stands still unless a test moves it."""
+    made = Scene(notice_interval_s=60)
+    made.now_s = made.acknowledger._filled_s
+    made.acknowledger._monotonic = lambda: made.now_s
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def terminal(scene):
+    """Three adoptions and five redemptions, of which two are here."""
+    made = scene.rig.terminal(KID)
+    for _ in range(5):
+        made.redeem()
+    scene.deliver(made.frame(1, 3), made.frame(4, 5))
+    return made
+
+
+def obey(scene, order):
+    """What the daemon does with an order about the terminal."""
+
+    def write(publication):
+        scene.writer.submit(publication.changes, publication.forget).result(20)
+        scene.acknowledger.published(publication.addressed)
+
+    publisher = Publisher(scene.store, scene.rig.verifying, scene.rig.ring, NOW_MS)
+    carry_out(publisher.check(order, b"", KID), write)
+    return scene.answer()
+
+
+def standings(scene, terminal):
+    """Why the terminal was told to be withdrawn, oldest first; each is one SMS and verifies as the terminal verifies it."""
+    told = []
+    for kid, octets in scene.caught:
+        if kid == KID and octets[0] == frame.CLASS_DOWN << 6 | frame.DOWN_STANDING:
+            assert len(octets) <= 140
+            header, unit = frame.open_counter(octets, terminal.down(EPOCH))
+            body, signature = certificates.split_signature(unit, "standing")
+            message = notice.standing_message(KID, header.counter, body)
+            key = signatures.load_public(scene.rig.key.request[68:])
+            assert signatures.verify(key, signature, message)
+            standing = notice.decode_standing(body)
+            assert standing.epoch == EPOCH
+            told.append(standing.why)
+    return told
+
+
+def test_a_replaced_terminal_is_told_at_once_and_acknowledged_as_ever(scene, terminal):
+    """STD-01, STD-03."""
+    assert standings(scene, terminal) == []
+    assert obey(scene, Order.RETIRE) == 2
+    assert standings(scene, terminal) == [notice.REPLACED]
+    scene.deliver(terminal.frame(6, 8))
+    assert acknowledgements(scene, terminal)[-1].sealed_through == 8
+    assert standings(scene, terminal) == [notice.REPLACED], "not with every answer"
+    scene.now_s += 60
+    scene.deliver(terminal.report())
+    assert standings(scene, terminal) == [notice.REPLACED] * 2
+    assert scene.acknowledger.withdrawals == 2
+
+
+def test_a_revoked_terminal_is_told_that_and_no_more(scene, terminal):
+    """STD-03: whoever sends under its name, which needs no keys, costs one frame in a while."""
+    before = len(acknowledgements(scene, terminal))
+    assert obey(scene, Order.REVOKE) == 1
+    assert standings(scene, terminal) == [notice.REVOKED]
+    for raw in (terminal.frame(6, 8), terminal.report(), terminal.frame(6, 8)[:-1] + b"x"):
+        assert scene.deliver(raw) == 0
+    scene.now_s += 60
+    assert scene.deliver(terminal.report()) == 1
+    assert standings(scene, terminal) == [notice.REVOKED] * 2
+    assert len(acknowledgements(scene, terminal)) == before
+    assert scene.store.terminal(KID).sealed_through == 5
+
+
+def test_nothing_is_sent_where_nothing_may_be_signed(scene, terminal):
+    """A database that was restored, and a clock that stands before the certificate."""
+    obey(scene, Order.REVOKE)
+    scene.now_s += 60
+    scene.clock_s = 0
+    assert scene.deliver(terminal.report()) == 0
+    assert standings(scene, terminal) == [notice.REVOKED]
+
+
+def test_a_terminal_that_serves_is_never_told(scene, terminal):
+    """STD-03."""
+    scene.now_s += 60
+    scene.deliver(terminal.frame(6, 8), terminal.report())
+    scene.writer.submit(Changes(stopped=[(KID, "looked at")])).result(20)
+    scene.deliver(terminal.report())
+    assert standings(scene, terminal) == []
+    assert scene.acknowledger.withdrawals == 0
