@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import signal
@@ -14,7 +13,7 @@ from typing import Protocol
 
 import structlog
 
-from gateway import carrier, keys, publish, spool
+from gateway import carrier, garbage, keys, publish, spool
 from gateway.acknowledger import Acknowledger
 from gateway.batch_changes import Contact
 from gateway.carrier import Carrier
@@ -45,7 +44,6 @@ _HEALTH_S = 1.0
 _STALLED_S = 20.0
 _COMMIT_TIMEOUT_S = 30.0
 _REJUDGED_MAX = 10_000
-_GC_THRESHOLDS = (50_000, 20, 100)
 
 
 class Part(Protocol):
@@ -266,9 +264,7 @@ def rejudge(reader: Reader, writer: Writer, kid: int) -> int:
 def run(config: Config) -> int:
     """Run a daemon until SIGTERM or SIGINT; returns the exit status."""
     daemon = Daemon(config)
-    # What is loaded by now stays for good, and batches make many objects but no cycles: look for garbage less often.
-    gc.freeze()
-    gc.set_threshold(*_GC_THRESHOLDS)
+    garbage.look_seldom()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: daemon.stop())
     return daemon.run()

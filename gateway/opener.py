@@ -13,7 +13,7 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import IO, Any
 
-from gateway import ingest, keys, loader, verifier
+from gateway import garbage, ingest, keys, loader, verifier
 from gateway.contexts import Library
 from gateway.keys import KeyRing
 from gateway.store.interface import Reader
@@ -113,6 +113,7 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     opener = Opener(SqliteReader.open(Path(sys.argv[1])), keys.load(Path(sys.argv[2])))
+    garbage.look_seldom()
     send(sys.stdout.buffer, "ready")
     while True:
         try:
