@@ -12,6 +12,7 @@ from firmware.ledger.journal import JournalFull
 from firmware.relay.cipher import TerminalCipher
 from protocol import certificates, link_keys
 
+_LASTING = [label for label, _ in link_keys.LASTING]
 NONCE_STEPS = 2
 REST_MS = 200
 # Seals known to be good, so that what was checked as the head is not checked again when it is sent.
@@ -40,7 +41,7 @@ class LinkKeys:
         body, _ = certificates.split_signature(self._documents.get(section), "epoch certificate")
         return certificates.decode_epoch(body)
 
-    def _agree_steps(self, epoch: certificates.EpochCertificate, number: int, labels: tuple):
+    def _agree_steps(self, epoch: certificates.EpochCertificate, labels: tuple):
         """Derive `labels` with the gateway key of `epoch`; a generator, as the signer's."""
         body, _ = certificates.split_signature(
             self._documents.get(document_area.TERMINAL_CERTIFICATE), "terminal certificate"
@@ -50,6 +51,7 @@ class LinkKeys:
         salt = link_keys.salt(own, epoch.agreement_key)
 
         def info_for(label: bytes) -> bytes:
+            number = 0 if label in _LASTING else epoch.epoch
             return link_keys.info(label, self._kid, epoch.gateway_key_id, number)
 
         return (yield from self._signer.agree_steps(epoch.agreement_key, info_for, salt, labels))
@@ -57,9 +59,13 @@ class LinkKeys:
     def derive_steps(self):
         """A generator that yields while the keys are worked out."""
         first = self._certificate(document_area.FIRST_EPOCH_CERTIFICATE)
-        self._lasting = yield from self._agree_steps(first, 0, link_keys.LASTING)
         epoch = self._certificate(document_area.EPOCH_CERTIFICATE)
-        self._down[epoch.epoch] = yield from self._agree_steps(epoch, epoch.epoch, link_keys.PER_EPOCH)
+        if (first.gateway_key_id, first.agreement_key) == (epoch.gateway_key_id, epoch.agreement_key):
+            keys = yield from self._agree_steps(epoch, link_keys.LASTING + link_keys.PER_EPOCH)
+        else:
+            keys = yield from self._agree_steps(first, link_keys.LASTING)
+            keys.update((yield from self._agree_steps(epoch, link_keys.PER_EPOCH)))
+        self._lasting = self._down[epoch.epoch] = keys
         self.ready.set()
 
     def uplink(self) -> TerminalCipher:
@@ -69,7 +75,7 @@ class LinkKeys:
     async def downlink(self, epoch: certificates.EpochCertificate) -> TerminalCipher:
         """The cipher for frames down under a certified epoch; works it out where it is new."""
         if epoch.epoch not in self._down:
-            steps = self._agree_steps(epoch, epoch.epoch, link_keys.PER_EPOCH)
+            steps = self._agree_steps(epoch, link_keys.PER_EPOCH)
             self._down[epoch.epoch] = await _finish(steps)
         keys = self._down[epoch.epoch]
         return TerminalCipher(keys[link_keys.DOWN_CCM[0]], keys[link_keys.DOWN_SALT[0]])

@@ -13,8 +13,8 @@ SIGNATURE_OCTETS = 64
 DIGEST_OCTETS = 32
 
 # Combs of public keys that were used lately: building one costs more than a verification with it. A terminal meets its
-# own key, two of the gateway and the authority's; the generator's serves the self-test.
-_COMBS_KEPT = 4
+# own key, the gateway's and the authority's; the generator's serves the self-test.
+_COMBS_KEPT = 3
 _GENERATOR_OCTETS = GENERATOR_X.to_bytes(32, "big") + GENERATOR_Y.to_bytes(32, "big")
 _kept = []
 
@@ -111,11 +111,10 @@ def verify_steps(public: bytes, digest: bytes, signature: bytes, low_s: bool = F
 
 
 def _comb_of_steps(public: bytes):
-    """Generate the comb of a validated public key, from those kept if it is there."""
+    """Generate the comb of a validated public key, from those kept if it is there; it is kept."""
     comb = _kept_comb(public)
     if comb is None:
-        x, y = decode_public_key(public)
-        comb = yield from comb_steps(x, y)
+        comb = yield from comb_steps(*decode_public_key(public))
         if _kept_comb(public) is None:  # another generator may have been faster
             if len(_kept) == _COMBS_KEPT:
                 _kept.pop(0)
@@ -145,7 +144,8 @@ def shared_x(private: int, public: bytes) -> bytes:
 def shared_x_steps(private: int, public: bytes):
     """Generate `shared_x`."""
     check_private_key(private)
-    comb = yield from _comb_of_steps(bytes(public))
+    # Its comb is not kept: one agreement gives all keys of a gateway's epoch.
+    comb = yield from comb_steps(*decode_public_key(public))
     x, _, z = yield from multiply_steps([(comb, private)])
     return _affine_x(x, z).to_bytes(32, "big")
 

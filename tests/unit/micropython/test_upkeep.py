@@ -210,9 +210,21 @@ def test_flash_that_fails_while_idle_is_remembered_and_ends_nothing():
     assert "erase failed" in bench.run(story)
 
 
-def test_link_keys_are_those_that_the_gateway_derives():
+def derived(keys, epoch, private, labels):
+    """Whether keys that are held are what the gateway with the key `private` derives."""
     from firmware.crypto import p256
 
+    gateway = SoftwareSigner(1, private, Draws(), 1)
+    own = p256.public_key(AGREE_PRIVATE)
+
+    def info_for(label):
+        return link_keys.info(label, KID, 1, epoch)
+
+    salt = link_keys.salt(own, p256.public_key(private))
+    return gateway.agree(own, info_for, salt, labels) == {label: keys[label] for label, _ in labels}
+
+
+def test_link_keys_are_those_that_the_gateway_derives():
     bench = Bench()
 
     async def story(bench):
@@ -223,16 +235,24 @@ def test_link_keys_are_those_that_the_gateway_derives():
         return later
 
     later = bench.run(story)
-    own = p256.public_key(AGREE_PRIVATE)
-    for private, epoch, labels, held in (
-        (GATEWAY, 0, link_keys.LASTING, bench.keys._lasting),
-        (GATEWAY, 1, link_keys.PER_EPOCH, bench.keys._down[1]),
-        (NEXT_GATEWAY, 2, link_keys.PER_EPOCH, bench.keys._down[later.epoch]),
-    ):
-        gateway = SoftwareSigner(1, private, Draws(), 1)
+    assert derived(bench.keys._lasting, 0, GATEWAY, link_keys.LASTING)
+    assert derived(bench.keys._down[1], 1, GATEWAY, link_keys.PER_EPOCH)
+    assert derived(bench.keys._down[later.epoch], 2, NEXT_GATEWAY, link_keys.PER_EPOCH)
 
-        def info_for(label, epoch=epoch):
-            return link_keys.info(label, KID, 1, epoch)
 
-        salt = link_keys.salt(own, p256.public_key(private))
-        assert gateway.agree(own, info_for, salt, labels) == held, epoch
+def test_a_start_under_a_later_epoch_derives_from_both_gateway_keys_and_from_one_that_stayed_once():
+    for private in (NEXT_GATEWAY, GATEWAY):
+        bench = Bench()
+        bench.ledger.documents.save({document_area.EPOCH_CERTIFICATE: signed_epoch(2, private)})
+        agree_steps = bench.signer.agree_steps
+        agreements = []
+
+        def counting(public, *rest, agreements=agreements, agree_steps=agree_steps):
+            agreements.append(public)
+            return agree_steps(public, *rest)
+
+        bench.signer.agree_steps = counting
+        bench.run(lambda bench: bench.keys.ready.wait())
+        assert derived(bench.keys._lasting, 0, GATEWAY, link_keys.LASTING)
+        assert derived(bench.keys._down[2], 2, private, link_keys.PER_EPOCH)
+        assert len(agreements) == (1 if private == GATEWAY else 2)
