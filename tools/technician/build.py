@@ -14,7 +14,7 @@ from typing import Any
 
 from protocol import domains, release
 from tools.authority.signing import SigningKey
-from tools.lint.compile import compile_file
+from tools.lint.compile import ARCH, compile_file
 from tools.lint.finding import micropython_files
 from tools.pinmap import ROOT
 from tools.technician import filesystem, partitions
@@ -64,15 +64,17 @@ class Built:
         return round(self.lines * HEAP_PER_LINE_OCTETS)
 
 
-def compile_application() -> Application:
-    """Compile protocol and firmware for the ESP32."""
+def compile_application(arch: str = ARCH) -> Application:
+    """Compile protocol and firmware for the ESP32; `arch`: for another machine, as mpy-cross names it."""
     sources = micropython_files("protocol", "firmware")
     files = {}
     lines = 0
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(os.cpu_count()) as workers:
         target = Path(folder)
         for path, is_good in zip(
-            sources, workers.map(lambda path: compile_file(path, target=target), sources), strict=True
+            sources,
+            workers.map(lambda path: compile_file(path, target=target, arch=arch), sources),
+            strict=True,
         ):
             if not is_good:
                 raise BundleError(

@@ -15,13 +15,13 @@ import pytest
 from click.testing import CliRunner
 
 from protocol import release
-from tests.support import esp_image
 from tools import pinmap
 from tools.authority.signing import SigningKey
 from tools.lint.compile import compile_file
 from tools.technician import build, filesystem, partitions, runtime
 from tools.technician.__main__ import main
 from tools.technician.errors import LAPTOP_CODE, RuntimeImageError, TooLargeError
+from tools.virtual_terminal import esp_image
 
 BOARD = pinmap.load()
 

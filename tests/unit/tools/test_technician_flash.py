@@ -16,13 +16,13 @@ from click.testing import CliRunner
 
 from hardware.nor_flash import NorFlash
 from hardware.rom_loader import MAGIC_ESP32_S2, Plan, RomLoader
-from tests.support import esp_image
 from tests.support.esp_device import EspDevice
 from tools import pinmap
 from tools.authority.signing import SigningKey
 from tools.technician import build, cable, erasing, flashing, image, runtime
 from tools.technician.__main__ import main
 from tools.technician.errors import BundleError, CableError, HoldsRecordsError, WrongDeviceError
+from tools.virtual_terminal import esp_image
 
 BOARD = pinmap.load()
 FLASH_BYTES = BOARD["module"]["flash_bytes"]

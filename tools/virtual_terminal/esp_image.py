@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import random
 import tempfile
 from pathlib import Path
 
@@ -17,16 +16,16 @@ def image(seed: int, octets: int, chip_id: int = 0) -> bytes:
     """One image with checksum and digest, as esptool itself writes it."""
     made = ESP32FirmwareImage()
     made.entrypoint = DRAM
-    segment = ImageSegment(DRAM, random.Random(seed).randbytes(octets))
+    segment = ImageSegment(DRAM, hashlib.shake_128(bytes((seed,))).digest(octets))  # stands for code
     segment.name = ".dram0.data"
     made.segments = [segment]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "image.bin"
         made.save(str(path))
-        octets = bytearray(path.read_bytes())
-    octets[12:14] = chip_id.to_bytes(2, "little")  # extended header; esptool writes its own chip's number
-    octets[-32:] = hashlib.sha256(octets[:-32]).digest()
-    return bytes(octets)
+        whole = bytearray(path.read_bytes())
+    whole[12:14] = chip_id.to_bytes(2, "little")  # extended header; esptool writes its own chip's number
+    whole[-32:] = hashlib.sha256(whole[:-32]).digest()
+    return bytes(whole)
 
 
 def merged(seed: int = 1, application_octets: int = 40_000, chip_id: int = 0) -> bytes:
