@@ -1,4 +1,4 @@
-"""Which roster, grants and policy each record of a terminal was made under: a pure function of its adoption records."""
+"""Which roster, grants and policy records of a terminal may be coded under: what it adopted, and what its grants bind."""
 
 from __future__ import annotations
 
@@ -147,10 +147,16 @@ class Library:
 
 
 class History:
-    """The contexts of one terminal, newest first, as its sealed adoption records say."""
+    """The contexts of one terminal, newest first, as its sealed adoption records say.
 
-    def __init__(self, library: Library, adoptions: Iterable[bytes]) -> None:
+    `granted` gives the grants that were published for it, newest first.
+    """
+
+    def __init__(
+        self, library: Library, adoptions: Iterable[bytes], granted: Callable[[], Iterable[Document]]
+    ) -> None:
         self._library = library
+        self._granted = granted
         self.adopted = Adopted()
         self.count = 0
         """Adoptions so far."""
@@ -174,6 +180,15 @@ class History:
             adopted = adopted.after(records.decode(octets), self._library.find)
             if self._library.holds(adopted):
                 found.insert(0, HeldContext(adopted, self._library))
+        return found[:HELD_MAX]
+
+    @cached_property
+    def bare(self) -> list[HeldContext]:
+        """Contexts without grants: each pair of roster and policy under which a grant of this terminal was signed."""
+        pairs = dict.fromkeys(
+            Adopted(granted.roster_digest, granted.policy_digest) for granted in self._granted()
+        )
+        found = [HeldContext(pair, self._library) for pair in pairs if self._library.holds(pair)]
         return found[:HELD_MAX]
 
     def knows(self, digest: bytes) -> bool:

@@ -73,8 +73,17 @@ def _open_records(raw: bytes, header: Header, view: TerminalView) -> WaitingFram
     try:
         batch.records = frame.open_records(raw, contexts, view.keys.up).records
     except UnknownContext:
-        batch.raw = raw
+        batch.records = _open_bare(raw, view)
+        batch.raw = b"" if batch.records else raw
     return batch
+
+
+def _open_bare(raw: bytes, view: TerminalView) -> list[bytes] | None:
+    """Records from before an adoption, coded under roster and policy alone."""
+    try:
+        return frame.open_records(raw, view.history.bare, view.keys.up).records
+    except UnknownContext:
+        return None
 
 
 def _open_body(raw: bytes, header: Header, view: TerminalView) -> Opened:

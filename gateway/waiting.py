@@ -117,7 +117,8 @@ class WaitingPool:
     def gaps(self, head: int, doubtful_through: int) -> list[Gap]:
         """Ranges to ask for, lowest first: what is missing before something that came, and what could not be read.
 
-        Candidates up to `doubtful_through` fit no seal, so they are asked for again.
+        Candidates up to `doubtful_through` fit no seal, so they are asked for again. Behind what is missing nothing is asked for
+        in codec 0: an adoption among the missing records may be what explains it.
         """
         found: list[Gap] = []
         reach = head
@@ -126,11 +127,14 @@ class WaitingPool:
             reach = doubtful_through
         top = max((frame.last for frame in self.frames), default=head)
         unread = self._spans(is_readable=False)
+        is_missing = False
         for first, last in _holes(reach + 1, top, self._spans(is_readable=True)):
             at = first
             for missing_first, missing_last in [*_holes(first, last, unread), (last + 1, last)]:
-                found += _ranges(at, missing_first - 1, is_literal=True)
+                if not is_missing:
+                    found += _ranges(at, missing_first - 1, is_literal=True)
                 found += _ranges(missing_first, missing_last, is_literal=False)
+                is_missing = is_missing or missing_first <= missing_last
                 at = missing_last + 1
         return found
 

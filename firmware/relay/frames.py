@@ -5,6 +5,7 @@ import asyncio
 from firmware.hal.flash_area import FlashError
 from firmware.relay.outbox import Batch, Outbox
 from protocol import bridge, codec, frame, status
+from protocol.context import Context
 
 _OVERHEAD_OCTETS = frame.HEADER_OCTETS + frame.TAG_OCTETS
 
@@ -47,18 +48,22 @@ class Frames:
         batch = outbox.next(
             ledger.journal.first_sequence, ledger.journal.sequence, self._verified_through(), border
         )
-        if batch is not None and not batch.literal:
+        if batch is not None and not batch.literal and ledger.context is not None:
             batch.context = ledger.context
+            if batch.is_older:
+                # Grants that were in force then may be gone from flash ([CTX-04]).
+                batch.context = Context(ledger.roster, ledger.policy, {}) if ledger.grants else None
         return batch
 
     async def whole(self, batch: Batch) -> bytes:
         """All records of a batch in one frame, sealed; unsealed where the stored seal does not verify, which is never
-        sent: a later seal proves them.
+        sent: a later seal proves them. Older ones go literally: adoptions may stand among them, and octets cost little.
         """
         is_good = await self._is_good(batch.last)
         # No heavy work between a burned Unpredictable Number and its record.
         await self._ledger.quiet.wait()
-        return self._encode(batch, self._read(batch), is_good)
+        context = None if batch.is_older else batch.context
+        return self._encode(batch.first, self._read(batch), is_good, context)
 
     async def short(self, batch: Batch, seal_now: bool) -> tuple:
         """(frame of at most 140 octets, records in it); (b"", 0) where not even the first record fits.
@@ -69,12 +74,19 @@ class Frames:
         await self._ledger.quiet.wait()
         slots = self._read(batch)
         octets = [slot.payload for slot in slots]
-        count, is_sealed = cut(_codec(batch), octets, batch.context, batch.first, batch.is_end, seal_now)
+        context = batch.context
+        count, is_sealed = cut(octets, context, batch.first, batch.is_end, seal_now)
+        if batch.is_older and context is not None:
+            literal = cut(octets, None, batch.first, batch.is_end, seal_now)
+            # Adoptions above all: in codec 1 each ends its frame, and before the first ones there is no context.
+            if literal >= (count, is_sealed):
+                count, is_sealed = literal
+                context = None
         if count == 0:
             return b"", 0
         is_good = is_sealed and await self._is_good(batch.first + count - 1)
         await self._ledger.quiet.wait()
-        return self._encode(batch, slots[:count], is_good), count
+        return self._encode(batch.first, slots[:count], is_good, context), count
 
     async def report(self, check_in) -> bytes:
         """A frame with what this terminal last heard, so that a restored gateway notices.
@@ -143,25 +155,27 @@ class Frames:
     def _read(self, batch: Batch) -> list:
         return self._ledger.records_from(batch.first, batch.count)
 
-    def _encode(self, batch: Batch, slots: list, is_good: bool) -> bytes:
+    def _encode(self, first: int, slots: list, is_good: bool, context) -> bytes:
         seal = slots[-1].seal if is_good else b""
         octets = [slot.payload for slot in slots]
         return frame.encode_records(
-            self._ledger.kid, batch.first, octets, seal, _codec(batch), batch.context, self._cipher_of()
+            self._ledger.kid, first, octets, seal, _codec(context), context, self._cipher_of()
         )
 
 
-def _codec(batch: Batch) -> int:
-    return codec.PREDICTED if batch.context is not None else codec.LITERAL
+def _codec(context) -> int:
+    return codec.PREDICTED if context is not None else codec.LITERAL
 
 
-def cut(number: int, octets: list, context, first: int, is_end: bool, seal_now: bool) -> tuple:
-    """(count, whether the seal fits too) of the next frame of at most 140 octets for records from sequence `first` on.
+def cut(octets: list, context, first: int, is_end: bool, seal_now: bool) -> tuple:
+    """(count, whether the seal fits too) of the next frame of at most 140 octets for records from sequence `first` on, in codec
+    1 under `context`, in codec 0 without.
 
     Sealed where all that is left fits beside the seal, or as far as it does with `seal_now`; else as many as fit without,
     but for the last one of all, whose seal must go.
     """
     room = frame.SMS_OCTETS_MAX - _OVERHEAD_OCTETS
+    number = _codec(context)
     if is_end or seal_now:
         count, _ = codec.fit(number, octets, context, room - frame.SEAL_OCTETS, first)
         if count == len(octets) or (seal_now and count):

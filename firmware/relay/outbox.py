@@ -4,16 +4,18 @@ BATCH_MAX = 32
 
 
 class Batch:
-    """Records `first` .. `last`; `literal` asks for codec 0; `is_end` where nothing follows that could be sent.
+    """Records `first` .. `last`; `literal`: the gateway asked for codec 0; `is_older`: made up to the last adoption;
+    `is_end` where nothing follows that could be sent.
 
-    `gap` is the one that it fills, as the outbox holds it, None in the ordinary course. `context`: what the codec rests on,
-    None for codec 0; whoever asked for the batch sets it at once, since an adoption changes it.
+    `gap` is the one that it fills, as the outbox holds it, None in the ordinary course. `context`: what codec 1 may rest on,
+    None where there is none; whoever asked for the batch sets it at once, since an adoption changes it.
     """
 
-    def __init__(self, first: int, last: int, literal: bool, is_end: bool, gap) -> None:
+    def __init__(self, first: int, last: int, literal: bool, is_older: bool, is_end: bool, gap) -> None:
         self.first = first
         self.last = last
         self.literal = literal
+        self.is_older = is_older
         self.is_end = is_end
         self.gap = gap
         self.context = None
@@ -68,7 +70,7 @@ class Outbox:
         """The next batch to send, or None; it stays the next one until `sent` is told.
 
         `first_held`: the oldest record that there is. `verified_through`: seals up to there can be vouched for. Records
-        up to `last_adoption` were made under an older context and travel literally.
+        up to `last_adoption` were made under an older context.
         """
         limit = min(head, verified_through)
         while self._gaps:
@@ -102,9 +104,8 @@ class Outbox:
 
 def _cut(first: int, last: int, limit: int, last_adoption: int, gap) -> Batch:
     """At most BATCH_MAX records, never over the border between an older context and the current one."""
-    literal = gap is not None and gap[2]
-    if first <= last_adoption:
+    is_older = first <= last_adoption
+    if is_older:
         last = min(last, last_adoption)
-        literal = True
     last = min(last, first + BATCH_MAX - 1)
-    return Batch(first, last, literal, last == limit, gap)
+    return Batch(first, last, gap is not None and gap[2], is_older, last == limit, gap)

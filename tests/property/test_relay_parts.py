@@ -79,12 +79,13 @@ def test_every_record_is_sent_and_never_too_early_or_under_the_wrong_context(
         else:
             _, first, head, verified, adoption = step
             limit = min(head, verified)
-            for begin, end, literal in batches:
+            for begin, end, literal, is_older in batches:
                 assert first <= begin <= end <= limit
                 assert end - begin < BATCH_MAX
                 assert not begin <= adoption < end, "a frame holds records of two contexts"
                 is_asked = any(begin >= gap[0] and end <= gap[0] + gap[1] - 1 and gap[2] for gap in asked)
-                assert literal == (begin <= adoption) or (literal and is_asked)
+                assert is_older == (begin <= adoption)
+                assert not literal or is_asked
                 sent.update(range(begin, end + 1))
             wanted = set(range(max(first, sealed + 1), limit + 1))
             assert wanted <= sent, "something was left lying"
@@ -99,7 +100,7 @@ def test_without_gaps_nothing_is_sent_twice_before_a_restart(
     for step, batches in zip(plain, ask("outbox", *plain), strict=True):
         if step[0] == "restart":
             sent = set()
-        for begin, end, _ in batches or ():
+        for begin, end, _, _ in batches or ():
             assert not sent & set(range(begin, end + 1))
             sent.update(range(begin, end + 1))
 
@@ -115,7 +116,7 @@ def test_a_gap_is_filled_as_asked_and_once(
         expected += [(sequence, literal) for sequence in range(first, min(first + count - 1, head) + 1)]
     found = []
     for batches in answers[1:]:
-        for begin, end, literal in batches or ():
+        for begin, end, literal, _ in batches or ():
             found += [(sequence, literal) for sequence in range(begin, end + 1)]
     assert found == expected
 

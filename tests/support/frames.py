@@ -333,13 +333,14 @@ class Terminal:
         sealed: bool = True,
         literal: bool | None = None,
         seal: bytes = b"",
+        bare: tuple[bytes, bytes] | None = None,
     ) -> bytes:
-        """A frame with records `first` to `last` (the head by default)."""
+        """A frame with records `first` to `last` (the head by default), `bare`: under this roster and policy alone."""
         last = self.head if last is None else last
-        context = self.context_before(first)
+        context = self.context_before(first) if bare is None else HeldContext(Adopted(*bare), self.library)
         crosses = any(first <= after < last for after, _ in self._contexts)
         if literal is None:
-            literal = context is None or crosses
+            literal = context is None or (crosses and bare is None)
         return frame.encode_records(
             self.kid,
             first,

@@ -34,6 +34,11 @@ def _context(held: context.Context) -> Any:
     }
 
 
+def _bare(held: context.Context) -> context.Context:
+    """Its roster and policy without its grants."""
+    return context.Context(held.roster, held.policy, {})
+
+
 def make_codec() -> Any:
     """Batches under both codecs."""
     held = corpus.held_context()
@@ -60,6 +65,10 @@ def make_frames() -> Any:
             octets = frame.encode_records(KID, first, batch, seal, number, held, cipher)
             out.append({"class": "records", "codec": number, "first": first, "seal": seal.hex(), "records": plain(batch),
                         "frame": octets.hex()})  # fmt: skip
+    # Of roster and policy alone ([CTX-04]).
+    octets = frame.encode_records(KID, first, batch, b"", codec.PREDICTED, _bare(held), cipher)
+    out.append({"class": "records", "codec": codec.PREDICTED, "bare": True, "first": first, "seal": "",
+                "records": plain(batch), "frame": octets.hex()})  # fmt: skip
     for name, frame_class, kind, body in (
         ("up", frame.CLASS_UP, frame.UP_STATUS, status.encode(samples.sample_status())),
         (
@@ -89,5 +98,6 @@ def make_frames() -> Any:
         "ccm_key": CCM_KEY.hex(),
         "salt_key": SALT_KEY.hex(),
         "context": _context(held),
+        "bare_digest": _bare(held).digest.hex(),
         "frames": out,
     }

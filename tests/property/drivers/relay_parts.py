@@ -8,7 +8,6 @@ from firmware.relay.link import LinkError
 from firmware.relay.mqtt_client import MqttClient
 from firmware.relay.mqtt_packets import MqttError
 from firmware.relay.outbox import Outbox
-from protocol import codec
 from protocol.policy import Channels
 from tests.support.mp_books import event
 from tests.support.mp_broker import PlayedLink
@@ -34,7 +33,7 @@ def outbox(steps):
                 if batch is None:
                     break
                 box.sent(batch, batch.count)
-                batches.append([batch.first, batch.last, batch.literal])
+                batches.append([batch.first, batch.last, batch.literal, batch.is_older])
             answers.append(batches)
     return answers
 
@@ -53,7 +52,7 @@ def chosen(rules, values):
 def cut(details, is_end, seal_now):
     """How events with details of these lengths are cut into short frames, literally: (count, whether sealed)."""
     octets = [event(i)[:10] + bytes((length,)) + bytes(length) for i, length in enumerate(details)]
-    count, is_sealed = frames.cut(codec.LITERAL, octets, None, 1, is_end, seal_now)
+    count, is_sealed = frames.cut(octets, None, 1, is_end, seal_now)
     return [count, is_sealed, sum([len(one) + 1 for one in octets[:count]])]
 
 

@@ -3,14 +3,16 @@
 from firmware.relay.outbox import BATCH_MAX, Outbox
 
 
-def drain(outbox, head, verified=None, adoption=0, first=1):
-    """The batches until the outbox rests, as (first, last, literal)."""
+def drain(outbox, head, verified=None, adoption=0, first=1, older=None):
+    """The batches until the outbox rests, as (first, last, literal); `older` takes the first of those of older records."""
     found = []
     while True:
         batch = outbox.next(first, head, head if verified is None else verified, adoption)
         if batch is None:
             return found
         assert batch.count == batch.last - batch.first + 1
+        if batch.is_older and older is not None:
+            older.append(batch.first)
         outbox.sent(batch, batch.count)
         found.append((batch.first, batch.last, batch.literal))
 
@@ -38,9 +40,11 @@ def test_nothing_goes_beyond_the_seals_that_were_checked():
     assert drain(outbox, 9, 9) == [(5, 9, False)]
 
 
-def test_records_up_to_the_last_adoption_travel_literally_and_end_their_frame():
-    assert drain(Outbox(), 9, adoption=4) == [(1, 4, True), (5, 9, False)]
-    assert drain(Outbox(), 4, adoption=4) == [(1, 4, True)]
+def test_records_up_to_the_last_adoption_are_older_ones_and_end_their_frame():
+    older = []
+    assert drain(Outbox(), 9, adoption=4, older=older) == [(1, 4, False), (5, 9, False)]
+    assert drain(Outbox(), 4, adoption=4, older=older) == [(1, 4, False)]
+    assert older == [1, 1]
 
 
 def test_a_new_session_sends_again_what_is_not_sealed():
@@ -86,7 +90,7 @@ def test_gaps_are_cut_at_the_adoption_and_at_the_largest_batch():
     drain(outbox, 300, adoption=20)
     outbox.acknowledged(10, [(15, 80, False)])
     assert drain(outbox, 300, adoption=20) == [
-        (15, 20, True),
+        (15, 20, False),
         (21, 20 + BATCH_MAX, False),
         (21 + BATCH_MAX, 20 + 2 * BATCH_MAX, False),
         (21 + 2 * BATCH_MAX, 94, False),

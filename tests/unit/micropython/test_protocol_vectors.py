@@ -27,6 +27,7 @@ from protocol import (
     unpredictable_number,
     write_off,
 )
+from protocol.context import Context
 from protocol.errors import AuthenticationFailed
 from tests.support import protocol_vectors as held
 from tests.support.mp import raises
@@ -129,19 +130,21 @@ def test_transaction_dates():
 
 
 def test_frames_are_made_and_opened():
-    """FRM-01 to FRM-06, FRM-10, CTX-02."""
+    """FRM-01 to FRM-06, FRM-10, CTX-02, CTX-04."""
     file = held.load("frames.json")
-    context = held.context(file["context"])
-    assert context.digest.hex() == file["context"]["digest"]
+    whole = held.context(file["context"])
+    bare = Context(whole.roster, whole.policy, {})
+    assert (whole.digest.hex(), bare.digest.hex()) == (file["context"]["digest"], file["bare_digest"])
     cipher = Cipher(file)
     kid = file["kid"]
     for entry in file["frames"]:
         octets = bytes.fromhex(entry["frame"])
         if entry["class"] == "records":
+            context = bare if entry.get("bare") else whole
             batch = [bytes.fromhex(one) for one in entry["records"]]
             seal = bytes.fromhex(entry["seal"])
             made = frame.encode_records(kid, entry["first"], batch, seal, entry["codec"], context, cipher)
-            opened = frame.open_records(octets, [context], cipher)
+            opened = frame.open_records(octets, [whole, bare], cipher)
             assert (opened.records, opened.seal, opened.header.first) == (batch, seal, entry["first"])
         elif entry["class"] == "clear":
             made = frame.encode_clear(entry["kind"], kid, entry["counter"], bytes.fromhex(entry["body"]))

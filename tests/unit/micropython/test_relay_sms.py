@@ -4,12 +4,14 @@ import asyncio
 
 from firmware.relay.sms_way import BACKOFF_FIRST_MS, ORDER_GRACE_MS
 from protocol import bridge, frame, records, status
+from protocol.context import Context
 from protocol.policy import DEFAULT_CHANNELS, Channels
-from tests.support.mp_books import card_key, make_proof, redeem
+from tests.support.mp_books import PERIOD, card_key, make_grant, make_proof, redeem
 from tests.support.mp_gateway import (
     NEXT_GATEWAY,
     acknowledgement_frame,
     epoch_frame,
+    grant_frame,
     signed_epoch,
     uplink_cipher,
 )
@@ -53,7 +55,12 @@ def carried(bench):
     for octets in bench.post.frames:
         header = frame.read_header(octets)
         if header.frame_class == frame.CLASS_RECORDS:
-            opened = frame.open_records(octets, [bench.ledger.context], uplink_cipher())
+            ledger = bench.ledger
+            contexts = [
+                Context(ledger.roster, ledger.policy, ledger.grants),
+                Context(ledger.roster, ledger.policy, {}),
+            ]
+            opened = frame.open_records(octets, contexts, uplink_cipher())
             found += [(header.first + place, opened.records[place]) for place in range(header.count)]
     return found
 
@@ -475,6 +482,27 @@ def test_new_gateway_keys_bring_everything_again_that_settlement_does_not_have()
         return ranges(bench)[seen - 1 :]
 
     assert bench.run(story) == [(5, 7, 1, False), (8, 8, 1, True)]
+
+
+def test_what_a_new_grant_found_waiting_costs_no_message_a_record():
+    """CTX-04: nothing of the grant that was in force before is needed for it."""
+    bench = without_broker(30)
+
+    async def story(bench):
+        ledger = bench.ledger
+        await bench.relay.received(grant_frame(ledger, make_grant(2, 1, PERIOD + 1)))
+        assert ledger.grants[1].number == 2
+        redeem(ledger, 3, 100)
+        bench.relay.hurry()
+        await asyncio.sleep_ms(HOUR_MS)
+        assert carried(bench) == held(bench)
+        return ranges(bench)
+
+    found = bench.run(story)
+    # The first three adoptions, 30 sales, a grant, and what was sold under it.
+    assert found[-1] == (35, 35, 1, True)
+    assert [entry[2] for entry in found if entry[0] > 4 and entry[1] < 34] == [1] * 5
+    assert len(found) <= 9
 
 
 def test_a_record_that_fits_no_message_is_left_to_another_way():
