@@ -13,9 +13,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from protocol.records import SEQUENCE_MAX
-from tools.settlement.books import Books
+from tools.settlement import reviews
+from tools.settlement.books import Books, answer_of
 from tools.settlement.request import RequestError, check_idempotency_key, parse, parse_kid
-from tools.settlement.service import Settlement, answer_of
+from tools.settlement.service import Settlement
 
 OPENAPI = Path(__file__).with_name("openapi.json")
 BODY_OCTETS_MAX = 16 * 1024 * 1024
@@ -46,6 +47,13 @@ class Face:
         body = await _body(request)
         segments = parse(await run_in_threadpool(_json, body))
         return JSONResponse(await run_in_threadpool(self._settlement.settle, segments, key))
+
+    async def reviews(self, request: Request) -> Response:
+        """POST /v1/reviews."""
+        self._require_token(request)
+        key = check_idempotency_key(request.headers.get("idempotency-key"))
+        review = reviews.parse(_json(await _body(request)))
+        return JSONResponse(await run_in_threadpool(self._settlement.review, review, key))
 
     def totals(self, request: Request) -> Response:
         """GET /v1/totals."""
@@ -80,6 +88,7 @@ def make_app(settlement: Settlement, books: Books, token: str) -> Starlette:
     return Starlette(
         routes=[
             Route("/v1/settlements", face.settlements, methods=["POST"]),
+            Route("/v1/reviews", face.reviews, methods=["POST"]),
             Route("/v1/totals", face.totals),
             Route("/v1/records/{kid}/{sequence:int}", face.record),
             Route("/v1/health", _health),

@@ -1,13 +1,15 @@
 """The bank's books: per terminal a chain head, per record what was booked; every record once, by (kid, sequence)."""
 
+import json
 import sqlite3
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-from protocol.records import GOODS_RECEIVED, REDEMPTION
+from protocol import records
+from protocol.records import ADOPTION, GOODS_RECEIVED, REDEMPTION, SUBJECT_POLICY
 
 SETTLED = "settled"
 REFUSED = "refused"
@@ -38,6 +40,10 @@ CREATE TABLE IF NOT EXISTS frame (
     kid INTEGER NOT NULL, digest BLOB NOT NULL, octets BLOB NOT NULL, PRIMARY KEY (kid, digest));
 CREATE TABLE IF NOT EXISTS confirmed (
     kid INTEGER NOT NULL, sequence INTEGER NOT NULL, chain BLOB NOT NULL, PRIMARY KEY (kid, sequence));
+CREATE TABLE IF NOT EXISTS late_payment (
+    kid INTEGER NOT NULL, sequence INTEGER NOT NULL, amount_rupiah INTEGER NOT NULL, PRIMARY KEY (kid, sequence));
+CREATE TABLE IF NOT EXISTS review (
+    review_id INTEGER PRIMARY KEY, idempotency_key TEXT NOT NULL UNIQUE, content TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS entitlement (source TEXT PRIMARY KEY, granted_rupiah INTEGER NOT NULL);
 """
 
@@ -243,7 +249,74 @@ class Books:
         )
         return done.rowcount == 1
 
+    # Reviews.
+
+    def redemptions(self, kid: int, first: int, last: int) -> list[Booking]:
+        """Booked redemptions of a range, rising."""
+        rows = self._db.execute(
+            f"SELECT {_BOOKING_COLUMNS} FROM booking"  # noqa: S608 - a constant
+            " WHERE kid = ? AND sequence BETWEEN ? AND ? AND kind = ? ORDER BY sequence",
+            (kid, first, last, REDEMPTION),
+        )
+        return [Booking(*row) for row in rows]
+
+    def decide(self, kid: int, booking: Booking) -> None:
+        """Book another outcome of a record that is disputed; what was decided stays."""
+        self._db.execute(
+            "UPDATE booking SET outcome = ?, reason = ? WHERE kid = ? AND sequence = ? AND outcome = ?",
+            (booking.outcome, booking.reason, kid, booking.sequence, DISPUTED),
+        )
+
+    def keep_review(self, idempotency_key: str, content: str) -> None:
+        """Keep who decided what and why; a repetition changes nothing."""
+        self._db.execute(
+            "INSERT OR IGNORE INTO review (idempotency_key, content) VALUES (?, ?)",
+            (idempotency_key, content),
+        )
+
+    def hold_exposure(self, kid: int, rupiah: int) -> None:
+        """Money that was put by for a replaced terminal's late records; of several takeovers the greatest counts."""
+        source = f"exposure of {kid:08x}"
+        held = self._db.execute(
+            "SELECT granted_rupiah FROM entitlement WHERE source = ?", (source,)
+        ).fetchone()
+        self.hold(source, max(rupiah, held[0] if held else 0))
+
+    def exposure_spent(self, kid: int) -> int:
+        """Rupiah of late records that were paid, voided later or not."""
+        return _one(
+            self._db.execute("SELECT COALESCE(SUM(amount_rupiah), 0) FROM late_payment WHERE kid = ?", (kid,))
+        )
+
+    def spend_exposure(self, kid: int, booking: Booking) -> None:
+        """Pay a late record out of it; a second time is an error of ours and raises `sqlite3.IntegrityError`."""
+        self._db.execute(
+            "INSERT INTO late_payment VALUES (?, ?, ?)", (kid, booking.sequence, booking.amount_rupiah)
+        )
+
+    def policy_at(self, kid: int, sequence: int) -> bytes:
+        """The digest of the policy that a terminal had adopted by a record; b"" before the first."""
+        rows = self._db.execute(
+            "SELECT record FROM booking WHERE kid = ? AND sequence <= ? AND kind = ? ORDER BY sequence DESC",
+            (kid, sequence, ADOPTION),
+        )
+        for (octets,) in rows:
+            adopted = records.decode(octets)
+            if adopted.subject == SUBJECT_POLICY:
+                return adopted.digest
+        return b""
+
     # Evidence.
+
+    def number(self, kid: int, sequence: int) -> bytes | None:
+        """The Unpredictable Number that came with a booked record."""
+        row = self._db.execute(
+            "SELECT numbers FROM evidence WHERE kid = ? AND conflicts = 0 AND ? BETWEEN first AND last"
+            " ORDER BY rowid LIMIT 1",
+            (kid, sequence),
+        ).fetchone()
+        told = json.loads(row[0]).get(str(sequence)) if row else None
+        return bytes.fromhex(told) if told else None
 
     def keep(self, evidence: Evidence, frames: dict[bytes, bytes]) -> None:
         """Keep what proves a segment; of conflicting versions a bounded number per terminal, the first ones."""
@@ -316,6 +389,17 @@ class Books:
             sums["redeemed_rupiah"] += amount_rupiah
             sums["voided_rupiah" if is_voided else f"{outcome}_rupiah"] += amount_rupiah
         return sums
+
+
+def answer_of(booking: Booking) -> dict[str, Any]:
+    """One booked record as the contract has it."""
+    return {
+        "sequence": booking.sequence,
+        "digest": booking.digest.hex(),
+        "outcome": booking.outcome,
+        "reason": booking.reason,
+        "amount_rupiah": booking.amount_rupiah,
+    }
 
 
 def _one(cursor: sqlite3.Cursor) -> int:

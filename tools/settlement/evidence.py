@@ -1,13 +1,18 @@
 """Checks a segment of a terminal's chain as a bank would: certificate, chain, seal; nothing is taken on trust."""
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
-from protocol import certificates, chain, write_off
+from protocol import certificates, chain, takeover, write_off
 from protocol.errors import ProtocolError
 from tools.authority.signing import CURVE_ORDER
+
+T = TypeVar("T")
 
 
 class EvidenceError(Exception):
@@ -54,13 +59,28 @@ def certified(signed: bytes, authority_key: bytes) -> certificates.TerminalCerti
 
 def given_up(signed: bytes, authority_key: bytes) -> write_off.WriteOff:
     """The write-off that the authority signed; raises `EvidenceError`."""
+    return _decided(signed, authority_key, "write_off", write_off.decode, write_off.signed_message)
+
+
+def taken_over(signed: bytes, authority_key: bytes) -> takeover.Takeover:
+    """The takeover that the authority signed; raises `EvidenceError`."""
+    return _decided(signed, authority_key, "takeover", takeover.decode_takeover, takeover.takeover_message)
+
+
+def _decided(
+    signed: bytes,
+    authority_key: bytes,
+    code: str,
+    decode: Callable[[bytes], T],
+    message_of: Callable[[bytes], bytes],
+) -> T:
     try:
-        body, signature = certificates.split_signature(signed, "write-off")
-        decoded = write_off.decode(body)
+        body, signature = certificates.split_signature(signed, code)
+        decoded = decode(body)
     except ProtocolError as error:
-        raise EvidenceError("write_off", str(error)) from error
-    if not verify(authority_key, write_off.signed_message(body), signature):
-        raise EvidenceError("write_off", "the authority's signature does not verify")
+        raise EvidenceError(code, str(error)) from error
+    if not verify(authority_key, message_of(body), signature):
+        raise EvidenceError(code, "the authority's signature does not verify")
     return decoded
 
 

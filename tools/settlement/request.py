@@ -84,6 +84,13 @@ def parse(body: Any) -> list[Segment]:
     return [_segment(item, f"segments[{place}]") for place, item in enumerate(items)]
 
 
+def kid_of(value: Any, field: str) -> int:
+    """A kid in a JSON string."""
+    if not isinstance(value, str):
+        raise RequestError(field, "missing, or not a string")
+    return parse_kid(value, field)
+
+
 def parse_kid(text: str, field: str = "kid") -> int:
     """A kid of eight lower-case hexadecimal digits."""
     if not _KID.fullmatch(text):
@@ -107,43 +114,41 @@ def _segment(item: Any, at: str) -> Segment:
     strange = sorted(set(item) - _FIELDS)
     if strange:
         raise RequestError(at, "holds a field that the contract does not name")
-    kid = item.get("kid")
-    if not isinstance(kid, str):
-        raise RequestError(f"{at}.kid", "missing, or not a string")
+    kid = kid_of(item.get("kid"), f"{at}.kid")
     is_provisional = item.get("provisional", False)
     if not isinstance(is_provisional, bool):
         raise RequestError(f"{at}.provisional", "not true or false")
     # Of what it has booked itself the service has its own; as part of the contract it is still of the right form.
     before = b""
     if "chain_before" in item or is_provisional:
-        before = _hex(item.get("chain_before"), f"{at}.chain_before", DIGEST_OCTETS, DIGEST_OCTETS)
+        before = hexadecimal(item.get("chain_before"), f"{at}.chain_before", DIGEST_OCTETS, DIGEST_OCTETS)
     given_up = b""
     if "write_off" in item:
-        given_up = _hex(item["write_off"], f"{at}.write_off", WRITE_OFF_OCTETS, WRITE_OFF_OCTETS)
-    first = _number(item.get("first"), f"{at}.first")
+        given_up = hexadecimal(item["write_off"], f"{at}.write_off", WRITE_OFF_OCTETS, WRITE_OFF_OCTETS)
+    first = sequence_of(item.get("first"), f"{at}.first")
     records = tuple(
-        _hex(value, f"{at}.records[{place}]", 1, RECORD_OCTETS_MAX)
+        hexadecimal(value, f"{at}.records[{place}]", 1, RECORD_OCTETS_MAX)
         for place, value in enumerate(_array(item.get("records"), f"{at}.records", 1, RECORDS_MAX))
     )
     last = first + len(records) - 1
     if last > SEQUENCE_MAX:
         raise RequestError(f"{at}.records", f"go beyond sequence {SEQUENCE_MAX}")
     return Segment(
-        kid=parse_kid(kid, f"{at}.kid"),
-        certificate=_hex(
+        kid=kid,
+        certificate=hexadecimal(
             item.get("certificate"), f"{at}.certificate", SIGNATURE_OCTETS + 1, CERTIFICATE_OCTETS_MAX
         ),
-        un_key_commitment=_hex(
+        un_key_commitment=hexadecimal(
             item.get("un_key_commitment"), f"{at}.un_key_commitment", DIGEST_OCTETS, DIGEST_OCTETS
         ),
         first=first,
         records=records,
-        seal=_hex(item.get("seal"), f"{at}.seal", KEY_OCTETS, KEY_OCTETS),
+        seal=hexadecimal(item.get("seal"), f"{at}.seal", KEY_OCTETS, KEY_OCTETS),
         unpredictable_numbers=_numbers(
             item.get("unpredictable_numbers"), f"{at}.unpredictable_numbers", first, last
         ),
         frames=tuple(
-            _hex(value, f"{at}.frames[{place}]", 1, FRAME_OCTETS_MAX)
+            hexadecimal(value, f"{at}.frames[{place}]", 1, FRAME_OCTETS_MAX)
             for place, value in enumerate(_array(item.get("frames", []), f"{at}.frames", 0, FRAMES_MAX))
         ),
         provisional_before=before if is_provisional else b"",
@@ -156,7 +161,7 @@ def _late(value: Any, field: str, first: int, last: int) -> frozenset[int]:
     """Sequences of the segment."""
     items = _array(value, field, 0, RECORDS_MAX)
     for place, item in enumerate(items):
-        if _number(item, f"{field}[{place}]") not in range(first, last + 1):
+        if sequence_of(item, f"{field}[{place}]") not in range(first, last + 1):
             raise RequestError(f"{field}[{place}]", "not of this segment")
     return frozenset(items)
 
@@ -170,7 +175,7 @@ def _array(value: Any, field: str, least: int, most: int) -> list[Any]:
     return value
 
 
-def _hex(value: Any, field: str, least: int, most: int) -> bytes:
+def hexadecimal(value: Any, field: str, least: int, most: int) -> bytes:
     """Octets in lower-case hexadecimal digits, of a bounded length."""
     if not isinstance(value, str):
         raise RequestError(field, "missing, or not a string")
@@ -179,7 +184,7 @@ def _hex(value: Any, field: str, least: int, most: int) -> bytes:
     return bytes.fromhex(value)
 
 
-def _number(value: Any, field: str) -> int:
+def sequence_of(value: Any, field: str) -> int:
     """A sequence as a JSON number."""
     if not isinstance(value, int) or isinstance(value, bool):
         raise RequestError(field, "missing, or not a whole number")
@@ -196,5 +201,5 @@ def _numbers(value: Any, field: str, first: int, last: int) -> dict[int, bytes]:
     for key, number in value.items():
         if not _SEQUENCE.fullmatch(key) or not first <= int(key) <= last:
             raise RequestError(field, "names a sequence that is not of this segment")
-        found[int(key)] = _hex(number, f"{field}.{key}", UN_OCTETS, UN_OCTETS)
+        found[int(key)] = hexadecimal(number, f"{field}.{key}", UN_OCTETS, UN_OCTETS)
     return found

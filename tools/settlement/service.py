@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from protocol import certificates, records
@@ -12,10 +12,11 @@ from protocol.policy import Policy
 from protocol.records import Record
 from tools.settlement import books as bookkeeping
 from tools.settlement import evidence
-from tools.settlement.books import Booking, Books, Evidence, Terminal
+from tools.settlement.books import Booking, Books, Evidence, Terminal, answer_of
 from tools.settlement.cryptogram import Issuer, Transaction
 from tools.settlement.evidence import EvidenceError
 from tools.settlement.request import Segment
+from tools.settlement.reviews import Review, Reviews
 
 LATE = "the lease had gone to another terminal"
 
@@ -33,11 +34,18 @@ class Settlement:
         self._authority_key = authority_key
         self._policies = policies
         self._issuer = issuer
+        self._reviews = Reviews(books, authority_key, self._decide_again)
 
     def settle(self, segments: list[Segment], idempotency_key: str = "") -> dict[str, Any]:
         """Book what is new, answer what is known; one durable commit for the request."""
         with self._books:
             return {"results": [self._settle(segment, idempotency_key) for segment in segments]}
+
+    def review(self, review: Review, idempotency_key: str) -> dict[str, Any]:
+        """Follow a person's decision about disputed redemptions as far as evidence and exposure go; one durable commit."""
+        with self._books:
+            self._books.keep_review(idempotency_key, json.dumps(asdict(review), default=bytes.hex))
+            return self._reviews.answer(review)
 
     def _settle(self, segment: Segment, idempotency_key: str) -> dict[str, Any]:
         """One segment's answer; with an error, nothing of the segment was booked."""
@@ -295,6 +303,14 @@ class Settlement:
             return bookkeeping.DISPUTED, "this ATC of the card was settled before"
         return bookkeeping.SETTLED, None
 
+    def _decide_again(self, kid: int, booking: Booking) -> tuple[str, str | None]:
+        """(outcome, reason) of a booked redemption by the evidence that came with it."""
+        policy = self._policies.get(self._books.policy_at(kid, booking.sequence))
+        if policy is None:
+            return bookkeeping.DISPUTED, "its policy is not held here"
+        number = self._books.number(kid, booking.sequence)
+        return self._decide_redemption(kid, booking, records.decode(booking.record), policy, number)
+
     def _objects_to_void(self, kid: int, record: Record, policy: Policy, number: bytes | None) -> str | None:
         """Why a void nets nothing, or None. Its proof is an AAC over no amount, from the card that was debited."""
         booked = self._books.booking(kid, record.reference_sequence)
@@ -338,14 +354,3 @@ def _booking(sequence: int, record: Record, octets: bytes, value: bytes) -> Book
         amount_rupiah=0,
         reference=getattr(record, "reference_sequence", 0),
     )
-
-
-def answer_of(booking: Booking) -> dict[str, Any]:
-    """One booked record as the contract has it."""
-    return {
-        "sequence": booking.sequence,
-        "digest": booking.digest.hex(),
-        "outcome": booking.outcome,
-        "reason": booking.reason,
-        "amount_rupiah": booking.amount_rupiah,
-    }

@@ -122,9 +122,9 @@ def schema_of(path: str, method: str, status: int) -> dict[str, Any]:
     return content["schema"] | {"components": document["components"]}
 
 
-def request_schema() -> dict[str, Any]:
+def request_schema(path: str = "/v1/settlements") -> dict[str, Any]:
     document = json.loads(OPENAPI.read_text())
-    content = document["paths"]["/v1/settlements"]["post"]["requestBody"]["content"]
+    content = document["paths"][path]["post"]["requestBody"]["content"]
     return content["application/json"]["schema"] | {"components": document["components"]}
 
 
@@ -168,6 +168,26 @@ def test_answers_are_as_described(server, counter):
     conforms(server.client.get("/v1/records/0000002a/99999999999999999999"), one, "get", 400)
     conforms(httpx2.get(f"{server.client.base_url}/v1/health"), "/v1/health", "get", 200)
     assert server.client.get("/openapi.json").json() == json.loads(OPENAPI.read_text())
+
+
+def test_a_decision_on_what_is_disputed_is_answered_as_described(server, counter):
+    counter.redeem(0)
+    server.send(counter.segment(late=[2]))
+    post = ("/v1/reviews", "post")
+    body = {
+        "kid": "0000002a", "first": 1, "last": 2, "verdict": "refuse", "reviewer": "Sri", "reason": "no receipt",
+    }  # fmt: skip
+    jsonschema.validate(body, request_schema(post[0]), jsonschema.Draft202012Validator)
+    key = {"Idempotency-Key": "ab" * 32}
+    for _ in range(2):
+        told = conforms(server.client.post(post[0], json=body, headers=key), *post, 200)
+        assert [(one["sequence"], one["outcome"]) for one in told["records"]] == [(2, "refused")]
+    unsigned = body | {"verdict": "pay", "takeover": "00" * 150}
+    jsonschema.validate(unsigned, request_schema(post[0]), jsonschema.Draft202012Validator)
+    told = conforms(server.client.post(post[0], json=unsigned, headers=key), *post, 200)
+    assert told["error"] == "takeover"
+    told = conforms(server.client.post(post[0], json=body | {"last": 0}, headers=key), *post, 400)
+    assert told["field"] == "last"
 
 
 def test_requests_that_are_not_of_the_contract_are_named_by_field(server, counter):
