@@ -14,8 +14,10 @@ TASK_SILENT = 200
 
 CHECK_PERIOD_MS = 500
 # Held back, and let go when something ends: where the heap is full, a crash could be neither described, kept nor shown.
-RESERVE_OCTETS = 4096
+RESERVE_OCTETS = 3072
 DETAIL_OCTETS_MAX = 64
+# How a line of a printed traceback begins that names a place.
+_PLACE = b'  File "'
 
 
 class Task:
@@ -120,17 +122,37 @@ class Supervisor:
             task.handle.cancel()
 
 
+class _LastPlace(io.IOBase):
+    """Takes a printed traceback as it comes and keeps its last place alone: whole, it would take kilobytes of the heap, which
+    may be what ran out. `line` is as `  File "relay.py", line 120, in run`.
+    """
+
+    def __init__(self) -> None:
+        self.line = b""
+        self._coming = bytearray()
+        self._is_over = False
+
+    def write(self, octets) -> int:
+        """The next octets of the traceback."""
+        self._coming.extend(octets)
+        if self._coming[-1] == 0x0A:
+            if not self._coming.startswith(_PLACE):
+                self._is_over = self.line != b""  # what follows is the exception, and may say anything
+            elif not self._is_over:
+                self.line = self._coming
+            self._coming = bytearray()
+        return len(octets)
+
+
 def describe(error: Exception) -> bytes:
     """Type of an exception and the place that raised it, as `TypeError relay.py:120`; never its message."""
-    trace = io.StringIO()
+    trace = _LastPlace()
     sys.print_exception(error, trace)
-    place = ""
-    for line in trace.getvalue().split("\n"):
-        parts = line.split('"')
-        if len(parts) == 3 and ", line " in parts[2]:
-            number = parts[2].split(", ")[1][len("line ") :]
-            place = " %s:%s" % (parts[1].split("/")[-1], number)
-    return (type(error).__name__ + place).encode()[:DETAIL_OCTETS_MAX]
+    name = type(error).__name__.encode()
+    if trace.line:
+        path, rest = bytes(trace.line[len(_PLACE) :]).split(b'", line ', 1)
+        name += b" %s:%s" % (path.split(b"/")[-1], rest.split(b",")[0])
+    return name[:DETAIL_OCTETS_MAX]
 
 
 def encode_crash(code: int, uptime_s: int, detail: bytes) -> bytes:

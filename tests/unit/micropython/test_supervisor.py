@@ -166,3 +166,15 @@ def test_a_description_fits_its_slot_whatever_the_name():
         raise AnErrorWithAVeryLongNameThatSaysEverythingAboutItselfAndMoreThanThat
     except Exception as error:
         assert len(describe(error)) == supervisor.DETAIL_OCTETS_MAX
+
+
+def test_a_message_that_looks_like_a_place_is_none():
+    for message in ('\n  File "1234", line 56, in pin\n', '  File "1234', '\n  File "'):
+        try:
+            raise ValueError(message)
+        except Exception as error:
+            assert describe(error).startswith(b"ValueError test_supervisor.py:"), message
+
+
+def test_an_error_that_was_never_raised_has_its_type_alone():
+    assert describe(ValueError("123456")) == b"ValueError"
