@@ -34,6 +34,9 @@ _CACHE_KIB = 65536
 _CHECKPOINT_PAGES = 4000
 _BUSY_S = 5.0
 _CARD_USES_AT_ONCE = 100
+# What sqlite3 takes as it is. Of bytes, as of a bool or an enumerated number, it first asks whether they are to be adapted,
+# and that costs as much as storing them.
+_Blob = bytearray
 
 
 class SqliteReader:
@@ -118,7 +121,7 @@ class SqliteReader:
         """(kid, sequence) of the first record of each card use that was seen."""
         found: dict[bytes, tuple[int, int]] = {}
         for start in range(0, len(card_uses), _CARD_USES_AT_ONCE):
-            some = card_uses[start : start + _CARD_USES_AT_ONCE]
+            some = [_Blob(use) for use in card_uses[start : start + _CARD_USES_AT_ONCE]]
             # Repeats only fill up the statement.
             for use, kid, sequence in self._all(
                 "first_use", *some, *[some[0]] * (_CARD_USES_AT_ONCE - len(some))
@@ -285,7 +288,8 @@ def _written(changes: Changes) -> list[tuple[str, list[Any]]]:
             "set_head",
             [
                 (
-                    h.sealed_through, h.chain, h.frozen_from, h.gaps, h.last_seen_ms, h.status_counter, h.channel, h.kid,
+                    h.sealed_through, _Blob(h.chain), h.frozen_from, h.gaps, h.last_seen_ms, h.status_counter, h.channel,
+                    h.kid,
                 )
                 for h in c.heads
             ],
@@ -299,7 +303,7 @@ def _written(changes: Changes) -> list[tuple[str, list[Any]]]:
         (
             "add_frame",
             [
-                (f.frame_id, f.kid, f.first, f.count, f.received_ms, f.channel, f.octets, f.is_waiting)
+                (f.frame_id, f.kid, f.first, f.count, f.received_ms, f.channel, _Blob(f.octets), int(f.is_waiting))
                 for f in c.frames
             ],
         ),
@@ -307,8 +311,9 @@ def _written(changes: Changes) -> list[tuple[str, list[Any]]]:
             "add_record",
             [
                 (
-                    r.kid, r.sequence, r.frame_id, r.octets, r.chain, r.seal, r.kind, r.time_s, r.amount_rupiah, r.reference,
-                    r.card_use, r.repeats_card_use, r.state, r.reason,
+                    r.kid, r.sequence, r.frame_id, _Blob(r.octets), _Blob(r.chain), _Blob(r.seal), r.kind, r.time_s,
+                    r.amount_rupiah, r.reference, r.card_use and _Blob(r.card_use), int(r.repeats_card_use), int(r.state),
+                    r.reason,
                 )
                 for r in c.records
             ],
@@ -322,7 +327,10 @@ def _written(changes: Changes) -> list[tuple[str, list[Any]]]:
         ),
         ("add_document", [_columns(document) for document in c.documents]),
         ("drop_outbox", [(outbox_id,) for outbox_id in c.outbox_done]),
-        ("add_outbox", [_columns(row) for row in c.outbox]),
+        (
+            "add_outbox",
+            [(o.outbox_id, o.kid, o.first, o.last, o.due_ms, o.request_id, _Blob(o.before)) for o in c.outbox],
+        ),
         ("assign_outbox", [(request_id, outbox_id) for outbox_id, request_id in c.outbox_assigned]),
         ("put_request", [_columns(row) for row in c.requests]),
         ("drop_request", [(request_id,) for request_id in c.requests_done]),
