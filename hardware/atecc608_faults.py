@@ -1,5 +1,7 @@
 """What goes wrong around the ATECC608 model, planned ahead and repeatable from a seed."""
 
+from hardware.chance import BadWire, Draw
+
 
 class NoFaults:
     """Everything works."""
@@ -53,9 +55,8 @@ class FaultPlan(NoFaults):
         lands: bool = False,
         extra: int = 0,
     ):
-        self._random = (seed & 0x3FFFFFFF) or 1
-        self._drop_permille = drop_permille
-        self._flip_permille = flip_permille
+        self._draw = Draw(seed)
+        self._wire = BadWire(self._draw, drop_permille, flip_permille)
         self._refuse_permille = refuse_permille
         self._refused = refused
         self._deaf_at = deaf_at
@@ -63,23 +64,19 @@ class FaultPlan(NoFaults):
         self._ecc_fault_at = ecc_fault_at
         self._lands = lands
         self._extra = extra
-        self.damaged = 0  # transfers that were changed on the wire
 
     def on_wire(self, octets: bytes) -> bytes:
         """Perhaps without one octet, or with one bit flipped."""
-        if not octets:
-            return octets
-        draw = self._below(1000)
-        if draw >= self._drop_permille + self._flip_permille:
-            return octets
-        at, bit = self._below(len(octets)), self._below(8)
-        self.damaged += 1
-        kept = b"" if draw < self._drop_permille else bytes([octets[at] ^ 1 << bit])
-        return octets[:at] + kept + octets[at + 1 :]
+        return self._wire.carry(octets)
+
+    @property
+    def damaged(self) -> int:
+        """How many transfers were changed on the wire."""
+        return self._wire.damaged
 
     def refuses(self, transfer_count: int) -> bool:
         first, count = self._refused
-        return first <= transfer_count < first + count or self._below(1000) < self._refuse_permille
+        return first <= transfer_count < first + count or self._draw.happens(self._refuse_permille)
 
     def goes_deaf(self, command_count: int) -> bool:
         return command_count == self._deaf_at
@@ -95,12 +92,3 @@ class FaultPlan(NoFaults):
 
     def counts_extra(self) -> int:
         return self._extra
-
-    def _below(self, limit: int) -> int:
-        """A small xorshift generator, as the `random` module of MicroPython cannot be seeded alike everywhere."""
-        x = self._random
-        x ^= x << 13 & 0x3FFFFFFF
-        x ^= x >> 17
-        x ^= x << 5 & 0x3FFFFFFF
-        self._random = x
-        return (x >> 7) % limit

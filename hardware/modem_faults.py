@@ -1,31 +1,13 @@
 """What goes wrong at and behind the modem model, planned ahead and repeatable from a seed."""
 
+from hardware.chance import Draw
+
 # What may become of a command.
 FINE = ""
 SILENT = "silent"  # carried out or not, no answer comes
 REBOOT = "reboot"  # the modem starts anew before it answers
 REFUSE = "refuse"  # +CME ERROR: 3
 HANG = "hang"  # the modem hears nothing more until it is reset or switched off and on
-
-
-class Draw:
-    """A small xorshift generator, as the `random` module of MicroPython cannot be seeded alike everywhere."""
-
-    def __init__(self, seed: int):
-        self._state = seed & 0x3FFFFFFF or 1
-
-    def below(self, limit: int) -> int:
-        """A number from 0 to `limit` - 1."""
-        x = self._state
-        x ^= x << 13 & 0x3FFFFFFF
-        x ^= x >> 17
-        x ^= x << 5 & 0x3FFFFFFF
-        self._state = x
-        return (x >> 7) % limit
-
-    def happens(self, permille: int) -> bool:
-        """Whether something of that likelihood happens now."""
-        return permille > 0 and self.below(1000) < permille
 
 
 class NoFaults:

@@ -4,7 +4,7 @@ It reads what modems submit and writes what they deliver on its own, by 3GPP TS 
 codec shows.
 """
 
-from hardware.modem_faults import Draw
+from hardware.chance import Draw
 
 CMS_BAD_PARAMETER = 304
 CMS_UNKNOWN = 500

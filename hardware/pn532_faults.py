@@ -1,5 +1,7 @@
 """What goes wrong around the PN532 model, planned ahead and repeatable from a seed."""
 
+from hardware.chance import BadWire, Draw
+
 
 class NoFaults:
     """Everything works."""
@@ -39,29 +41,15 @@ class FaultPlan(NoFaults):
         pull_after_apdu: int = 0,
         air: dict | None = None,
     ):
-        self._random = (seed & 0x3FFFFFFF) or 1
-        self._drop_permille = drop_permille
-        self._flip_permille = flip_permille
+        self._wire = BadWire(Draw(seed), drop_permille, flip_permille)
         self._deaf_at_command = deaf_at_command
         self._pull_before_apdu = pull_before_apdu
         self._pull_after_apdu = pull_after_apdu
         self._air = air or {}  # block count -> "timeout" or "crc"
-        self.damaged = 0  # frames that were changed on the wire
 
     def on_wire(self, data: bytes) -> bytes:
         """Perhaps without one octet, or with one bit flipped."""
-        if not data:
-            return data
-        draw = self._below(1000)
-        if draw < self._drop_permille:
-            at = self._below(len(data))
-            self.damaged += 1
-            return data[:at] + data[at + 1 :]
-        if draw < self._drop_permille + self._flip_permille:
-            at, bit = self._below(len(data)), self._below(8)
-            self.damaged += 1
-            return data[:at] + bytes([data[at] ^ 1 << bit]) + data[at + 1 :]
-        return data
+        return self._wire.carry(data)
 
     def goes_deaf(self, command_count: int) -> bool:
         """At the planned command."""
@@ -78,12 +66,3 @@ class FaultPlan(NoFaults):
     def on_air(self, block_count: int) -> str:
         """At the planned blocks."""
         return self._air.get(block_count, "")
-
-    def _below(self, limit: int) -> int:
-        """A small xorshift generator, as the `random` module of MicroPython cannot be seeded alike everywhere."""
-        x = self._random
-        x ^= x << 13 & 0x3FFFFFFF
-        x ^= x >> 17
-        x ^= x << 5 & 0x3FFFFFFF
-        self._random = x
-        return (x >> 7) % limit

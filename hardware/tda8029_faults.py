@@ -1,5 +1,7 @@
 """What goes wrong around the TDA8029 model, planned ahead and repeatable from a seed."""
 
+from hardware.chance import BadWire, Draw
+
 
 class NoFaults:
     """Everything works."""
@@ -31,25 +33,14 @@ class FaultPlan(NoFaults):
         self, seed: int = 1, flip_permille: int = 0, drop_permille: int = 0, pull_before: int = 0, pull_after: int = 0,
         errors=None,
     ):  # fmt: skip
-        self._random = (seed & 0x3FFFFFFF) or 1
-        self._flip_permille = flip_permille
-        self._drop_permille = drop_permille
+        self._wire = BadWire(Draw(seed), drop_permille, flip_permille)
         self._pull_before = pull_before
         self._pull_after = pull_after
         self._errors = errors or {}
-        self.damaged = 0
 
     def on_wire(self, data: bytes) -> bytes:
         """Perhaps without one octet, or with one bit flipped."""
-        draw = self._below(1000)
-        at = self._below(len(data))
-        if draw < self._drop_permille:
-            self.damaged += 1
-            return data[:at] + data[at + 1 :]
-        if draw < self._drop_permille + self._flip_permille:
-            self.damaged += 1
-            return data[:at] + bytes((data[at] ^ 1 << self._below(8),)) + data[at + 1 :]
-        return data
+        return self._wire.carry(data)
 
     def pulls_before(self, command_count: int) -> bool:
         return command_count == self._pull_before
@@ -59,7 +50,3 @@ class FaultPlan(NoFaults):
 
     def card_error(self, command_count: int) -> int:
         return self._errors.get(command_count, 0)
-
-    def _below(self, limit: int) -> int:
-        self._random = self._random * 1103515245 + 12345 & 0x3FFFFFFF
-        return (self._random >> 12) % limit

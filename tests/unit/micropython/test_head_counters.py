@@ -4,7 +4,7 @@ from firmware.crypto.head_counters import CounterStuck, HeadCounters, JournalRol
 from firmware.drivers import atecc608_core as core
 from hardware.atecc608_faults import FaultPlan, NoFaults
 from hardware.atecc608_memory import COUNTER_MAX, encode_counter
-from hardware.modem_faults import Draw
+from hardware.chance import Draw
 from tests.support.mp import raises, seed
 from tests.unit.micropython.atecc608_twin import Twin, set_up_memory
 
