@@ -18,6 +18,7 @@ import structlog
 
 from gateway import settlement
 from gateway.config import Settlement
+from gateway.disputes import Decider
 from gateway.documents import Kind
 from gateway.errors import GatewayError, SettlementRefusedError, SettlementUnavailableError
 from gateway.keys import KeyRing
@@ -58,6 +59,7 @@ class Forwarder:
         self._jitter = jitter
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="forwarder", daemon=True)
+        self._decider = Decider(reader, client, config, self._commit, on_settled, clock_ms, jitter)
         self._next_request = reader.next_ids()[2]
         self.last_success_ms = 0
         self.last_error = ""
@@ -90,7 +92,9 @@ class Forwarder:
                 self._stopping.wait(self._config.poll_ms / 1000)
 
     def turn(self) -> bool:
-        """Do one request, an old one or a new one; tell whether there was any to do."""
+        """Do one decision or request, an old one or a new one; tell whether there was any to do."""
+        if self._decider.turn():
+            return True
         now_ms = self._clock_ms()
         open_requests = [request for request in self._reader.open_requests() if not request.failed]
         if not open_requests:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from gateway import documents, owed, signatures, takeovers
+from gateway import disputes, documents, owed, signatures, takeovers
 from gateway.documents import Document, Kind
 from gateway.errors import (
     DocumentError,
@@ -49,6 +49,7 @@ class Order(enum.StrEnum):
     IMPORT = "import"
     EXPORT = "export"
     REVIEW = "review"
+    DECIDE = "decide"
     RETIRE = "retire"
     TAKEOVER = "takeover"
 
@@ -121,6 +122,9 @@ class Publisher:
             return self._telephone(kid, octets)
         if order is Order.REVIEW:
             return self._review(terminal, octets)
+        if order is Order.DECIDE:
+            decided, told = disputes.decide(self._reader, terminal, octets, self._now_ms)
+            return Publication(Changes(decisions=[] if told["already"] else [decided]), told)
         if order is Order.RETIRE:
             return self._retire(terminal, is_incomplete=octets == INCOMPLETE)
         changes = Changes(stopped=[(kid, "")])

@@ -12,7 +12,15 @@ from gateway import events
 from gateway.config import HEALTH_FILE
 from gateway.decode import record_values
 from gateway.documents import Kind
-from gateway.store.interface import ConflictRow, EvidenceRow, Reader, RecordRow, RecordState, TerminalRow
+from gateway.store.interface import (
+    ConflictRow,
+    DecisionRow,
+    EvidenceRow,
+    Reader,
+    RecordRow,
+    RecordState,
+    TerminalRow,
+)
 from gateway.store.lock import WriterLock
 from gateway.store.sqlite import LOCK_NAME
 from gateway.writer import RESTORED
@@ -32,8 +40,14 @@ def overview(reader: Reader, data: Path) -> dict[str, Any]:
         "requests": [asdict(request) for request in reader.open_requests()],
         "terminals": [_terminal(reader, row) for row in reader.terminals()],
         "conflicts": [conflict(reader, row) for row in reader.conflicts(None)],
+        "decisions": [decision(row) for row in reader.decisions(is_open=True)],
         "counters": reader.counters(),
     }
+
+
+def decision(row: DecisionRow) -> dict[str, Any]:
+    """One decision about disputed redemptions."""
+    return asdict(row) | {"kid": f"{row.kid:08x}", "takeover": row.takeover.hex()}
 
 
 def conflict(reader: Reader, row: ConflictRow) -> dict[str, Any]:

@@ -7,9 +7,9 @@ records instead of deciding them.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx2
 
@@ -19,7 +19,15 @@ from gateway.config import Settlement
 from gateway.documents import Kind
 from gateway.errors import SettlementRefusedError, SettlementUnavailableError
 from gateway.keys import KeyRing
-from gateway.store.interface import OutboxRow, ProvisionalRow, Reader, RecordRow, RecordState, TerminalRow
+from gateway.store.interface import (
+    DecisionRow,
+    OutboxRow,
+    ProvisionalRow,
+    Reader,
+    RecordRow,
+    RecordState,
+    TerminalRow,
+)
 from protocol import certificates, chain, records, unpredictable_number, write_off
 from protocol.write_off import WriteOff
 
@@ -35,7 +43,8 @@ _STATES = {
 }
 _HELD = "held"
 _PROVISIONAL = b"provisional"
-_REASON_MAX = 200
+_REASON_MAX = 500
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,8 +220,27 @@ class SettlementClient:
         Raises `SettlementUnavailableError` where a later attempt may succeed, `SettlementRefusedError` where none will.
         """
         body = {"segments": [part.content for part in segments]}
+        return self._post(
+            "/v1/settlements", body, key, lambda told: [_read_segment(one) for one in told["results"]]
+        )
+
+    def review(self, decided: DecisionRow, takeover: bytes) -> SegmentAnswer:
+        """Hand a decision over with the signed takeover that pays (b"" for none); raises as `settle`."""
+        body = {
+            "kid": f"{decided.kid:08x}",
+            "first": decided.first,
+            "last": decided.last,
+            "verdict": decided.verdict,
+            "reviewer": decided.reviewer,
+            "reason": decided.reason,
+        }
+        if takeover:
+            body["takeover"] = takeover.hex()
+        return self._post("/v1/reviews", body, decided.key, _read_segment)
+
+    def _post(self, path: str, body: dict[str, Any], key: str, read: Callable[[Any], T]) -> T:
         try:
-            response = self._client.post("/v1/settlements", json=body, headers={"Idempotency-Key": key})
+            response = self._client.post(path, json=body, headers={"Idempotency-Key": key})
         except httpx2.HTTPError as failure:
             raise SettlementUnavailableError(reason=f"{type(failure).__name__}: {failure}") from failure
         status = response.status_code
@@ -221,7 +249,7 @@ class SettlementClient:
         if status != _OK:
             raise SettlementUnavailableError(status=status)
         try:
-            return [_read_segment(result) for result in response.json()["results"]]
+            return read(response.json())
         except (ValueError, KeyError, TypeError) as failure:
             raise SettlementUnavailableError(
                 reason="its answer cannot be read", error=repr(failure)

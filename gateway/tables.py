@@ -77,6 +77,10 @@ def status(told: dict[str, Any]) -> None:
         out.print(
             f"rollback notices sent: {acknowledgements['rollback_notices']}; see the evidence of outcome behind"
         )
+    if acknowledgements.get("withdrawal_notices"):
+        out.print(
+            f"replaced or revoked terminals that live were told so: {acknowledgements['withdrawal_notices']}"
+        )
     totals = told["totals"]
     money = [
         f"{name} Rp {rupiah(totals[name + '_rupiah'])}"
@@ -118,4 +122,13 @@ def status(told: dict[str, Any]) -> None:
     if told["conflicts"]:
         rows = [(row["kid"], row["sequence"], moment(row["received_ms"])) for row in told["conflicts"]]
         show("conflicts", ("kid", "from record", "proved"), rows)
+    if told["decisions"]:
+        show(
+            "decisions that wait for settlement",
+            ("kid", "first #", "last #", "verdict", "by", "error"),
+            (
+                (row["kid"], row["first"], row["last"], row["verdict"], row["reviewer"], row["last_error"])
+                for row in told["decisions"]
+            ),
+        )
     show("counters", ("name", "count #"), told["counters"].items())

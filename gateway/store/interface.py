@@ -188,6 +188,29 @@ class ReviewRow:
 
 
 @dataclass(slots=True)
+class DecisionRow:
+    """A person's decision on the disputed redemptions from `first` to `last`: "pay" or "refuse", by whom and why.
+
+    `key` names it for settlement; `takeover` is the digest of the one whose exposure pays (b"" for none). `answered_ms` is 0
+    until settlement has answered; the rest is retry state, as of a request.
+    """
+
+    key: str
+    kid: int
+    first: int
+    last: int
+    verdict: str
+    reviewer: str
+    reason: str
+    decided_ms: int
+    takeover: bytes = b""
+    attempts: int = 0
+    next_attempt_ms: int = 0
+    last_error: str = ""
+    answered_ms: int = 0
+
+
+@dataclass(slots=True)
 class Changes:
     """Everything that one transaction does."""
 
@@ -229,6 +252,8 @@ class Changes:
     evidence_dropped: list[int] = field(default_factory=list)
     conflicts: list[ConflictRow] = field(default_factory=list)
     reviews: list[ReviewRow] = field(default_factory=list)
+    decisions: list[DecisionRow] = field(default_factory=list)
+    """New or changed ones; whole rows."""
     counters: dict[str, int] = field(default_factory=dict)
     """What to add to each counter."""
     values: dict[str, int] = field(default_factory=dict)
@@ -325,6 +350,14 @@ class Reader(Protocol):
 
     def reviews(self, kid: int) -> list[ReviewRow]:
         """What was decided about a terminal's forks, newest first."""
+
+    def decisions(self, *, is_open: bool = False) -> list[DecisionRow]:
+        """What was decided about disputed redemptions, newest first; `is_open`: what settlement has not answered, oldest
+        first.
+        """
+
+    def disputed(self, kid: int) -> list[RecordRow]:
+        """Redemptions of a terminal that are disputed and not voided, rising."""
 
     def counters(self) -> dict[str, int]:
         """Counts since the database was made."""

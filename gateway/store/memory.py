@@ -10,6 +10,7 @@ from gateway.errors import StoreContradictionError
 from gateway.store.interface import (
     Changes,
     ConflictRow,
+    DecisionRow,
     EvidenceRow,
     FrameRow,
     OutboxRow,
@@ -41,6 +42,7 @@ class MemoryStore:
         self._evidence: dict[int, EvidenceRow] = {}
         self._conflicts: list[ConflictRow] = []
         self._reviews: list[ReviewRow] = []
+        self._decisions: dict[str, DecisionRow] = {}
         self._counters: dict[str, int] = {}
         self._numbers: dict[str, int] = {}
 
@@ -74,6 +76,7 @@ class MemoryStore:
             self._evidence[evidence.evidence_id] = replace(evidence)
         self._conflicts += [replace(conflict) for conflict in changes.conflicts]
         self._reviews += [replace(review) for review in changes.reviews]
+        self._decisions |= {row.key: replace(row) for row in changes.decisions}
         for name, more in changes.counters.items():
             self._counters[name] = self._counters.get(name, 0) + more
         self._numbers |= changes.values
@@ -272,6 +275,31 @@ class MemoryStore:
     def reviews(self, kid: int) -> list[ReviewRow]:
         """What was decided about a terminal's forks, newest first."""
         return [replace(row) for row in reversed(self._reviews) if row.kid == kid]
+
+    def decisions(self, *, is_open: bool = False) -> list[DecisionRow]:
+        """What was decided about disputed redemptions, newest first; `is_open`: what settlement has not answered, oldest
+        first.
+        """
+        rows = sorted(self._decisions.values(), key=lambda row: row.key)
+        if is_open:
+            rows = [row for row in rows if not row.answered_ms]
+        rows.sort(key=lambda row: row.decided_ms, reverse=not is_open)
+        return [replace(row) for row in rows]
+
+    def disputed(self, kid: int) -> list[RecordRow]:
+        """Redemptions of a terminal that are disputed and not voided, rising."""
+        rows = [row for row in self._records.values() if row.kid == kid]
+        voided = {row.reference for row in rows if row.kind == records.VOID}
+        return sorted(
+            (
+                replace(row)
+                for row in rows
+                if row.state is RecordState.DISPUTED
+                and row.kind == records.REDEMPTION
+                and row.sequence not in voided
+            ),
+            key=lambda row: row.sequence,
+        )
 
     def counters(self) -> dict[str, int]:
         """Counts since the store was made."""

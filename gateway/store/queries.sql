@@ -198,6 +198,26 @@ INSERT INTO reviews (kid, sequence, through, reviewed_ms, reason) VALUES (?, ?, 
 -- reviews: What was decided about a terminal's forks, newest first.
 SELECT kid, sequence, through, reviewed_ms, reason FROM reviews WHERE kid = ? ORDER BY review_id DESC;
 
+-- put_decision: What a person decided about disputed redemptions, new or changed.
+INSERT OR REPLACE INTO decisions (key, kid, first, last, verdict, reviewer, reason, decided_ms, takeover, attempts,
+    next_attempt_ms, last_error, answered_ms)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- decisions: What was decided about disputed redemptions, newest first.
+SELECT key, kid, first, last, verdict, reviewer, reason, decided_ms, takeover, attempts, next_attempt_ms, last_error, answered_ms
+FROM decisions ORDER BY decided_ms DESC, key;
+
+-- open_decisions: Those that settlement has not answered, oldest first.
+SELECT key, kid, first, last, verdict, reviewer, reason, decided_ms, takeover, attempts, next_attempt_ms, last_error, answered_ms
+FROM decisions WHERE answered_ms = 0 ORDER BY decided_ms, key;
+
+-- disputed: Redemptions of a terminal that are disputed (state 3, kind 1) and that no record of it voids (kind 2).
+SELECT kid, sequence, frame_id, octets, chain, seal, kind, time_s, amount_rupiah, reference, card_use,
+    repeats_card_use, state, reason
+FROM records r WHERE kid = ? AND state = 3 AND kind = 1
+    AND NOT EXISTS (SELECT 1 FROM records v WHERE v.kid = r.kid AND v.kind = 2 AND v.reference = r.sequence)
+ORDER BY sequence;
+
 -- count: Add to a counter.
 INSERT INTO counters (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value;
 

@@ -13,6 +13,7 @@ from gateway.store import migrate, statements
 from gateway.store.interface import (
     Changes,
     ConflictRow,
+    DecisionRow,
     EvidenceRow,
     FrameRow,
     OutboxRow,
@@ -192,6 +193,16 @@ class SqliteReader:
         """What was decided about a terminal's forks, newest first."""
         return [ReviewRow(*row) for row in self._all("reviews", kid)]
 
+    def decisions(self, *, is_open: bool = False) -> list[DecisionRow]:
+        """What was decided about disputed redemptions, newest first; `is_open`: what settlement has not answered, oldest
+        first.
+        """
+        return [DecisionRow(*row) for row in self._all("open_decisions" if is_open else "decisions")]
+
+    def disputed(self, kid: int) -> list[RecordRow]:
+        """Redemptions of a terminal that are disputed and not voided, rising."""
+        return [_record(row) for row in self._all("disputed", kid)]
+
     def counters(self) -> dict[str, int]:
         """Counts since the database was made."""
         return dict(self._all("counters"))
@@ -338,6 +349,7 @@ def _written(changes: Changes) -> list[tuple[str, list[Any]]]:
         ("add_evidence", [_evidence_columns(row) for row in c.evidence]),
         ("add_conflict", [_columns(row) for row in c.conflicts]),
         ("add_review", [_columns(row) for row in c.reviews]),
+        ("put_decision", [_columns(row) for row in c.decisions]),
         ("count", list(c.counters.items())),
         ("set_number", list(c.values.items())),
     ]  # fmt: skip
