@@ -8,6 +8,7 @@ import struct
 from array import array
 
 from firmware.ledger import slots
+from firmware.ledger.enrolments import Enrolments
 from protocol import records
 
 # The front of every record, and of a redemption (protocol/records, LAYOUTS), read without decoding the rest.
@@ -39,10 +40,7 @@ class Entitlements:
         # (programme, period) closed by a period close, of the periods in force.
         self.closed = set()
         self._tries = {}
-        # Sequence of the last enrolment: of first cards by family, of the few second cards by number.
-        self._enrolled = self._nothing()
-        self._enrolled_second = {}
-        self._first_held = 1
+        self._enrolments = Enrolments(families)
         self._un_sequence = 0
         self._un_next = 0
         self.sequence = 0
@@ -78,10 +76,7 @@ class Entitlements:
         self.last_time_s = max(self.last_time_s, int.from_bytes(payload[2:6], "big"))
         self._trust(payload[6], 0)
         if kind == records.ENROL:
-            if index < self._families:
-                self._enrolled[index] = sequence
-            elif index != slots.NO_INDEX:
-                self._enrolled_second[index & ~slots.SECOND_CARD] = sequence
+            self._enrolments.note(index, sequence)
         elif kind in (records.VOID, records.RETURN, records.PERIOD_CLOSE, records.ADOPTION, records.EVENT):
             self._apply_rare(kind, sequence, index, records.decode(payload))
 
@@ -181,12 +176,11 @@ class Entitlements:
 
     def enrolment(self, index: int, place: int) -> int:
         """Sequence of the card's last enrol record, 0 where there is none (any more: then it is made again)."""
-        sequence = int(self._enrolled_second.get(index, 0) if place else self._enrolled[index])
-        return sequence if sequence >= self._first_held else 0
+        return int(self._enrolments.of(index, place))
 
     def forget_before(self, sequence: int) -> None:
         """Records before `sequence` were reclaimed: nothing may name them any more."""
-        self._first_held = sequence
+        self._enrolments.forget_before(sequence)
         self.recent = [entry for entry in self.recent if entry[4] >= sequence]
         if self.last_sale < sequence:
             self.last_sale = 0
@@ -222,12 +216,7 @@ class Entitlements:
         cards = sorted(self._tries)
         parts.append(len(cards).to_bytes(2, "big"))
         parts.extend([card.to_bytes(2, "big") + bytes((self._tries[card],)) for card in cards])
-        parts.append(self._families.to_bytes(2, "big") + bytes(self._enrolled))
-        second = sorted(self._enrolled_second)
-        parts.append(len(second).to_bytes(2, "big"))
-        parts.extend(
-            [index.to_bytes(2, "big") + self._enrolled_second[index].to_bytes(4, "big") for index in second]
-        )
+        parts.append(self._enrolments.pack())
         for programme in sorted(self._periods):
             period = self._periods[programme]
             closed = (programme, period) in self.closed
@@ -256,14 +245,7 @@ class Entitlements:
         for _ in range(count):
             self._tries[octets[at] << 8 | octets[at + 1]] = octets[at + 2]
             at += 3
-        families = octets[at] << 8 | octets[at + 1]
-        at = self._load(self._enrolled, octets, at + 2, families)
-        count = octets[at] << 8 | octets[at + 1]
-        at += 2
-        for _ in range(count):
-            index = octets[at] << 8 | octets[at + 1]
-            self._enrolled_second[index] = int.from_bytes(octets[at + 2 : at + 6], "big")
-            at += 6
+        families, at = self._enrolments.unpack(octets, at)
         while at < len(octets):
             programme, closed, period = struct.unpack(">BBH", octets[at : at + 4])
             spent = self._nothing()
