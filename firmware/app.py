@@ -174,7 +174,7 @@ class App:
         self.flow = Flow(self.terminal, self.display, self.keypad, self.printer, self.signals)
         self.self_test.open(fitted.in_service(self._board, self.parts, self))
         self.case = CaseWatch(self.parts.expander.case_was_open, self.terminal.case_opened, self._board.clock)
-        over_air.join(self, self._board.clock, self._jitter, self.workshop.begin_anew)
+        over_air.join(self, self._board, self._jitter, self.workshop.begin_anew)
 
     def _encrypt_un(self, block: bytes) -> bytes:
         # Ten blocks in every tap: one cipher for them all spares the heap 3 KB between PIN and commit.

@@ -11,7 +11,7 @@ from firmware import settings
 from firmware.crypto import p256
 from firmware.crypto.p256_curve import N
 from firmware.hal.flash_area import FlashError
-from firmware.ledger import ca_key_list, document_area, roster_area, slots
+from firmware.ledger import ca_key_list, document_area, roster_area, roster_writer, slots
 from firmware.ledger.document_area import Documents, DocumentsMissing
 from firmware.ledger.roster_area import RosterArea, RosterMissing
 from protocol import certificates, chain, grant, link_keys, policy, roster
@@ -162,7 +162,7 @@ def install(flash: dict, documents: Documents, given: dict, roster_signed: bytes
     changes[document_area.ROSTER_SIGNATURE] = roster_digest + signature
     changes[document_area.FIRST_EPOCH_CERTIFICATE] = given[document_area.EPOCH_CERTIFICATE]
     changes[document_area.CHAIN_START] = _chain_start(kid, terminal, epoch, signer)
-    roster_area.write(_free_area(flash, documents), octets)
+    roster_writer.write(free_area(flash, documents), octets)
     documents.save(changes)
 
 
@@ -210,8 +210,8 @@ def _renew_roster(flash: dict, documents: Documents, octets: bytes) -> None:
     """The roster into the free area. The one in force given once more is a cure for flash that lost some of it: then the
     damaged copy goes, once the new one is whole.
     """
-    free = _free_area(flash, documents)
-    roster_area.write(free, octets)
+    free = free_area(flash, documents)
+    roster_writer.write(free, octets)
     if roster.digest(octets) == documents.get(document_area.ROSTER_SIGNATURE)[:32]:
         for name in ("roster_a", "roster_b"):
             if flash[name] is not free:
@@ -271,7 +271,7 @@ def _require_point(key: bytes, field: str, offset: int) -> None:
         raise OutOfRange(field, offset, "not a point of the curve")
 
 
-def _free_area(flash: dict, documents: Documents):
+def free_area(flash: dict, documents: Documents):
     """The roster area that the documents in force do not name, so that a power cut leaves them whole."""
     in_use = documents.get(document_area.ROSTER_SIGNATURE)[:32]
     try:

@@ -71,6 +71,11 @@ def piece_topic(head_digest: bytes, offset: int, prefix: str = PREFIX) -> str:
     return "%s/release/%s/%d" % (prefix, name, offset)
 
 
+def renewal_topic(kid: int, offset: int, prefix: str = PREFIX) -> str:
+    """Where the piece at an offset of a terminal's renewal (protocol/renewal) is kept: one that nobody has to offer first."""
+    return "%s/renewal/%08x/%d" % (prefix, kid, offset)
+
+
 def encode(offer: Offer) -> bytes:
     """The offer's octets."""
     out = Writer()

@@ -25,8 +25,6 @@ UNIT_OCTETS_MAX = 400_000
 NAME_OCTETS = 8
 PIECE_OCTETS = 1024
 PIECE_HEAD_OCTETS = 14
-# Where terminals find it; a gateway may be configured for another prefix.
-PREFIX = "lumbung/1"
 
 
 class Renewal:
@@ -131,8 +129,3 @@ def _check(piece: Piece) -> None:
         raise OutOfRange("offset", 11, "no piece begins there")
     if len(piece.octets) != min(PIECE_OCTETS, piece.unit_octets - piece.offset):
         raise OutOfRange("octets", PIECE_HEAD_OCTETS, "not the length of this piece")
-
-
-def topic(kid: int, offset: int, prefix: str = PREFIX) -> str:
-    """Where the broker keeps the piece at an offset of a terminal's renewal."""
-    return "%s/renewal/%08x/%d" % (prefix, kid, offset)

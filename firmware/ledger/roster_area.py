@@ -1,4 +1,4 @@
-"""The roster in flash: written once, then read an entry at a time; cards are found by binary search.
+"""The roster in flash: written once (`roster_writer`), then read an entry at a time; cards are found by binary search.
 
 ```
 0       "LRAR"  format(1)  0(3)  roster octets(4)  cards(4)  digest(32)  CRC-32 of these(4)       written last
@@ -15,7 +15,6 @@ from firmware.hal.flash_area import FlashError
 from firmware.ledger import crc
 from protocol import roster
 from protocol.context import RosterView
-from protocol.errors import OutOfRange
 
 MAGIC = b"LRAR"
 FORMAT = 2
@@ -155,71 +154,6 @@ class RosterArea(RosterView):
         self.area.read_into(DATA_AT + self._length + 2 * position, self._two)
         value = self._two[0] << 8 | self._two[1]
         return value >> 1, value & 1
-
-
-def write(area, octets: bytes) -> None:
-    """Write a roster whose signature was verified; the header comes last, so a cut leaves no half roster behind.
-
-    Raises `OutOfRange` where the roster does not fit the area or names a card twice (nothing is written then), and
-    `FlashError` where it does not read back.
-    """
-    header = roster.decode_header(octets[: roster.HEADER_OCTETS])
-    if len(octets) != roster.octets(header.count):
-        raise OutOfRange("count", 6, "says %d entries, there are %d octets" % (header.count, len(octets)))
-    index_octets = _index(octets, header.count)
-    crcs = _crcs(octets, header.count)
-    total = DATA_AT + len(octets) + len(index_octets) + len(crcs)
-    if total > area.size:
-        raise OutOfRange("count", 6, "%d entries do not fit the area" % header.count)
-    for sector in range((total + SECTOR_BYTES - 1) // SECTOR_BYTES):
-        area.erase(sector)
-    _program(area, DATA_AT, octets)
-    _program(area, DATA_AT + len(octets), index_octets + crcs)
-    head = MAGIC + bytes((FORMAT, 0, 0, 0)) + len(octets).to_bytes(4, "big")
-    head += (len(index_octets) // 2).to_bytes(4, "big") + hashlib.sha256(octets).digest()
-    area.program(0, crc.append(head))
-
-
-def _crcs(octets: bytes, count: int) -> bytes:
-    """Four octets per entry."""
-    return b"".join([crc.append(_entry(octets, index))[-crc.OCTETS :] for index in range(count)])
-
-
-def _entry(octets: bytes, index: int) -> bytes:
-    start = roster.HEADER_OCTETS + index * roster.ENTRY_OCTETS
-    return bytes(octets[start : start + roster.ENTRY_OCTETS])
-
-
-def _index(octets: bytes, count: int) -> bytes:
-    """Two octets per card, in the order of card keys."""
-    keyed = []
-    for index in range(count):
-        at = roster.HEADER_OCTETS + index * roster.ENTRY_OCTETS
-        for place in range(roster.CARDS_PER_ENTRY):
-            start = at + roster.CARD_AT[place]
-            key = bytes(octets[start : start + 8])
-            if any(key):
-                keyed.append((key, index * 2 + place))
-    keyed.sort()
-    for position in range(1, len(keyed)):
-        if keyed[position][0] == keyed[position - 1][0]:
-            at = roster.HEADER_OCTETS + (keyed[position][1] >> 1) * roster.ENTRY_OCTETS
-            raise OutOfRange("card key", at, "stands in the roster twice")
-    return b"".join([value.to_bytes(2, "big") for _, value in keyed])
-
-
-def _program(area, address: int, octets: bytes) -> None:
-    """Program any number of octets, page by page, and compare."""
-    page = bytearray(PAGE_BYTES)
-    offset = 0
-    while offset < len(octets):
-        take = min(PAGE_BYTES - (address + offset) % PAGE_BYTES, len(octets) - offset)
-        area.program(address + offset, octets[offset : offset + take])
-        back = memoryview(page)[:take]
-        area.read_into(address + offset, back)
-        if back != octets[offset : offset + take]:
-            raise RosterDamaged(area.name, address + offset, "does not read back")
-        offset += take
 
 
 class LostRoster(RosterView):

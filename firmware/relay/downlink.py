@@ -30,7 +30,8 @@ class Downlink:
     """Applies frames to a `ledger`; `await cipher_of(epoch certificate)` gives the downlink cipher of its keys.
 
     `counts` tells how many frames ended how; `last_error` is the last error. `unmatched_grant` is the number of a newer
-    grant that does not fit roster and policy in flash (0: none): a roster delta is awaited.
+    grant that does not fit roster and policy in flash (0: none): a roster delta is awaited. `renewal_of()` gives the one
+    `Renewal`; None where nothing takes new rosters.
     """
 
     def __init__(self, ledger, cipher_of) -> None:
@@ -41,6 +42,7 @@ class Downlink:
         self.counts = {APPLIED: 0, STALE: 0}
         self.last_error = None
         self.unmatched_grant = 0
+        self.renewal_of = None
         self._gaps = None
         self._parts = parts.Assembly()
         self._turn = asyncio.Lock()
@@ -100,6 +102,8 @@ class Downlink:
             return await self._grant(body)
         if kind == frame.DOWN_NOTICE:
             return await self._notice(body)
+        if kind == frame.DOWN_ROSTER_DELTA and self.renewal_of is not None:
+            return await self.renewal_of().take(body)
         if kind == frame.DOWN_STANDING:
             return await self._standing(header, body)
         raise UnknownVersion("codec", 0, "unknown downlink")
@@ -126,7 +130,7 @@ class Downlink:
         if not ledger.marks.is_newer(decoded.epoch, header.counter):
             return STALE
         message = acknowledgement.signed_message(header.kid, header.counter, body)
-        if not await _verifies(self._epoch.acknowledgement_key, message, signature):
+        if not await verifies(self._epoch.acknowledgement_key, message, signature):
             raise AuthenticationFailed("acknowledgement signature", len(body), "does not verify")
         if decoded.sealed_through > ledger.journal.sequence:
             ledger.note_ahead(decoded.sealed_through)
@@ -152,7 +156,7 @@ class Downlink:
         if held is not None and decoded.number <= held.number:
             return STALE
         message = grant.signed_message(ledger.kid, roster_digest, policy_digest, body)
-        if not await _verifies(ledger.documents.get(AUTHORITY_KEY), message, signature):
+        if not await verifies(ledger.documents.get(AUTHORITY_KEY), message, signature):
             # Forged, or signed over a roster or policy that is not here: the two cannot be told apart.
             self.unmatched_grant = max(self.unmatched_grant, decoded.number)
             raise AuthenticationFailed(
@@ -184,7 +188,7 @@ class Downlink:
             ledger.documents.get(TERMINAL_CERTIFICATE), "terminal certificate"
         )
         message = chain.seal_message(ledger.kid, told.sequence, told.chain)
-        if not await _verifies(certificates.decode_terminal(own).seal_key, message, told.seal, True):
+        if not await verifies(certificates.decode_terminal(own).seal_key, message, told.seal, True):
             raise AuthenticationFailed("seal", 35, "is not this terminal's")
         ledger.lock(body)
         return APPLIED
@@ -201,7 +205,7 @@ class Downlink:
         if decoded.epoch != self._epoch.epoch:
             raise OutOfRange("epoch", 0, "not the certified one")
         message = notice.standing_message(header.kid, header.counter, body)
-        if not await _verifies(self._epoch.acknowledgement_key, message, signature):
+        if not await verifies(self._epoch.acknowledgement_key, message, signature):
             raise AuthenticationFailed("standing signature", len(body), "does not verify")
         ledger.lock(body)
         return APPLIED
@@ -214,7 +218,7 @@ class Downlink:
         if decoded.epoch <= self._held_epoch().epoch:
             return STALE
         authority = ledger.documents.get(AUTHORITY_KEY)
-        if not await _verifies(authority, certificates.epoch_message(body), signature):
+        if not await verifies(authority, certificates.epoch_message(body), signature):
             raise AuthenticationFailed("certificate signature", len(body), "does not verify")
         for field, key in (
             ("agreement_key", decoded.agreement_key),
@@ -229,7 +233,7 @@ class Downlink:
         return APPLIED
 
 
-async def _verifies(key: bytes, message: bytes, signature: bytes, low_s: bool = False) -> bool:
+async def verifies(key: bytes, message: bytes, signature: bytes, low_s: bool = False) -> bool:
     """Whether `signature` (raw r then s) by `key` (x then y) stands for `message`; lets other tasks run meanwhile."""
     steps = p256.verify_steps(key, hashlib.sha256(message).digest(), signature, low_s)
     while True:

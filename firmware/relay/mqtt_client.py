@@ -9,7 +9,7 @@ from protocol import offer
 
 CONNACK_TIMEOUT_MS = 15000
 # What is published here is kept by the broker for `fetch`, and never is a frame.
-KEPT_TOPICS = (offer.PREFIX + "/release/").encode()
+KEPT_TOPICS = ((offer.PREFIX + "/release/").encode(), (offer.PREFIX + "/renewal/").encode())
 
 
 class MqttClient:
@@ -36,6 +36,7 @@ class MqttClient:
         self._kept_id = 0
         self._kept = None
         self._kept_came = asyncio.Event()
+        self._fetching = asyncio.Lock()
         self.connected = False
 
     async def open(self, topic: str) -> None:
@@ -63,7 +64,7 @@ class MqttClient:
             packet = await self._receive()
             self._heard_ms = self._clock.ticks_ms()
             if packet.kind == mqtt_packets.PUBLISH:
-                if packet.topic.startswith(KEPT_TOPICS):
+                if packet.topic.startswith(KEPT_TOPICS[0]) or packet.topic.startswith(KEPT_TOPICS[1]):
                     is_done = self._take_kept(packet)
                 else:
                     is_done = await handle(packet.payload)
@@ -91,9 +92,12 @@ class MqttClient:
 
     async def fetch(self, topic: str, timeout_ms: int):
         """The message that the broker keeps (retains) on one of KEPT_TOPICS; None where there is none in time, or it is not
-        for us. One at a time, beside `serve`; raises `LinkError`.
+        for us. One after the other, beside `serve`; raises `LinkError`.
         """
-        name = topic.encode()
+        async with self._fetching:
+            return await self._fetch(topic.encode(), timeout_ms)
+
+    async def _fetch(self, name: bytes, timeout_ms: int):
         self._kept = None
         self._kept_came.clear()
         self._kept_id = self._next_id()

@@ -48,7 +48,7 @@ class MqttWay:
     """`make_link()` gives a fresh link; `jitter(most_ms)` a random part of a wait; `await received(frame)` tells whether a
     frame from the gateway is done with (and durable), so that the broker may forget it.
 
-    `releases`: a `ReleaseFetch` that shares the sessions, None where no application can be renewed. `state` is DOWN, CONNECTING
+    `fetches`: looks at what the broker keeps (`KeptFetch`), which share the sessions. `state` is DOWN, CONNECTING
     or UP; `failures` counts sessions that ended, `last_error` says why the last one did.
     """
 
@@ -69,7 +69,7 @@ class MqttWay:
         self.sessions = 0
         self.failures = 0
         self.last_error = None
-        self.releases = None
+        self.fetches = []
         self._check_in = None
 
     @property
@@ -156,8 +156,7 @@ class MqttWay:
             failed = asyncio.Event()
             outcome = []
             works = [client.serve(self._received), client.keep_alive(), self._send(client)]
-            if self.releases is not None:
-                works.append(self.releases.run(client, self._is_clear))
+            works.extend([fetch.run(client, self._is_clear) for fetch in self.fetches])
             tasks = [asyncio.create_task(_watched(work, outcome, failed)) for work in works]
             await failed.wait()
             raise outcome[0]

@@ -1,28 +1,18 @@
 """Takes the release that the broker offers, a piece at a time, and has it tried when nobody is served.
 
 Offer and pieces are messages that the broker keeps (protocol/offer.py); nobody is asked for anything, and no piece is worth more
-than the signature of the bundle's head. Records always go first. Nothing is kept of it but what the updater writes: after
-a restart the flash says where to go on. Where the link goes, the next session goes on; what was refused or spoiled is
-counted and tried again after pauses that double.
+than the signature of the bundle's head. Nothing is kept of it but what the updater writes: after
+a restart the flash says where to go on.
 """
 
-import asyncio
 import hashlib
 
+from firmware.relay import kept_fetch
+from firmware.relay.kept_fetch import KeptFetch
 from firmware.updater import UpdateRefused
 from protocol import offer
-from protocol.errors import AuthenticationFailed, OutOfRange, ProtocolError
+from protocol.errors import AuthenticationFailed, OutOfRange
 
-# The offer is looked at so often, first after a part of FIRST_LOOK_MS, all jittered, so that a region does not come at once.
-LOOK_MS = 3_600_000
-FIRST_LOOK_MS = 600_000
-# Between two pieces, and before the next one where the link went in between.
-PIECE_PAUSE_MS = 100
-RESUME_MS = 5_000
-FETCH_TIMEOUT_MS = 30_000
-RETRY_FIRST_MS = 3_600_000
-RETRY_MOST_MS = 86_400_000
-WAIT_MS = 1_000
 # A slice of a piece, between which a sale comes in.
 WRITE_OCTETS = 1024
 # Nobody has touched the terminal for so long before it restarts into another release.
@@ -32,7 +22,6 @@ FREE_SECTORS_MIN = 32
 
 # Why nothing is taken now.
 SERVED = "served"
-RECORDS = "records"
 WAY = "way"
 JOURNAL = "journal"
 FINDINGS = "findings"
@@ -65,8 +54,8 @@ class Stillness:
         self._seen = None
         self._since_ms = 0
 
-    def lasts(self) -> bool:
-        """Look again; whether it was the same for STILL_MS."""
+    def lasts(self, duration_ms: int) -> bool:
+        """Look again; whether it was the same for so long."""
         seen = self._look()
         now_ms = self._clock.ticks_ms()
         lasted_ms = self._clock.ticks_diff(now_ms, self._since_ms)
@@ -75,10 +64,10 @@ class Stillness:
             self._seen = seen
             self._since_ms = now_ms
             return False
-        return lasted_ms >= STILL_MS
+        return lasted_ms >= duration_ms
 
 
-class ReleaseFetch:
+class ReleaseFetch(KeptFetch):
     """`hindrance()`: why nothing may be taken now, "" for nothing; `may_start()`: whether a restart now harms nobody;
     `restart()` ends this life of the terminal.
 
@@ -87,45 +76,12 @@ class ReleaseFetch:
     """
 
     def __init__(self, updater, kid: int, hindrance, may_start, restart, clock, jitter) -> None:
+        super().__init__(hindrance, clock, jitter)
         self._updater = updater
         self._kid = kid
-        self._hindrance = hindrance
         self._may_start = may_start
         self._restart = restart
-        self._clock = clock
-        self._jitter = jitter
-        self._retry_ms = RETRY_FIRST_MS
-        self._due_ms = 0
-        self._wait(jitter(FIRST_LOOK_MS))
         self.offered = 0
-        self.waits = ""
-        self.failures = 0
-        self.last_error = None
-
-    def _wait(self, duration_ms: int) -> None:
-        """The next look is due then, in whatever session."""
-        self._due_ms = self._clock.ticks_add(self._clock.ticks_ms(), duration_ms)
-
-    async def run(self, client, is_clear) -> None:
-        """For as long as a session lasts: look at the offer now and then, and take it. `is_clear()`: no record is to be sent.
-        Raises `LinkError` where the link goes.
-        """
-        while True:
-            left_ms = self._clock.ticks_diff(self._due_ms, self._clock.ticks_ms())
-            # Ticks go round in days: what is further off than any wait was due long ago.
-            if 0 < left_ms <= 2 * RETRY_MOST_MS:
-                await self._clock.sleep_ms(left_ms)
-            # First of all, so that a broker which ends the session for it is asked no more often.
-            self._wait(LOOK_MS + self._jitter(LOOK_MS))
-            try:
-                await self._take(_Session(client, is_clear))
-                self._retry_ms = RETRY_FIRST_MS
-                self._wait(LOOK_MS + self._jitter(LOOK_MS))
-            except (UpdateRefused, ProtocolError, OSError, MemoryError) as error:
-                self.failures += 1
-                self.last_error = error
-                self._wait(self._retry_ms + self._jitter(self._retry_ms))
-                self._retry_ms = min(2 * self._retry_ms, RETRY_MOST_MS)
 
     async def _take(self, session) -> None:
         """One look at the offer, and all that follows from it."""
@@ -146,7 +102,7 @@ class ReleaseFetch:
         """The offer where there is one for this terminal, None else."""
         self.offered = 0
         await self._clear(session)
-        octets = await session.client.fetch(offer.offer_topic(), FETCH_TIMEOUT_MS)
+        octets = await session.client.fetch(offer.offer_topic(), kept_fetch.FETCH_TIMEOUT_MS)
         if octets is None:
             return None
         offered = offer.decode(octets)
@@ -161,7 +117,7 @@ class ReleaseFetch:
         if hashlib.sha256(head).digest() != offered.head_digest:
             head = b""
             while len(head) < offered.head_octets:
-                head += await self._fetched(session, offered, len(head))
+                head += await self._fetched_piece(session, offered, len(head))
             head = head[: offered.head_octets]
             if hashlib.sha256(head).digest() != offered.head_digest:
                 raise AuthenticationFailed("head", 0, "not what is offered")
@@ -169,23 +125,20 @@ class ReleaseFetch:
             raise UpdateRefused("release %d failed its trial here" % offered.release)
         await self._patiently(session, self._updater.begin_steps(head))
 
-    async def _fetched(self, session, offered, offset: int) -> bytes:
+    async def _fetched_piece(self, session, offered, offset: int) -> bytes:
         """A piece of the bundle, which begins at `offset`."""
-        await self._clear(session)
-        octets = await session.client.fetch(offer.piece_topic(offered.head_digest, offset), FETCH_TIMEOUT_MS)
+        octets = await self._fetched(session, offer.piece_topic(offered.head_digest, offset))
         if octets is None:
             raise UpdateRefused("no piece %d at the broker" % offset)
         if len(octets) != offered.piece_octets(offset):
             raise OutOfRange("piece", offset, "has %d octets" % len(octets))
-        self._wait(RESUME_MS + self._jitter(RESUME_MS))
-        await self._clock.sleep_ms(PIECE_PAUSE_MS)
         return octets
 
     async def _piece(self, session, offered) -> None:
         """Fetch the piece that is next and write it, in slices. A cable may bring the same meanwhile."""
         at = self._next(offered)
         offset = at - at % offer.PIECE_OCTETS
-        octets = await self._fetched(session, offered, offset)
+        octets = await self._fetched_piece(session, offered, offset)
         while True:
             await self._clear(session)
             place = self._next(offered) - offset
@@ -213,7 +166,7 @@ class ReleaseFetch:
                 if self._may_start():
                     break
             self.waits = QUIET
-            await self._clock.sleep_ms(WAIT_MS)
+            await self._clock.sleep_ms(kept_fetch.WAIT_MS)
         self._next(offered)
         self._updater.try_next()
         self._restart()
@@ -226,20 +179,3 @@ class ReleaseFetch:
                 next(steps)
             except StopIteration:
                 return
-
-    async def _clear(self, session) -> None:
-        """Wait until nothing speaks against going on; other tasks run in any case."""
-        await asyncio.sleep_ms(0)
-        while True:
-            self.waits = self._hindrance() or ("" if session.is_clear() else RECORDS)
-            if not self.waits:
-                return
-            await self._clock.sleep_ms(WAIT_MS)
-
-
-class _Session:
-    """One session with the broker: its client, and whether no record is to be sent in it."""
-
-    def __init__(self, client, is_clear) -> None:
-        self.client = client
-        self.is_clear = is_clear

@@ -34,10 +34,11 @@ KID = 0x61
 OLD, NEW = 4, 5
 PROVED_MS = 4_000
 PACES = {
-    "firmware.relay.release_fetch": {
-        "FIRST_LOOK_MS": 500, "RESUME_MS": 100, "LOOK_MS": 2_000, "RETRY_FIRST_MS": 1_000, "STILL_MS": 1_500,
-        "PIECE_PAUSE_MS": 40, "WAIT_MS": 100,
+    "firmware.relay.kept_fetch": {
+        "FIRST_LOOK_MS": 500, "RESUME_MS": 100, "LOOK_MS": 2_000, "RETRY_FIRST_MS": 1_000, "PIECE_PAUSE_MS": 40,
+        "WAIT_MS": 100,
     },
+    "firmware.relay.release_fetch": {"STILL_MS": 1_500},
     "firmware.console.releases": {"PROVED_AFTER_MS": PROVED_MS},
     "firmware.relay.mqtt_way": {"BACKOFF_FIRST_MS": 100},
 }  # fmt: skip

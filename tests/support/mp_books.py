@@ -3,7 +3,7 @@
 import hashlib
 
 from firmware.hal.flash_area import FlashArea
-from firmware.ledger import document_area, roster_area, slots
+from firmware.ledger import document_area, roster_writer, slots
 from firmware.ledger.checkpoint import Checkpointer
 from firmware.ledger.document_area import Documents
 from firmware.ledger.journal import Journal
@@ -253,7 +253,7 @@ def make_epoch(epoch: int = 1, agreement: bytes = bytes(64), acknowledgement_key
 def provision(flash: dict, families: int = 8, programmes: tuple = (1,)) -> None:
     """Roster and documents into flash."""
     octets = make_roster(families)
-    roster_area.write(flash["roster_a"], octets)
+    roster_writer.write(flash["roster_a"], octets)
     sections = {
         document_area.KID: KID.to_bytes(4, "big"),
         document_area.POLICY: make_policy() + SIGNATURE,

@@ -1,7 +1,7 @@
 """Power fails at every flash operation of a change of documents or roster: the old is in force, or the new."""
 
 from firmware.hal.flash_area import FlashArea
-from firmware.ledger import roster_area
+from firmware.ledger import roster_writer
 from firmware.ledger.document_area import Documents, DocumentsMissing
 from firmware.ledger.roster_area import RosterArea, RosterMissing
 from hardware.nor_flash import NorFlash, Partition, PowerCut
@@ -153,7 +153,7 @@ def test_a_roster_is_written_whole_or_not_at_all():
             area = area_of(flash, "roster_b")
             flash.power_cut_after(cuts, torn_bytes)
             try:
-                roster_area.write(area, octets)
+                roster_writer.write(area, octets)
                 break
             except PowerCut:
                 flash.power_on()
@@ -165,7 +165,7 @@ def test_a_roster_is_written_whole_or_not_at_all():
             except RosterMissing:
                 pass
             # Whatever the cut left, it can be written again.
-            roster_area.write(area, octets)
+            roster_writer.write(area, octets)
             assert RosterArea(area).count == 30
             cuts += 1
         assert cuts > 10

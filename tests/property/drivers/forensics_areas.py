@@ -4,7 +4,7 @@ import json
 
 from firmware import settings
 from firmware.hal.flash_area import FlashArea, FlashError
-from firmware.ledger import document_area, roster_area
+from firmware.ledger import document_area, roster_area, roster_writer
 from firmware.ledger.document_area import Documents, DocumentsMissing, DocumentsTooLarge
 from firmware.ledger.roster_area import RosterArea, RosterCheck, RosterMissing
 from hardware.nor_faults import FaultPlan
@@ -40,7 +40,7 @@ def live(request):
     for name, octets in request["operations"]:
         try:
             if name == "roster":
-                roster_area.write(areas(flash)["roster_a"], bytes.fromhex(octets))
+                roster_writer.write(areas(flash)["roster_a"], bytes.fromhex(octets))
             else:
                 load(flash).save({number: bytes.fromhex(text) for number, text in octets})
         except PowerCut:

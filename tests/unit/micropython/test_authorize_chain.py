@@ -82,7 +82,7 @@ def test_a_grant_that_arrives_meanwhile_is_adopted_behind_the_sale():
 
     bench = Bench()
     signed, _ = later_grant(bench.ledger)
-    verifies = downlink._verifies
+    verifies = downlink.verifies
 
     async def at_once(*_):
         return True
@@ -97,11 +97,11 @@ def test_a_grant_that_arrives_meanwhile_is_adopted_behind_the_sale():
         assert await bench.arrived == downlink.APPLIED
         return receipt
 
-    downlink._verifies = at_once
+    downlink.verifies = at_once
     try:
         receipt = bench.run(both())
     finally:
-        downlink._verifies = verifies
+        downlink.verifies = verifies
     committed = kinds(bench)
     assert receipt.sequence == 5 and committed[0] == records.REDEMPTION and records.ADOPTION in committed
     assert bench.records(records.REDEMPTION)[0][1].lease == 1 and bench.ledger.grants[1].number == 2

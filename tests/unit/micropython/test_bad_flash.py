@@ -1,7 +1,7 @@
 """Flash that does not give back what it held: what is readable is kept and goes on, what is not is named with its address."""
 
 from firmware.hal.flash_area import FlashError
-from firmware.ledger import crc, findings, roster_area, slots
+from firmware.ledger import crc, findings, roster_area, roster_writer, slots
 from firmware.ledger.document_area import DATA_AT, GRANT_FIRST
 from firmware.ledger.roster_area import RosterDamaged
 from protocol import grant, roster
@@ -171,7 +171,7 @@ def test_card_keys_and_index_that_rot_lead_no_other_card_astray():
 def test_a_roster_of_the_first_format_is_held_against_its_digest():
     area = flash_of(make_ledger()[2])["roster_b"]
     octets = make_roster(8)
-    roster_area.write(area, octets)
+    roster_writer.write(area, octets)
     header = bytearray(roster_area.HEADER_OCTETS)
     area.read_into(0, header)
     area.erase(0)
@@ -198,7 +198,7 @@ def test_a_terminal_without_its_roster_still_shows_and_sends():
     assert len(again.records_from(1, 9999)) == head
     assert again.remaining_rupiah(1, 3) == again.grants[1].amount_rupiah(3)
     # Nothing was lost by it: the same roster again, from the technician, and all is as it was.
-    roster_area.write(flash["roster_b"], make_roster(8))
+    roster_writer.write(flash["roster_b"], make_roster(8))
     mended = open_ledger(flash)
     assert [mended.remaining_rupiah(1, family) for family in range(8)] == remaining
     assert found(mended) == []

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 
 from firmware import loader
-from firmware.relay import release_fetch
+from firmware.relay import kept_fetch, release_fetch
 from firmware.relay.link import LinkError
 from firmware.relay.release_fetch import ReleaseFetch, Stillness
 from firmware.updater import Updater, UpdateRefused
@@ -140,7 +140,7 @@ def test_an_offered_release_is_taken_verified_and_tried():
 
     async def story(bench):
         await bench.session()
-        assert bench.time.ticks_diff(bench.time.ticks_ms(), begun) >= release_fetch.FIRST_LOOK_MS // 2
+        assert bench.time.ticks_diff(bench.time.ticks_ms(), begun) >= kept_fetch.FIRST_LOOK_MS // 2
         assert is_installed()
         assert loader.read_state(ROOT) == ("b", loader.STARTS_ON_TRIAL)
         assert bench.fetch.failures == 0
@@ -169,7 +169,7 @@ def test_after_a_lost_link_it_goes_on_at_once_and_fetches_nothing_twice():
         assert len(pieces) <= len(bench.kept) + 2
         assert bench.fetch.failures == 0
         elapsed_ms = bench.time.ticks_diff(bench.time.ticks_ms(), bench.time._base)
-        assert elapsed_ms < release_fetch.FIRST_LOOK_MS, "only the first look is far off"
+        assert elapsed_ms < kept_fetch.FIRST_LOOK_MS, "only the first look is far off"
 
     Bench().run(story)
 
@@ -447,16 +447,16 @@ def test_stillness_is_the_same_sight_for_ten_minutes():
     time = VirtualTime(0)
     seen = [(1, "idle")]
     still = Stillness(time, lambda: seen[0])
-    assert not still.lasts()
+    assert not still.lasts(release_fetch.STILL_MS)
     time.models.advance_us(release_fetch.STILL_MS * 1000)
-    assert still.lasts()
+    assert still.lasts(release_fetch.STILL_MS)
     seen[0] = (2, "idle")
-    assert not still.lasts()
+    assert not still.lasts(release_fetch.STILL_MS)
     time.models.advance_us(release_fetch.STILL_MS * 1000)
     seen[0] = None
-    assert not still.lasts()
+    assert not still.lasts(release_fetch.STILL_MS)
     time.models.advance_us(release_fetch.STILL_MS * 1000)
-    assert not still.lasts()
+    assert not still.lasts(release_fetch.STILL_MS)
 
 
 def test_any_octets_for_an_offer_are_refused_or_an_offer():

@@ -126,17 +126,17 @@ def test_an_acknowledgement_ahead_is_marked_and_neither_locks_nor_forks():
     body = make_acknowledgement(went_on.ledger, head) + bytes(64)
     from firmware.relay import downlink
 
-    verifies = downlink._verifies
+    verifies = downlink.verifies
 
     async def at_once(*_values):
         return True
 
-    downlink._verifies = at_once
+    downlink.verifies = at_once
     try:
         for _ in range(2):
             assert hear(back, body, frame.DOWN_ACKNOWLEDGEMENT) == "OutOfRange"
     finally:
-        downlink._verifies = verifies
+        downlink.verifies = verifies
     assert not back.ledger.is_locked
     assert not back.records(records.EVENT)
     assert back.ledger.entitlements.ahead == head

@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from protocol import certificates, frame, grant, parts, renewal, roster, roster_delta
+from protocol import certificates, frame, grant, offer, parts, renewal, roster, roster_delta
 from protocol.errors import OutOfRange, ProtocolError, TrailingData, Truncated, UnknownVersion
 from protocol.octets import Reader
 from tests.support.link_cipher import CpythonCipher
@@ -118,7 +118,7 @@ def test_pieces_by_hand() -> None:
     ]
     for piece in pieces:
         assert vars(renewal.decode_piece(renewal.encode_piece(piece))) == vars(piece)
-    assert renewal.topic(0x61, 1024) == "lumbung/1/renewal/00000061/1024"
+    assert offer.renewal_topic(0x61, 1024) == "lumbung/1/renewal/00000061/1024"
 
 
 @pytest.mark.parametrize(

@@ -148,7 +148,8 @@ def test_what_comes_over_mqtt_is_told_in_words(monkeypatch):
 
 
 def test_every_word_that_the_terminal_says_is_explained():
-    source = (checkout.ROOT / "firmware/relay/release_fetch.py").read_text("utf-8")
+    relay = checkout.ROOT / "firmware/relay"
+    source = "".join((relay / f"{name}_fetch.py").read_text("utf-8") for name in ("kept", "release"))
     words = set(re.findall(r'^[A-Z]+ = "([a-z]+)"$', source, re.MULTILINE))
     assert words == set(updating.WAITS)
 
