@@ -145,16 +145,16 @@ class BatchJudge:
         head, value = self._heads.get(kid) or (view.sealed_through, view.chain)
         if batch.first != head + 1:
             return
-        if answer is not None and answer[1] and ingest.continues(batch, value, answer[1]):
-            sealed = ingest.adopt_chain(batch, answer[1])
-            if answer[2]:
-                self._verifier.learn(view, batch.last, sealed, batch.seal)
-            self._heads[kid] = (batch.last, sealed)
+        told = answer if answer is not None and answer[1][:1] == [value] else None
+        values = told[1] if told else ingest.foresee(batch, value)
+        if values is None:
             return
-        foreseen = ingest.foresee(batch, value)
-        if foreseen is not None:
-            self._heads[kid] = (batch.last, foreseen)
-            self._verifier.expect(view, batch.last, foreseen, batch.seal)
+        batch.foreseen = values
+        self._heads[kid] = (batch.last, values[-1])
+        if told and told[2]:
+            self._verifier.learn(view, batch.last, values[-1], batch.seal)
+        else:
+            self._verifier.expect(view, batch.last, values[-1], batch.seal)
 
 
 def _header(raw: bytes) -> Header | None:

@@ -97,26 +97,15 @@ def _open_body(raw: bytes, header: Header, view: TerminalView) -> Opened:
     raise UnknownVersion("codec", 0, "unknown kind of uplink")
 
 
-def foresee(batch: WaitingFrame, value: bytes) -> bytes | None:
-    """What the seal of a frame must sign if `value` is the chain before it; None where that cannot be said."""
+def foresee(batch: WaitingFrame, value: bytes) -> list[bytes] | None:
+    """The chain values over a sealed frame, from `value` before it on; None where that cannot be said."""
     if not batch.records or not batch.seal:
         return None
-    batch.foreseen = follow(batch.first - 1, value, [(octets, batch.frame_id) for octets in batch.records])
-    return batch.foreseen[-1].chain
-
-
-def continues(batch: WaitingFrame, value: bytes, values: list[bytes]) -> bool:
-    """Tell whether chain values computed elsewhere go on from `value`."""
-    return bool(batch.records) and chain.extend(value, (batch.records or [b""])[0]) == values[0]
-
-
-def adopt_chain(batch: WaitingFrame, values: list[bytes]) -> bytes:
-    """What `foresee` does, where the chain was computed elsewhere."""
-    batch.foreseen = [
-        ChainRecord(batch.first + place, octets, value, batch.frame_id)
-        for place, (octets, value) in enumerate(zip(batch.records or (), values, strict=True))
-    ]
-    return batch.foreseen[-1].chain
+    values = [value]
+    for octets in batch.records:
+        value = chain.extend(value, octets)
+        values.append(value)
+    return values
 
 
 def judge(opened: Opened, frame_id: int, view: TerminalView, look: Look, verify: Verify) -> Judgement:
@@ -342,10 +331,13 @@ class _Ruling:
 
     def _foreseen(self, batch: WaitingFrame) -> list[ChainRecord] | None:
         """The chain that was computed ahead, if it starts at the head."""
-        run = batch.foreseen
-        if run is None or batch.first != self._view.sealed_through + 1:
+        values = batch.foreseen
+        if values is None or batch.first != self._view.sealed_through + 1 or values[0] != self._view.chain:
             return None
-        return run if chain.extend(self._view.chain, run[0].octets) == run[0].chain else None
+        return [
+            ChainRecord(batch.first + place, octets, values[place + 1], batch.frame_id)
+            for place, octets in enumerate(batch.records or ())
+        ]
 
     def _follow(self, path: Iterable[tuple[bytes, int]]) -> list[ChainRecord]:
         """The chain over (record, frame id) from the head on."""

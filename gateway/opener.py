@@ -28,9 +28,8 @@ _TERMINALS_CACHED_MAX = 8000
 Task = tuple[int, bytes, int, bytes, int]
 """(kid, frame, head, chain value at the head, number of adoptions so far); head -1: behind the task before of this kid."""
 Answer = tuple[list[bytes], list[bytes], bool] | None
-"""(records, chain value after each, whether the seal proves them); None: the gateway has to look at it itself.
-
-The chain values are empty where the frame does not follow the head.
+"""(records, chain values before the first and after each, whether the seal proves them); None: the gateway has to look at
+it itself. There are no chain values where the frame does not follow the head.
 """
 
 
@@ -70,12 +69,11 @@ class Opener:
         batch = opened.batch
         records = opened.batch.records
         head, value = heads.get(kid, (-1, b""))
-        sealed = ingest.foresee(batch, value) if batch.first == head + 1 else None
-        if sealed is None or batch.foreseen is None:
+        values = ingest.foresee(batch, value) if batch.first == head + 1 else None
+        if values is None:
             return records, [], False
-        heads[kid] = (batch.last, sealed)
-        is_proved = verifier.is_sealed(view, batch.last, sealed, batch.seal)
-        return records, [record.chain for record in batch.foreseen], is_proved
+        heads[kid] = (batch.last, values[-1])
+        return records, values, verifier.is_sealed(view, batch.last, values[-1], batch.seal)
 
     def _view(self, kid: int, adoptions: int) -> TerminalView | None:
         held = self._views.get(kid)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from protocol.errors import ProtocolError
 from protocol.status import Status
@@ -73,8 +74,7 @@ class Fault:
         return f"{self.error}: {self.field} at octet {self.offset}: {self.reason}"
 
 
-@dataclass(frozen=True, slots=True)
-class ChainRecord:
+class ChainRecord(NamedTuple):
     """A record at its place in the chain: `chain` is the value after it, `frame_id` where it was received."""
 
     sequence: int

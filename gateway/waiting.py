@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gateway.verdicts import ChainRecord
 from protocol import records
 
 GAPS_COUNT_MAX = 256
@@ -22,7 +21,7 @@ class WaitingFrame:
     """One frame: `records` are its canonical records, None while no held context explains it.
 
     `seal` is b"" for an unsealed frame, `seal_at` its octet offset; `raw` is kept only while `records` is None;
-    `foreseen` is the chain over the records if nothing comes between.
+    `foreseen` are the chain values if nothing comes between: before the first record, then after each.
     """
 
     frame_id: int
@@ -32,7 +31,7 @@ class WaitingFrame:
     seal: bytes
     seal_at: int
     raw: bytes = b""
-    foreseen: list[ChainRecord] | None = None
+    foreseen: list[bytes] | None = None
 
     @property
     def last(self) -> int:

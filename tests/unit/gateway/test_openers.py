@@ -7,7 +7,7 @@ import pytest
 
 from gateway import ingest, keys
 from gateway.opener import Opener
-from gateway.openers import Openers
+from gateway.openers import Asked, Openers
 from gateway.store.interface import Changes
 from gateway.store.memory import MemoryStore
 from gateway.store.sqlite import SqliteStore
@@ -61,7 +61,7 @@ def asked(openers, tasks):
 def test_answers_are_records_chain_and_seal(rig, openers):
     terminals = served(rig)
     answers = asked(openers, first_frames(rig, terminals))
-    assert answers == [(t.octets[1:4], t.chains[1:4], True) for t in terminals]
+    assert answers == [(t.octets[1:4], t.chains[:4], True) for t in terminals]
 
 
 def test_frames_of_a_terminal_follow_each_other(rig, openers):
@@ -69,7 +69,7 @@ def test_frames_of_a_terminal_follow_each_other(rig, openers):
     tasks = [(1, terminal.frame(1, 3), 0, terminal.chains[0], 0)]
     tasks += [(1, terminal.frame(n, n, literal=True), -1, b"", 0) for n in range(4, 24)]
     answers = asked(openers, tasks)
-    assert [answer[1] for answer in answers[1:]] == [[value] for value in terminal.chains[4:]]
+    assert [answer[1] for answer in answers[1:]] == [terminal.chains[n - 1 : n + 1] for n in range(4, 24)]
     assert all(answer[2] for answer in answers)
 
 
@@ -105,7 +105,7 @@ def test_a_new_adoption_is_read_from_the_database(rig, openers):
     assert rig.store.counters() == {"frames_sealed": 2 * TERMINALS, "records": 6 * TERMINALS}
     # The helpers know the contexts by now: asked again, they do not need the gateway.
     tasks = [(t.kid, t.frame(4, 6), 3, t.chains[3], 3) for t in terminals]
-    assert asked(openers, tasks) == [(t.octets[4:7], t.chains[4:7], True) for t in terminals]
+    assert asked(openers, tasks) == [(t.octets[4:7], t.chains[3:7], True) for t in terminals]
     writer.stop()
 
 
@@ -159,7 +159,36 @@ def test_an_opener_that_meets_a_bug_leaves_the_frame_to_the_gateway(monkeypatch)
     monkeypatch.setattr(ingest, "open_frame", lambda *_: 1 / 0)
     assert opener.work(0, [task]) == [None]
     monkeypatch.undo()
-    assert opener.work(0, [task]) == [(terminal.octets[1:4], terminal.chains[1:4], True)]
+    assert opener.work(0, [task]) == [(terminal.octets[1:4], terminal.chains[:4], True)]
+
+
+def test_a_chain_from_elsewhere_than_the_head_is_followed_again():
+    rig = Rig(MemoryStore())
+    terminal = rig.terminal(1)
+    opener = Opener(rig.store, rig.ring)
+
+    class Stale(Openers):
+        """Answers as if another record were the last one."""
+
+        def ask(self, tasks):
+            self.tasks = [(kid, raw, head, bytes(32), adoptions) for kid, raw, head, _, adoptions in tasks]
+            return Asked(len(tasks), [], [])
+
+        def gather(self, _):
+            return opener.work(0, self.tasks)
+
+        count = 1
+
+    channel = NotingChannel()
+    openers = Stale.none()
+    writer = Writer(rig.store, rig.ring, small(), lambda _: None, clock_ms=lambda: NOW_MS, openers=openers)
+    writer.start()
+    writer.deliver(received(terminal.frame(1, 3), channel, 1))
+    assert channel.wait_for(1)
+    writer.stop()
+    ((_, told, is_proved),) = openers.gather(None)
+    assert (told[0], is_proved) == (bytes(32), False), "that is what the gateway was told"
+    assert [link.chain for link in rig.store.chain(1, 1, 3)] == terminal.chains[1:4]
 
 
 def test_a_new_generation_forgets_what_was_published(monkeypatch):
@@ -178,6 +207,6 @@ def test_a_new_generation_forgets_what_was_published(monkeypatch):
     assert opener.work(0, [task]) == [None], "the grant is not published"
     writer.submit(Changes(documents=[rig.grant_document(granted, 1)]), [1]).result(20)
     assert opener.work(0, [task]) == [None]
-    assert opener.work(1, [task]) == [(terminal.octets[4:], terminal.chains[4:], True)]
+    assert opener.work(1, [task]) == [(terminal.octets[4:], terminal.chains[3:], True)]
     writer.stop()
     assert frame.read_header(task[1]).first == 4
