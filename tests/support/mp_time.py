@@ -1,6 +1,7 @@
 """One time for firmware and chip models: asyncio tasks sleep on it, and it jumps when all of them do."""
 
 import asyncio
+import asyncio.core
 
 from hardware.model_clock import ManualClock
 
@@ -53,13 +54,19 @@ class ModelTime:
         task = asyncio.create_task(coroutine)
         limit_us = self.models.now_us() + limit_ms * 1000
         while True:
-            for _ in range(TURNS):
-                await asyncio.sleep(0)
+            await self._settle()
             if task.done():
                 return await task
             if self.models.now_us() > limit_us:
                 raise AssertionError("not done after %d ms" % limit_ms)
             self._wake_next()
+
+    async def _settle(self):
+        """Let the other tasks run until they sleep, or have yielded often enough."""
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
+            if asyncio.core._task_queue.peek() is None:
+                return  # nobody else can run, and a turn for nothing costs as much as one that is used
 
     def _wake_next(self):
         """Move time to the earliest sleeper and wake it; a task that only yields keeps time still."""
