@@ -24,6 +24,7 @@ _KINDS = {
     (frame.CLASS_DOWN, frame.DOWN_ACKNOWLEDGEMENT): "acknowledgement",
     (frame.CLASS_DOWN, frame.DOWN_GRANT): "grant",
     (frame.CLASS_DOWN, frame.DOWN_NOTICE): "rollback notice",
+    (frame.CLASS_DOWN, frame.DOWN_STANDING): "standing",
     (frame.CLASS_CLEAR, frame.CLEAR_EPOCH_CERTIFICATE): "epoch certificate",
 }
 _COUNT_OCTETS = 9
@@ -168,5 +169,7 @@ def _down(raw: bytes, told: Description, down: GatewayCipher | None) -> None:
     signed, signature = certificates.split_signature(body, "downlink")
     if header.codec == frame.DOWN_ACKNOWLEDGEMENT:
         told.body = _values(acknowledgement.decode(signed)) | {"signature": signature.hex()}
+    elif header.codec == frame.DOWN_STANDING:
+        told.body = _values(notice.decode_standing(signed)) | {"signature": signature.hex()}
     else:
         told.body = {"grant": signed.hex(), "signature": signature.hex()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway import signatures
+from gateway import decode, signatures
 from gateway.publish import Order, Publisher, carry_out
 from gateway.store.interface import Changes
 from protocol import certificates, frame, notice
@@ -59,6 +59,8 @@ def standings(scene, terminal):
             assert signatures.verify(key, signature, message)
             standing = notice.decode_standing(body)
             assert standing.epoch == EPOCH
+            described = decode.describe(octets, None, terminal.down(EPOCH))
+            assert (described.body["why"], described.error) == (standing.why, None)
             told.append(standing.why)
     return told
 
