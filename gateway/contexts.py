@@ -96,20 +96,26 @@ class Library:
         self._find = find
         self._cached_max = cached_max
         self._decoded: OrderedDict[bytes, RosterIndex | Policy | Grant] = OrderedDict()
+        # What was found: thousands of terminals share a roster, which is too long to be read again for each of them.
+        self._published: set[bytes] = set()
 
     def find(self, digest: bytes) -> Document | None:
         """The published document of that digest."""
-        return self._find(digest)
+        document = self._find(digest)
+        if document is not None:
+            self._published.add(digest)
+        return document
 
     def forget(self) -> None:
         """Read everything anew: documents have been published."""
         self._decoded.clear()
+        self._published.clear()
 
     def holds(self, adopted: Adopted) -> bool:
         """Tell whether all documents of a context are published here."""
         digests = [adopted.roster, adopted.policy, *(digest for _, digest in adopted.grants)]
         return adopted.is_complete and all(
-            digest in self._decoded or self._find(digest) for digest in digests
+            digest in self._published or self.find(digest) for digest in digests
         )
 
     def roster(self, digest: bytes) -> RosterIndex:
@@ -135,7 +141,7 @@ class Library:
     ) -> RosterIndex | Policy | Grant:
         decoded = self._decoded.get(digest)
         if decoded is None:
-            document = self._find(digest)
+            document = self.find(digest)
             if document is None or document.kind is not kind:
                 raise MissingDocumentError(kind.value, digest.hex())
             decoded = self._decoded[digest] = decode(document)

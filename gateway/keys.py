@@ -9,6 +9,7 @@ import hashlib
 import os
 import stat
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -168,19 +169,31 @@ def _read_private(path: Path) -> ec.EllipticCurvePrivateKey:
     return key
 
 
-@dataclass(frozen=True, slots=True)
 class LastingKeys:
-    """What a terminal and its first gateway key share for the kid's life: uplink cipher and UN key."""
+    """What a terminal and its first gateway key share for the kid's life: uplink cipher and UN key (epoch 0).
 
-    up: GatewayCipher
-    un_key: bytes
+    Agreed on when they are first needed: where helper processes open the frames, the writer seldom needs them.
+    """
 
+    def __init__(self, key: GatewayKey, kid: int, terminal_agreement: bytes) -> None:
+        self._key = key
+        self._kid = kid
+        self._terminal_agreement = terminal_agreement
 
-def lasting(key: GatewayKey, kid: int, terminal_agreement: bytes) -> LastingKeys:
-    """Uplink and UN keys: first gateway key, epoch 0."""
-    secret, salt = _secret(key, terminal_agreement)
-    derived = [_derive(secret, salt, label, kid, key.key_id, 0) for label in link_keys.LASTING]
-    return LastingKeys(GatewayCipher(derived[0], derived[1]), derived[2])
+    @cached_property
+    def _derived(self) -> list[bytes]:
+        secret, salt = _secret(self._key, self._terminal_agreement)
+        return [_derive(secret, salt, label, self._kid, self._key.key_id, 0) for label in link_keys.LASTING]
+
+    @cached_property
+    def up(self) -> GatewayCipher:
+        """The uplink cipher."""
+        return GatewayCipher(self._derived[0], self._derived[1])
+
+    @property
+    def un_key(self) -> bytes:
+        """The key of unpredictable numbers."""
+        return self._derived[2]
 
 
 def down(key: GatewayKey, kid: int, terminal_agreement: bytes, epoch: int) -> GatewayCipher:

@@ -25,7 +25,7 @@ def load(reader: Reader, library: Library, ring: KeyRing, kid: int, waiting_max:
         kid,
         certificate,
         signatures.load_public(certificate.seal_key),
-        keys.lasting(ring.get(row.gateway_key_id), kid, certificate.agreement_key),
+        keys.LastingKeys(ring.get(row.gateway_key_id), kid, certificate.agreement_key),
         History(library, reader.adoptions(kid), lambda: reader.documents(Kind.GRANT, kid)),
         WaitingPool(waiting_max),
         row.sealed_through,

@@ -91,7 +91,7 @@ def segment(
         rows += reader.provisional(kid, first, last)
     assert len(rows) == last - first + 1, "sealed records have no holes"
     certificate = certificates.decode_terminal(terminal.certificate[: -signatures.SIGNATURE_OCTETS])
-    un_key = keys.lasting(ring.get(terminal.gateway_key_id), kid, certificate.agreement_key).un_key
+    un_key = keys.LastingKeys(ring.get(terminal.gateway_key_id), kid, certificate.agreement_key).un_key
     given_up = b""
     if provisional_before:
         before = provisional_before

@@ -142,4 +142,4 @@ def test_the_frames_above_are_good_ones():
     bench = view()
     assert [bench.outcome(raw) for raw in WHOLE] == ["duplicate", "sealed", "duplicate", "status"]
     assert ingest.open_frame(WHOLE[1], frame.read_header(WHOLE[1]), bench.view).fault is None
-    assert keys.lasting(RIG.key, KID, TERMINAL.agreement_public).un_key == TERMINAL.un_key
+    assert keys.LastingKeys(RIG.key, KID, TERMINAL.agreement_public).un_key == TERMINAL.un_key

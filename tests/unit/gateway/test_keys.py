@@ -64,7 +64,7 @@ def test_a_second_pair_needs_an_epoch_to_choose(tmp_path):
 def test_both_ends_derive_the_same_keys():
     rig = Rig()
     terminal = Terminal(7, Authority(), rig.key.request)
-    lasting = keys.lasting(rig.key, 7, terminal.agreement_public)
+    lasting = keys.LastingKeys(rig.key, 7, terminal.agreement_public)
     assert lasting.un_key == terminal.un_key
     nonce = bytes(13)
     assert lasting.up.decrypt(nonce, terminal.up.encrypt(nonce, b"records", nonce), nonce) == b"records"
