@@ -8,6 +8,7 @@ terminal needs them.
 import hashlib
 
 from protocol import domains
+from protocol.decision import CHAIN_OCTETS, Decision, Layout
 from protocol.errors import OutOfRange, UnknownVersion
 from protocol.octets import Reader, Writer
 from protocol.records import SEQUENCE_MAX
@@ -15,7 +16,6 @@ from protocol.roster import ENTRIES_MAX
 
 VERSION = 1
 DIGEST_OCTETS = 32
-TAKEOVER_OCTETS = 86
 
 # Why there may be records of the old generation that the statement does not count.
 DOUBT_GAP = 1
@@ -31,6 +31,22 @@ REASON_TERMINAL_LOST = 1
 REASON_TERMINAL_BROKEN = 2
 REASON_ROLLED_BACK = 3
 REASON_OTHER = 4
+
+_TAKEOVER = Layout(
+    "takeover",
+    domains.TAKEOVER,
+    (
+        ("old", "old", 4, 0, -1),
+        ("new", "new", 4, 0, -1),
+        ("statement", "statement", DIGEST_OCTETS, None, -1),
+        ("sealed_through", "sealed through", 3, 0, SEQUENCE_MAX),
+        ("chain", "chain", CHAIN_OCTETS, None, -1),
+        ("exposure_rupiah", "exposure", 5, 0, -1),
+        ("issued_s", "issued", 4, 0, -1),
+        ("reason", "reason", 1, REASON_TERMINAL_LOST, REASON_OTHER),
+    ),
+)
+TAKEOVER_OCTETS = _TAKEOVER.octets
 
 
 class Lease:
@@ -72,7 +88,7 @@ class Statement:
     digest: bytes
 
 
-class Takeover:
+class Takeover(Decision):
     """The authority gives what is left of the leases of `old` to `new`, as the statement of that digest tells it.
 
     `exposure_rupiah`: what it reckons may have been spent in records of `old` that the statement does not count.
@@ -86,7 +102,6 @@ class Takeover:
     exposure_rupiah: int
     issued_s: int
     reason: int
-    digest: bytes
 
 
 def encode_statement(statement: Statement) -> bytes:
@@ -98,7 +113,7 @@ def encode_statement(statement: Statement) -> bytes:
     out.number("epoch", statement.epoch, 2)
     out.number("made", statement.made_s, 4)
     out.number("sealed through", statement.sealed_through, 3, 0, SEQUENCE_MAX)
-    out.octets("chain", statement.chain, DIGEST_OCTETS)
+    out.octets("chain", statement.chain, CHAIN_OCTETS)
     out.number("head", statement.head, 3, 0, SEQUENCE_MAX)
     out.number("doubts", statement.doubts, 1, 0, DOUBTS)
     _write_runs(out, "gap", statement.gaps)
@@ -151,7 +166,7 @@ def decode_statement(body: bytes) -> Statement:
     out.epoch = source.number("epoch", 2)
     out.made_s = source.number("made", 4)
     out.sealed_through = source.number("sealed through", 3, 0, SEQUENCE_MAX)
-    out.chain = source.octets("chain", DIGEST_OCTETS)
+    out.chain = source.octets("chain", CHAIN_OCTETS)
     out.head = source.number("head", 3, 0, SEQUENCE_MAX)
     out.doubts = source.number("doubts", 1, 0, DOUBTS)
     out.gaps = _read_runs(source, "gap")
@@ -218,44 +233,23 @@ def statement_message(body: bytes) -> bytes:
 
 def encode_takeover(takeover: Takeover) -> bytes:
     """86 octets."""
-    out = Writer()
-    out.number("version", VERSION, 1)
-    out.number("old", takeover.old, 4)
-    out.number("new", takeover.new, 4)
-    out.octets("statement", takeover.statement, DIGEST_OCTETS)
-    out.number("sealed through", takeover.sealed_through, 3, 0, SEQUENCE_MAX)
-    out.octets("chain", takeover.chain, DIGEST_OCTETS)
-    out.number("exposure", takeover.exposure_rupiah, 5)
-    out.number("issued", takeover.issued_s, 4)
-    out.number("reason", takeover.reason, 1, REASON_TERMINAL_LOST, REASON_OTHER)
-    if takeover.old == takeover.new:
-        raise OutOfRange("new", 5, "is the old kid")
-    return bytes(out.data)
+    _check_kids(takeover)
+    return _TAKEOVER.encode(takeover)
 
 
 def decode_takeover(body: bytes) -> Takeover:
     """The takeover in `body` (verify the authority's signature over `takeover_message` first)."""
-    source = Reader(body)
-    if source.number("version", 1) != VERSION:
-        raise UnknownVersion("version", 0, "unknown takeover version")
     out = Takeover()
-    out.old = source.number("old", 4)
-    out.new = source.number("new", 4)
-    out.statement = source.octets("statement", DIGEST_OCTETS)
-    out.sealed_through = source.number("sealed through", 3, 0, SEQUENCE_MAX)
-    out.chain = source.octets("chain", DIGEST_OCTETS)
-    out.exposure_rupiah = source.number("exposure", 5)
-    out.issued_s = source.number("issued", 4)
-    out.reason = source.number("reason", 1, REASON_TERMINAL_LOST, REASON_OTHER)
-    source.end("takeover")
-    if out.old == out.new:
-        raise OutOfRange("new", 5, "is the old kid")
-    out.digest = hashlib.sha256(takeover_message(body)).digest()
+    _TAKEOVER.decode(body, out)
+    _check_kids(out)
     return out
+
+
+def _check_kids(takeover: Takeover) -> None:
+    if takeover.old == takeover.new:
+        raise OutOfRange("new", 5, "is the old kid")
 
 
 def takeover_message(body: bytes) -> bytes:
     """What the authority signs: domain and body."""
-    if len(body) != TAKEOVER_OCTETS:
-        raise OutOfRange("takeover", -1, "has not %d octets" % TAKEOVER_OCTETS)
-    return domains.TAKEOVER + body
+    return _TAKEOVER.message(body)
