@@ -106,7 +106,8 @@ class MicroPythonFile(pytest.File):
 
     def _start(self, variant: str) -> Child:
         seed = str(self.config.stash[SEED])
-        child = Child(process.argv(variant, self.settings.heap, RUNNER, "--serve", seed, self.path))
+        command = process.argv(variant, self.settings.heap, RUNNER, "--serve", seed, self.path)
+        child = Child(command, {"LUMBUNG_TURN": self._turn(variant)})
         self._children[variant] = child
         try:
             verdict, text = _parsed(child.read_marked(LOAD_TIMEOUT_S))
@@ -118,6 +119,11 @@ class MicroPythonFile(pytest.File):
         elif verdict == "skip-all":
             self._broken[variant] = ("skip", text)
         return child
+
+    def _turn(self, variant: str) -> str:
+        """Which of the interpreters that run this file this one is, for the sweeps that they share (`mp.share`)."""
+        running = [one for one in self.settings.variants if process.missing_reason(one) is None]
+        return f"{running.index(variant)}/{len(running)}"
 
     def _answer_once(self, variant: str, function: str) -> tuple[str, str, str]:
         """Serve the wasm build, whose standard input is not read line by line: one process per test."""

@@ -1,4 +1,4 @@
-"""What a test that runs on MicroPython may use: skip, raises, seed, vectors. Works on CPython as well.
+"""What a test that runs on MicroPython may use: skip, raises, seed, share, vectors. Works on CPython as well.
 
 Test files live in directories named `micropython`; each `test_*` function runs once per interpreter. At module level
 such a file may say `VARIANTS = ("unix64", "unix32", "wasm")` (the first two by default), `HEAP = "2m"` and
@@ -34,6 +34,16 @@ def raises(exc_type, fn, *args, **kwargs):
 def seed():
     """Return this run's seed (an int below 2**30); the report of a failure names it."""
     return SEED
+
+
+def share(cases):
+    """Return this interpreter's part of a long sweep of which each case need run on one interpreter only.
+
+    The parts are mixed, so that what alternates in a sweep does not fall to one of them alone. Where no other interpreter
+    runs the file, and by hand, it is all of them.
+    """
+    turn, turns = [int(number) for number in (os.getenv("LUMBUNG_TURN") or "0/1").split("/")]
+    return [case for number, case in enumerate(cases) if bin(number).count("1") % turns == turn]
 
 
 def vectors(name):

@@ -6,7 +6,7 @@ from firmware.drivers.modem import modem as driver
 from firmware.drivers.modem.errors import ModemError, ModemRestarted, ModemSilent, SocketFailed
 from hardware import modem_faults
 from hardware.modem_faults import FaultPlan
-from tests.support.mp import seed
+from tests.support.mp import seed, share
 from tests.unit.micropython.modem_bench import FAMILIES, NUMBER, Bench, counted
 
 TIMEOUT_S = 110
@@ -38,20 +38,19 @@ async def works(bench, limit_ms=600000):
 
 
 def test_any_command_may_go_wrong_in_any_way():
-    for fault in (modem_faults.SILENT, modem_faults.REFUSE, modem_faults.REBOOT, modem_faults.HANG):
-        for count in range(1, COMMANDS + 1):
+    async def scenario(bench):
+        bench.start()
+        await works(bench)
+        assert bench.model.faults.happened == 1 or bench.model.faults._commands
+        bench.model.faults.rest()
 
-            async def scenario(bench):
-                bench.start()
-                await works(bench)
-                assert bench.model.faults.happened == 1 or bench.model.faults._commands
-                bench.model.faults.rest()
-
-            family = FAMILIES[count % len(FAMILIES)]
-            try:
-                Bench(family, FaultPlan(1, commands={count: fault})).run(scenario)
-            except AssertionError as failure:
-                raise AssertionError("%s, %s at command %d: %s" % (family, fault, count, failure))
+    faults = (modem_faults.SILENT, modem_faults.REFUSE, modem_faults.REBOOT, modem_faults.HANG)
+    for fault, count in share([(fault, count) for fault in faults for count in range(1, COMMANDS + 1)]):
+        family = FAMILIES[count % len(FAMILIES)]
+        try:
+            Bench(family, FaultPlan(1, commands={count: fault})).run(scenario)
+        except AssertionError as failure:
+            raise AssertionError("%s, %s at command %d: %s" % (family, fault, count, failure))
 
 
 # The rungs of the ladder.

@@ -2,7 +2,7 @@
 
 from firmware.drivers import atecc608_core as core
 from hardware.atecc608_faults import FaultPlan, NoFaults
-from tests.support.mp import raises, seed
+from tests.support.mp import raises, seed, share
 from tests.unit.micropython.atecc608_twin import COUNT, DIGEST, Twin, is_signature, operations, set_up_memory
 
 MOMENTS = 12
@@ -51,7 +51,7 @@ def test_power_lost_at_any_moment_of_any_operation():
         clean.driver.run_now(operation)
         duration_us = clean.time.models.now_us()
         for lands in (False, True):
-            for moment in range(MOMENTS):
+            for moment in share(range(MOMENTS)):
                 twin = faulty(FaultPlan(lands=lands))
                 twin.later(duration_us * moment // MOMENTS, twin.part.power_cycle)
                 right = attempt(twin, operation, is_right)

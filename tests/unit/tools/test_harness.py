@@ -8,7 +8,7 @@ import uuid
 
 import pytest
 
-from tests.support import collect, process
+from tests.support import collect, mp, process
 from tools.setup.checkout import BUILD, ROOT
 
 GOOD = '''"""Tests for the harness's own test."""
@@ -116,6 +116,28 @@ def test_every_verdict(run):
     assert "MemoryError" in output
     assert "no ValueError raised, got 5" in output
     assert "tests/support/mp_run.py" in output
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_interpreters_share_a_sweep_case_by_case(monkeypatch, turns):
+    """Each case has its turn once, and none of them has only every other one."""
+    shares = []
+    for turn in range(turns):
+        monkeypatch.setenv("LUMBUNG_TURN", f"{turn}/{turns}")
+        shares.append(mp.share(range(100)))
+        assert {case % 2 for case in shares[-1]} == {case % 3 // 2 for case in shares[-1]} == {0, 1}
+    assert sorted(case for share in shares for case in share) == list(range(100))
+
+
+@pytest.mark.skipif(
+    bool(process.missing_reason("unix64") or process.missing_reason("unix32")), reason="needs both"
+)
+def test_an_interpreter_that_is_alone_has_all_of_a_sweep(run):
+    source = '"""A sweep."""\nfrom tests.support.mp import share\n%sdef test_a():\n    assert len(share(range(8))) == %d\n'
+    verdicts, _ = run(source % ("", 4))
+    assert verdicts == {"test_a[unix64]": "PASSED", "test_a[unix32]": "PASSED"}
+    verdicts, _ = run(source % ('VARIANTS = ("unix32",)\n', 8))
+    assert verdicts == {"test_a[unix32]": "PASSED"}
 
 
 @pytest.mark.skipif(bool(process.missing_reason("unix64")), reason="needs the 64-bit build")
