@@ -5,11 +5,14 @@ from __future__ import annotations
 import pytest
 
 from gateway import decode, signatures
+from gateway.config import Sms
+from gateway.downlinks import Downlinks
 from gateway.publish import Order, Publisher, carry_out
 from gateway.store.interface import Changes
 from protocol import certificates, frame, notice
 from tests.support.gateway_rig import NOW_MS
 from tests.unit.gateway.test_acknowledger import EPOCH, Scene, acknowledgements
+from tests.unit.gateway.test_downlinks import NOON_S, NUMBER, Way
 
 KID = 42
 
@@ -60,7 +63,7 @@ def standings(scene, terminal):
             standing = notice.decode_standing(body)
             assert standing.epoch == EPOCH
             described = decode.describe(octets, None, terminal.down(EPOCH))
-            assert (described.body["why"], described.error) == (standing.why, None)
+            assert (described.body["why"], described.error) == (standing.why, {})
             told.append(standing.why)
     return told
 
@@ -91,6 +94,26 @@ def test_a_revoked_terminal_is_told_that_and_no_more(scene, terminal):
     assert standings(scene, terminal) == [notice.REVOKED] * 2
     assert len(acknowledgements(scene, terminal)) == before
     assert scene.store.terminal(KID).sealed_through == 5
+
+
+def test_by_sms_it_is_told_as_seldom_as_of_grants(scene, terminal):
+    """STD-03: each costs a message, of which a terminal gets so many a day."""
+    by_sms, by_mqtt = Way(scene.channel.name), Way("mqtt")
+    bounds = Sms(settle_s=0, interval_s=600, grant_interval_s=7200)
+    scene.acknowledger._down = Downlinks(
+        scene.store.terminal, by_mqtt, (by_sms,), bounds, lambda: 0.0, lambda: scene.now_s, lambda: NOON_S
+    )
+    scene.writer.submit(Changes(telephones=[(KID, NUMBER)])).result(20)
+    told, before = frame.CLASS_DOWN << 6 | frame.DOWN_STANDING, len(scene.caught)
+    obey(scene, Order.RETIRE)
+    counts = []
+    for _ in range(3):
+        counts.append(sum(octets[0] == told for _, octets in by_sms.sent))
+        scene.now_s += 3600
+        scene.deliver(terminal.report())
+    assert counts == [1, 1, 2]
+    assert all(len(octets) <= 140 for _, octets in by_sms.sent)
+    assert (by_mqtt.sent, len(scene.caught)) == ([], before)
 
 
 def test_nothing_is_sent_where_nothing_may_be_signed(scene, terminal):
