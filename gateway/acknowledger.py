@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from gateway import acknowledge, owed
+from gateway import acknowledge, owed, renewals
 from gateway.acknowledge import Signer
 from gateway.batch_changes import Contact
 from gateway.config import Acknowledge
@@ -23,6 +23,7 @@ from gateway.keys import GatewayCipher, KeyRing
 from gateway.owed import Epoch
 from gateway.store.interface import Changes, Reader, TerminalRow
 from gateway.writer import RESTORED
+from protocol.renewal import PIECE_OCTETS
 
 _LOG = structlog.get_logger("acknowledger")
 _IDLE_S = 0.5
@@ -344,12 +345,19 @@ class Acknowledger:
             self._down.send(row.kid, acknowledge.build_epoch(row.kid, epoch.octets, self._counter.take()))
 
     def _carry_grants(self, row: TerminalRow, cipher: GatewayCipher, octets_max: int) -> None:
-        """Send grants that fit the terminal's roster and that it has not adopted yet."""
-        for grant in owed.owed_grants(self._reader, row.kid):
-            for octets in acknowledge.build_grant(
-                row.kid, grant.octets, cipher, self._counter.take, octets_max
-            ):
-                self._down.send(row.kid, octets)
+        """Send grants that fit the terminal's roster and that it has not adopted yet, and where they fit a new one, what is new in
+        that, if it is little; more of it waits for the terminal at the broker (`gateway roster offer`).
+        """
+        has = renewals.held(self._reader, row.kid)
+        take = self._counter.take
+        made: list[bytes] = []
+        for grant in owed.owed_grants(row, has):
+            made += acknowledge.build_grant(row.kid, grant.octets, cipher, take, octets_max)
+        unit = renewals.owed_to(self._reader, row, has).unit
+        if len(unit) <= PIECE_OCTETS:
+            made += renewals.frames(row.kid, unit, cipher, take, octets_max)
+        for octets in made:
+            self._down.send(row.kid, octets)
 
     def _current_epoch(self) -> Epoch | None:
         """The greatest epoch that the authority has certified, if our clock is not before it."""

@@ -22,7 +22,7 @@ from gateway.verdicts import Verdict
 from gateway.writer import Writer
 from protocol import carry, frame
 
-ORDERS = (Order.IMPORT, Order.EXPORT)
+ORDERS = (Order.IMPORT, Order.EXPORT, Order.RENEWAL)
 FRAMES_MAX = 256
 """Frames of one order: it is answered when all of them are durable."""
 _COMMIT_TIMEOUT_S = 25.0
@@ -63,6 +63,9 @@ class Carrier:
         if order is Order.IMPORT:
             frames = [raw for _, raw, error in carry.read(octets) if error is None]
             return {"verdicts": [_told(verdict) for verdict in self.take(frames)]}
+        if order is Order.RENEWAL:
+            found, made = owed.renewal_frames(self._reader, self._ring, kid, self._counter.take)
+            return found.told(kid) | {"name": found.name, "frames": [octets.hex() for octets in made]}
         made = owed.frames(
             self._reader, self._ring, kid, self._counter.take, self._clock_s(), frame.SMS_OCTETS_MAX
         )

@@ -17,7 +17,17 @@ from pathlib import Path
 import click
 import structlog
 
-from gateway import cli_carry, cli_conflict, cli_disputed, cli_release, cli_takeover, keys, report, tables
+from gateway import (
+    cli_carry,
+    cli_conflict,
+    cli_disputed,
+    cli_release,
+    cli_roster,
+    cli_takeover,
+    keys,
+    report,
+    tables,
+)
 from gateway import config as configuration
 from gateway.cli_parts import Kid, as_json, describe, give_order, guarded, tell
 from gateway.config import Config
@@ -59,6 +69,7 @@ main.add_command(cli_carry.export_command)
 main.add_command(cli_conflict.conflict_group)
 main.add_command(cli_disputed.disputed_group)
 main.add_command(cli_release.release_group)
+main.add_command(cli_roster.roster_group)
 main.add_command(cli_takeover.takeover_command)
 
 

@@ -209,9 +209,9 @@ def _in_words(standing: dict[str, Any]) -> dict[str, Any]:
 def export_command(config: Config, kid: int, to: Path | None, qr: Path | None, is_json: bool) -> None:
     """Make all that a terminal is owed, to be carried to it.
 
-    That is its acknowledgement with gaps and settlement states, grants, a new epoch's certificate and, where it has
-    fallen behind its own seals, the notice of it. The terminal takes the file over USB. It has no camera: the pages are
-    for a telephone, which scans them and passes the text on.
+    That is its acknowledgement with gaps and settlement states, grants, a new epoch's certificate, where it has
+    fallen behind its own seals, the notice of it, and a new roster, which no page has room for. The terminal takes the
+    file over USB. It has no camera: the pages are for a telephone, which scans them and passes the text on.
     """
     if to is None and qr is None:
         raise click.UsageError("give --to FILE, --qr FILE, or both")
@@ -223,7 +223,7 @@ def export_command(config: Config, kid: int, to: Path | None, qr: Path | None, i
             to.write_bytes(octets)
             written.append(str(to))
         if qr is not None:
-            written += _pages(qr, kid, frames)
+            written += _pages(qr, kid, [raw for raw in frames if len(raw) <= frame.SMS_OCTETS_MAX])
     except OSError as failure:
         raise GatewayError(file=failure.filename, reason=failure.strerror) from failure
     tell({"kid": f"{kid:08x}", "frames": len(frames), "octets": len(octets), "files": written}, is_json)

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gateway import acknowledge, keys, signatures
+from gateway import acknowledge, keys, renewals, signatures
 from gateway.acknowledge import Signer
 from gateway.documents import Document, Kind
 from gateway.errors import NothingToSendError
 from gateway.keys import GatewayCipher, GatewayKey, KeyRing
+from gateway.renewals import Held
 from gateway.store.interface import Changes, Reader, TerminalRow
 from gateway.writer import RESTORED
-from protocol import certificates, notice, records, status
+from protocol import certificates, frame, notice, status
 from protocol.errors import ProtocolError
 
+_OLDER = "this database is older than what terminals heard; publish a new epoch"
 STATES_RECALLED = 255
 """Sealed records whose state is told anew to a terminal that may have been told nothing yet."""
 
@@ -48,37 +50,26 @@ def down_cipher(row: TerminalRow, epoch: Epoch) -> GatewayCipher:
     return keys.down(epoch.key, row.kid, agreement, epoch.number)
 
 
-def owed_grants(reader: Reader, kid: int) -> list[Document]:
+def owed_grants(row: TerminalRow, has: Held) -> list[Document]:
     """Grants that fit the terminal's roster and policy and that it has not adopted yet; a retired one gets none."""
-    granted = reader.documents(Kind.GRANT, kid)
-    row = reader.terminal(kid)
-    if not granted or row is None or row.retired_through >= 0:
+    if row.retired_through >= 0:
         return []
-    adopted: set[bytes] = set()
-    in_force = {records.SUBJECT_ROSTER: b"", records.SUBJECT_POLICY: b""}
-    for octets in reader.adoptions(kid):
-        record = records.decode(octets)
-        adopted.add(record.digest)
-        in_force[record.subject] = record.digest
-    newest: dict[int, Document] = {}
-    for grant in granted:
-        held = newest.get(grant.programme)
-        if held is None or grant.number > held.number:
-            newest[grant.programme] = grant
     return [
         grant
-        for grant in newest.values()
-        if grant.digest not in adopted
-        and in_force[records.SUBJECT_ROSTER] in (b"", grant.roster_digest)
-        and in_force[records.SUBJECT_POLICY] in (b"", grant.policy_digest)
+        for grant in has.newest.values()
+        if grant.digest not in has.adopted
+        and has.roster_digest in (b"", grant.roster_digest)
+        and has.policy_digest in (b"", grant.policy_digest)
     ]
 
 
 def withdrawn(row: TerminalRow) -> int:
-    """Why nothing that a terminal sells from now on is paid: `notice.REVOKED` or REPLACED, 0 where it is."""
+    """Why nothing that a terminal sells from now on is paid: `notice.REVOKED`, REPLACED or FORKED, 0 where it is."""
     if row.revoked:
         return notice.REVOKED
-    return notice.REPLACED if row.retired_through >= 0 else 0
+    if row.retired_through >= 0:
+        return notice.REPLACED
+    return notice.FORKED if row.frozen_from else 0
 
 
 def last_report(row: TerminalRow) -> status.Status | None:
@@ -114,7 +105,7 @@ def frames(
     """All that a terminal is owed, in the order in which it must be taken in.
 
     That is: a new epoch's certificate, that it was withdrawn, its own last seal where it has fallen behind it,
-    acknowledgements with all states that are recalled, and grants; nothing but the first two where it was revoked. Raises
+    acknowledgements with all states that are recalled, grants, and a new roster, whose frames alone may be longer; nothing but the first two where it was revoked. Raises
     `NothingToSendError` where the gateway may not sign now.
     """
     row = reader.terminal(kid)
@@ -124,9 +115,7 @@ def frames(
     if epoch is None:
         raise NothingToSendError(reason="no epoch certificate is published")
     if reader.value(RESTORED):
-        raise NothingToSendError(
-            reason="this database is older than what terminals heard; publish a new epoch"
-        )
+        raise NothingToSendError(reason=_OLDER)
     if now_s < epoch.issued_s:
         raise NothingToSendError(reason="the clock stands before the epoch certificate; set it")
     cipher = down_cipher(row, epoch)
@@ -149,6 +138,23 @@ def frames(
         made.append(octets)
         if cursor == before or cursor > row.booked_through:
             break
-    for grant in owed_grants(reader, kid):
+    has = renewals.held(reader, kid)
+    for grant in owed_grants(row, has):
         made += acknowledge.build_grant(kid, grant.octets, cipher, take_counter, octets_max)
-    return made
+    unit = renewals.owed_to(reader, row, has).unit
+    return made + renewals.frames(kid, unit, cipher, take_counter, frame.MQTT_OCTETS_MAX)
+
+
+def renewal_frames(
+    reader: Reader, ring: KeyRing, kid: int, take_counter: Callable[[], int]
+) -> tuple[renewals.Owed, list[bytes]]:
+    """The new roster that a terminal is owed, and its frames for the broker to keep."""
+    row = reader.terminal(kid)
+    epoch = current_epoch(reader, ring)
+    if row is None or epoch is None:
+        raise NothingToSendError(kid=f"{kid:08x}", reason="is not registered, or no epoch is published")
+    if reader.value(RESTORED):
+        raise NothingToSendError(reason=_OLDER)
+    found = renewals.owed(reader, kid)
+    cipher = down_cipher(row, epoch)
+    return found, renewals.frames(kid, found.unit, cipher, take_counter, frame.MQTT_OCTETS_MAX)

@@ -48,6 +48,7 @@ class Order(enum.StrEnum):
     WRITE_OFF = "write-off"
     IMPORT = "import"
     EXPORT = "export"
+    RENEWAL = "renewal"
     REVIEW = "review"
     DECIDE = "decide"
     RETIRE = "retire"

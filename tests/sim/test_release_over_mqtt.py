@@ -49,6 +49,7 @@ user gateway
 topic readwrite lumbung/1/#
 pattern write lumbung/1/up/%u
 pattern read lumbung/1/down/%u
+pattern read lumbung/1/renewal/%u/#
 pattern read lumbung/1/release/#
 """
 

@@ -14,9 +14,10 @@ from gateway.owed import STATES_RECALLED
 from gateway.store.interface import Changes, RecordState
 from gateway.store.memory import MemoryStore
 from gateway.writer import DOWN_RESERVED, RESTORED, Writer
-from protocol import acknowledgement, certificates, frame, grant, notice, status
+from protocol import acknowledgement, certificates, frame, grant, notice, renewal, roster, status
 from tests.support.frames import START_S
 from tests.support.gateway_rig import NOW_MS, NotingChannel, Rig, received, small
+from tests.support.gateway_rosters import changed
 
 EPOCH = 1
 
@@ -466,8 +467,7 @@ def test_a_grant_that_is_not_adopted_is_carried_down(scene):
 def test_a_grant_for_another_roster_is_held_back(scene):
     terminal = scene.rig.terminal()
     scene.deliver(terminal.frame(1, 3))
-    roster = scene.rig.authority.roster("other", number=2)
-    other = documents.read_roster(scene.rig.verifying, roster)
+    other = documents.read_roster(scene.rig.verifying, scene.rig.authority.roster("other", number=2))
     under = (other.digest, scene.rig.policy_document.digest)
     signed = scene.rig.authority.grant(42, *under, number=3)
     granted = documents.read_grant(scene.rig.verifying, signed, 42, [under])
@@ -475,6 +475,30 @@ def test_a_grant_for_another_roster_is_held_back(scene):
     scene.acknowledger.published([42])
     assert scene.answer() == 1
     assert all(octets[0] == frame.CLASS_DOWN << 6 | frame.DOWN_ACKNOWLEDGEMENT for _, octets in scene.caught)
+
+
+def test_what_little_is_new_in_a_roster_goes_down_with_the_grant_under_it(scene):
+    """RNW-02: as long as the terminal has not adopted it."""
+    terminal = scene.rig.terminal()
+    scene.deliver(terminal.frame(1, 3))
+    octets = changed(2, 41)
+    signed = octets + scene.rig.authority.sign(roster.signed_message(roster.digest(octets)))
+    later = documents.read_roster(scene.rig.verifying, signed)
+    under = (later.digest, scene.rig.policy_document.digest)
+    second = scene.rig.authority.grant(42, *under, number=2)
+    granted = documents.read_grant(scene.rig.verifying, second, 42, [under])
+    scene.writer.submit(Changes(documents=[later, granted])).result(20)
+    scene.acknowledger.published([42])
+    assert scene.answer() == 2
+    kind = frame.CLASS_DOWN << 6 | frame.DOWN_ROSTER_DELTA
+    (body,) = [frame.open_counter(raw, terminal.down(EPOCH))[1] for _, raw in scene.caught if raw[0] == kind]
+    made = renewal.decode(renewal.decode_piece(body).octets)
+    assert (made.grants, made.roster_digest) == ((second,), later.digest)
+    terminal.adopt(documents.Kind.ROSTER, signed)
+    terminal.adopt(documents.Kind.GRANT, second, under)
+    scene.deliver(terminal.frame(4, 5))
+    scene.acknowledger.published([42])
+    assert scene.answer() == 1, "only the acknowledgement"
 
 
 def test_a_new_epoch_certificate_goes_down_in_clear_to_whoever_lags(scene, terminal):
