@@ -162,7 +162,8 @@ class BatchChanges:
             ]
         for moved in judgement.moved:
             self._move(moved, view, frozen_before)
-        self._add("records_written_off", sum(one.last - one.first + 1 for one in judgement.written_off))
+        for given_up in judgement.written_off:
+            self._add("records_written_off", given_up.last - given_up.first + 1)
 
     def _authentic(
         self, opened: Opened, judgement: Judgement, view: TerminalView, channel: Channel | None
@@ -199,7 +200,8 @@ class BatchChanges:
         for record in run.records:
             derived = columns.derive(record.octets)
             is_late = derived.kind == records.REDEMPTION and view.is_late(record.sequence)
-            self._add("records_late", int(is_late))
+            if is_late:
+                self._add("records_late", 1)
             changes.records.append(
                 RecordRow(
                     view.kid,
@@ -293,8 +295,6 @@ class BatchChanges:
             self._add(f"fault_{fault.error}_{fault.field}", 1)
 
     def _add(self, counter: str, more: int) -> None:
-        if not more:
-            return
         counters = self._result.changes.counters
         counters[counter] = counters.get(counter, 0) + more
 

@@ -76,6 +76,8 @@ class Islands:
 
     def contradict(self, run: list[ChainRecord]) -> bool:
         """Tell whether records that a seal proves are others than those that another seal has confirmed."""
+        if not self.chains:
+            return False
         return any(self.chains.get(record.sequence, record.chain) != record.chain for record in run)
 
     def pass_through(self, head: int) -> list[WaitingBridge]:

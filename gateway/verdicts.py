@@ -83,8 +83,7 @@ class ChainRecord(NamedTuple):
     frame_id: int
 
 
-@dataclass(frozen=True, slots=True)
-class SealedRun:
+class SealedRun(NamedTuple):
     """Records that one seal proved; the seal is of the last one."""
 
     records: list[ChainRecord]
@@ -101,8 +100,7 @@ class SealedRun:
         return self.records[-1].sequence
 
 
-@dataclass(frozen=True, slots=True)
-class ProvisionalRun:
+class ProvisionalRun(NamedTuple):
     """Records behind a gap that a seal proves from the chain value `before` them on; the seal is of the last one."""
 
     before: bytes
