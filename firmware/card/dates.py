@@ -1,20 +1,13 @@
 """Dates on cards and in certificates: BCD, two-digit years, the century by EMV's rule (Book 4, 6.7.3)."""
 
 
-def _digits(octet: int) -> int:
-    """The number in one BCD octet, or -1."""
-    tens = octet >> 4
-    units = octet & 0x0F
-    return tens * 10 + units if tens < 10 and units < 10 else -1
-
-
-def _months(year_octet: int, month_octet: int) -> int:
-    """Months since year 0 of YY and MM, or -1; YY from 50 on is 19YY."""
-    year = _digits(year_octet)
-    month = _digits(month_octet)
-    if year < 0 or month < 1 or month > 12:
+def _months(year: int, month: int) -> int:
+    """A number that orders the months of YY and MM (BCD octets), or -1 where they are none. BCD orders as the numbers do that
+    it writes; YY from 50 on is 19YY.
+    """
+    if year > 0x99 or year & 0x0F > 9 or not 1 <= month <= 0x12 or month & 0x0F > 9:
         return -1
-    return (year + (1900 if year >= 50 else 2000)) * 12 + month - 1
+    return (year if year >= 0x50 else year + 0x100) << 8 | month
 
 
 def ordinal(date: bytes) -> int:
@@ -22,8 +15,8 @@ def ordinal(date: bytes) -> int:
     if len(date) != 3:
         return -1
     months = _months(date[0], date[1])
-    day = _digits(date[2])
-    return -1 if months < 0 or day < 1 or day > 31 else months * 32 + day
+    day = date[2]
+    return -1 if months < 0 or not 1 <= day <= 0x31 or day & 0x0F > 9 else months << 8 | day
 
 
 def is_after(date: bytes, other: bytes) -> bool:
@@ -39,4 +32,4 @@ def certificate_expired(transaction_date: bytes, mmyy: bytes) -> bool:
     """Whether a certificate that runs to the end of month MMYY (2 BCD octets) has expired; true for what is no date."""
     today = ordinal(transaction_date)
     last = _months(mmyy[1], mmyy[0]) if len(mmyy) == 2 else -1
-    return today < 0 or last < 0 or today >> 5 > last
+    return today < 0 or last < 0 or today >> 8 > last

@@ -152,10 +152,13 @@ class Journal(Space):
             elif header is not None:
                 self.sequence = self._chained = header.sequence
                 self.chain = header.chain
+            view = memoryview(buffer)
             for at in slots.whole_slots(buffer, slots.SECTOR_HEADER_OCTETS):
                 kind = buffer[at + 1]
+                sequence = 0
                 if kind < slots.LOCAL_FIRST:
-                    if not self._accept(buffer, at, is_head or not live):
+                    sequence = slots.sequence_at(buffer, at)
+                    if not self._accept(sequence, view, at, is_head or not live):
                         continue
                 elif kind == slots.LOCAL_BOOT:
                     self.boots = int.from_bytes(slots.payload_at(buffer, at), "big")
@@ -165,7 +168,7 @@ class Journal(Space):
                 if live:
                     if kind not in _OWN:
                         index = buffer[at + 6] << 8 | buffer[at + 7]
-                        books.apply(kind, slots.sequence_at(buffer, at), index, slots.payload_at(buffer, at))
+                        books.apply(kind, sequence, index, slots.payload_at(view, at))
                 elif gathering.take(kind, slots.payload_at(buffer, at)):
                     self.boots = int.from_bytes(gathering.octets[:4], "big")
                     live = books.restore(bytes(gathering.octets[4:]))
@@ -185,16 +188,15 @@ class Journal(Space):
         self._chained = header.sequence
         self.chain = header.chain
 
-    def _accept(self, buffer: bytearray, at: int, hashing: bool) -> bool:
+    def _accept(self, sequence: int, octets: memoryview, at: int, hashing: bool) -> bool:
         """Advance the head by a chain slot; copies of a record that is already there are passed over.
 
         `hashing` only in the newest sector: the headers of the others hold the chain's value behind them.
         """
-        sequence = slots.sequence_at(buffer, at)
         if hashing and sequence == self._chained + 1:
             self._chained = sequence
             self._chain_before = self.chain
-            self.chain = chain.extend(self.chain, slots.payload_at(buffer, at))
+            self.chain = chain.extend(self.chain, slots.payload_at(octets, at))
         if sequence <= self.sequence:
             return False
         if sequence != self.sequence + 1:

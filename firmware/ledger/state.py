@@ -13,6 +13,14 @@ FORMAT = 4
 # no retired sectors.
 _PARTS = {1: 3, 2: 4, 3: 6, 4: 7}
 _LENGTH_OCTETS = 4
+# Marks that the state itself keeps; a start reads a thousand others.
+_OWN = (
+    slots.LOCAL_ACKNOWLEDGEMENT,
+    slots.LOCAL_CRASH,
+    slots.LOCAL_LOCK,
+    slots.LOCAL_SMS,
+    slots.LOCAL_RETIRED,
+)
 PLACES_MAX = 100
 
 
@@ -48,6 +56,15 @@ class State:
 
     def apply(self, kind: int, sequence: int, index: int, payload: bytes) -> None:
         """Take in one slot, new or replayed."""
+        if kind in _OWN:
+            self._apply_own(kind, payload)
+            return
+        self.entitlements.apply(kind, sequence, index, payload)
+        if kind < slots.LOCAL_FIRST:
+            self.figures.apply(kind, payload)
+
+    def _apply_own(self, kind: int, payload: bytes) -> None:
+        """A mark that is no card's: each holds the new value."""
         if kind == slots.LOCAL_ACKNOWLEDGEMENT:
             try:
                 self.marks.apply(stored_acknowledgement(payload), self.entitlements.sequence)
@@ -60,11 +77,8 @@ class State:
             self.lock = payload
         elif kind == slots.LOCAL_SMS:
             self.sms = stored_sms(payload)
-        elif kind == slots.LOCAL_RETIRED:
-            self.retired = stored_places(payload)
         else:
-            self.entitlements.apply(kind, sequence, index, payload)
-            self.figures.apply(kind, payload)
+            self.retired = stored_places(payload)
 
     def snapshot(self) -> bytes:
         """The octets of a checkpoint."""
