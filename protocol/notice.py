@@ -15,6 +15,7 @@ STANDING_OCTETS = 3
 # Why nothing that a terminal sells from now on is paid.
 REPLACED = 1
 REVOKED = 2
+FORKED = 3
 
 
 class Notice:
@@ -26,7 +27,7 @@ class Notice:
 
 
 class Standing:
-    """`why`: REPLACED or REVOKED; `epoch` is the gateway's, under whose acknowledgement key it is signed."""
+    """`why`: REPLACED, REVOKED or FORKED; `epoch` is the gateway's, under whose acknowledgement key it is signed."""
 
     epoch: int
     why: int
@@ -56,7 +57,7 @@ def encode_standing(standing: Standing) -> bytes:
     """3 octets, without the signature."""
     out = Writer()
     out.number("epoch", standing.epoch, 2)
-    out.number("why", standing.why, 1, REPLACED, REVOKED)
+    out.number("why", standing.why, 1, REPLACED, FORKED)
     return bytes(out.data)
 
 
@@ -65,7 +66,7 @@ def decode_standing(body: bytes) -> Standing:
     source = Reader(body)
     standing = Standing()
     standing.epoch = source.number("epoch", 2)
-    standing.why = source.number("why", 1, REPLACED, REVOKED)
+    standing.why = source.number("why", 1, REPLACED, FORKED)
     source.end("standing")
     return standing
 

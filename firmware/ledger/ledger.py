@@ -114,9 +114,11 @@ class Ledger(Questions):
 
     @property
     def withdrawn(self) -> int:
-        """Why the gateway has withdrawn this terminal: `notice.REPLACED` or REVOKED, 0 where it has not."""
+        """Why the gateway has withdrawn this terminal: `notice.REPLACED` or REVOKED; 0 where it has not, or where its chain is
+        why it is locked.
+        """
         lock = self._state.lock
-        return int(lock[-1]) if len(lock) == notice.STANDING_OCTETS else 0
+        return int(lock[-1]) if len(lock) == notice.STANDING_OCTETS and lock[-1] != notice.FORKED else 0
 
     def _periods(self) -> dict:
         """Programme -> period of the grants in force."""

@@ -87,7 +87,7 @@ Status = Struct(
 Notice = Struct(
     "sequence" / between(Int24ub, 1, SEQUENCE_MOST), "chain" / Bytes(32), "seal" / Bytes(64), Terminated
 )
-Standing = Struct("epoch" / Int16ub, "why" / between(Int8ub, 1, 2), Terminated)
+Standing = Struct("epoch" / Int16ub, "why" / between(Int8ub, 1, 3), Terminated)
 Bridge = Struct(
     "values"
     / ExprValidator(

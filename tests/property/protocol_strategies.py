@@ -286,7 +286,7 @@ def notices(draw: st.DrawFn) -> notice.Notice:
 def standings(draw: st.DrawFn) -> notice.Standing:
     """A terminal that was replaced or revoked."""
     out = notice.Standing()
-    out.epoch, out.why = draw(uint(2)), draw(st.integers(notice.REPLACED, notice.REVOKED))
+    out.epoch, out.why = draw(uint(2)), draw(st.integers(notice.REPLACED, notice.FORKED))
     return out
 
 
@@ -433,9 +433,7 @@ UNITS = {
     ),
     "status": Unit(statuses().map(status.encode), status.decode, status.encode),
     "notice": Unit(notices().map(notice.encode), notice.decode, notice.encode),
-    "standing": Unit(
-        standings().map(notice.encode_standing), notice.decode_standing, notice.encode_standing
-    ),
+    "standing": Unit(standings().map(notice.encode_standing), notice.decode_standing, notice.encode_standing),
     "bridge": Unit(bridges().map(bridge.encode), bridge.decode, bridge.encode),
     "part": Unit(some_parts().map(parts.encode), parts.decode, parts.encode),
     "write-off": Unit(write_offs().map(write_off.encode), write_off.decode, write_off.encode),

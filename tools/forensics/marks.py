@@ -88,7 +88,7 @@ def _end(payload: bytes, *_: object) -> dict[str, Any]:
 
 
 def why_locked(payload: bytes) -> int:
-    """`notice.REPLACED` or REVOKED, 0 where its own seal locked the terminal."""
+    """`notice.REPLACED`, REVOKED or FORKED, 0 where its own seal locked the terminal."""
     return notice.decode_standing(payload).why if len(payload) == notice.STANDING_OCTETS else 0
 
 
@@ -113,7 +113,7 @@ def retired(payload: bytes, *_: object) -> dict[str, Any]:
     return {"places": places, "addresses": [place * SECTOR_OCTETS for place in places]}
 
 
-WITHDRAWN = {notice.REPLACED: "replaced", notice.REVOKED: "revoked"}
+WITHDRAWN = {notice.REPLACED: "replaced", notice.REVOKED: "revoked", notice.FORKED: "forked"}
 
 _KINDS: dict[int, tuple[str, Callable[[bytes, int], dict[str, Any]]]] = {
     BOOT: ("boot", _number),

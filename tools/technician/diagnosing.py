@@ -23,7 +23,7 @@ _FINDING_WORDS = 5
 _EVENT_WORDS = 4
 _NOTICE_FLASH = 13
 # By why a terminal is locked (`marks.why_locked`).
-_LOCK_NOTICES = {0: 4, notice.REPLACED: 18, notice.REVOKED: 19}
+_LOCK_NOTICES = {0: 4, notice.REPLACED: 18, notice.REVOKED: 19, notice.FORKED: 4}
 
 
 @dataclass(frozen=True, slots=True)

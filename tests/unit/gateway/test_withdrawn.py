@@ -96,6 +96,16 @@ def test_a_revoked_terminal_is_told_that_and_no_more(scene, terminal):
     assert scene.store.terminal(KID).sealed_through == 5
 
 
+def test_a_frozen_terminal_is_told_beside_its_own_seal(scene, terminal):
+    """STD-03: also the branch whose chain leads to that seal; nothing more of either is sealed."""
+    twin = terminal.fork(4)
+    twin.redeem(9)
+    scene.deliver(twin.frame(5))
+    assert scene.store.terminal(KID).frozen_from == 5
+    assert standings(scene, terminal) == [notice.FORKED]
+    assert scene.acknowledger.notices == 1
+
+
 def test_by_sms_it_is_told_as_seldom_as_of_grants(scene, terminal):
     """STD-03: each costs a message, of which a terminal gets so many a day."""
     by_sms, by_mqtt = Way(scene.channel.name), Way("mqtt")

@@ -64,6 +64,14 @@ def test_it_locks_for_good_and_keeps_why():
             assert ledger.next_counter() > 0, "it still sends"
 
 
+def test_a_fork_locks_like_a_rollback():
+    """STD-02: here too its chain is what is wrong, whoever made the other branch."""
+    heard = Heard()
+    assert heard.hear(9, unit_of(9, body_of(notice.FORKED))) == "applied"
+    for ledger in (heard.ledger, open_ledger(heard.flash)):
+        assert (ledger.is_locked, ledger.withdrawn) == (True, 0)
+
+
 def test_again_older_or_with_another_reason_it_changes_nothing():
     """STD-02: whatever is played back to it, it is locked, as it was."""
     heard = Heard()
@@ -88,7 +96,7 @@ def test_what_is_forged_foreign_or_of_another_frame_does_nothing():
         (9, good[:-1] + bytes((good[-1] ^ 1,)), "AuthenticationFailed"),
         (9, body_of(notice.REVOKED) + good[len(body) :], "AuthenticationFailed"),
         (9, unit_of(9, body_of(epoch=2)), "OutOfRange"),
-        (9, unit_of(9, b"\x00\x01\x03"), "OutOfRange"),
+        (9, unit_of(9, b"\x00\x01\x04"), "OutOfRange"),
         (9, unit_of(9, body + b"\x00"), "TrailingData"),
         (9, good[:40], "Truncated"),
     ):
