@@ -51,8 +51,8 @@ class ReleaseCommands:
 
     async def release(self, _console, _words: list) -> list:
         """OK with the running slot and its release, the other slot's release, starts left of a trial (-1: none); of the one
-        that is taken, by cable or over MQTT, its number, the octets that are there, and all of them; what the broker offers
-        (0: nothing for this terminal), what that waits for, and how often it was refused or spoiled.
+        that is taken, by cable or over MQTT, its number, the octets that are there, and all of them; whether the other slot's used up
+        its starts; what the broker offers (0: nothing for this terminal), what that waits for, and how often it was refused or spoiled.
         """
         slot, left = loader.read_state(self._root)
         updater = self.updater
@@ -64,6 +64,7 @@ class ReleaseCommands:
             ("taking", updater.release),
             ("taken", updater.next_offset),
             ("of", updater.size),
+            ("failed", int(updater.has_failed(updater.kept_head()))),
         ]
         fetch = self.fetch
         if fetch is not None:

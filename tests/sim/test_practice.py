@@ -7,7 +7,7 @@ from click.testing import CliRunner
 from rich.panel import Panel
 
 from tests.sim.shop import NEEDS_MICROPYTHON
-from tools.practice import KIDS, Practice
+from tools.practice.town import KIDS, Practice
 from tools.technician.__main__ import main
 
 pytestmark = [pytest.mark.timeout(180), NEEDS_MICROPYTHON]

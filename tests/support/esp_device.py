@@ -1,7 +1,4 @@
-"""A modelled ESP32 on a loopback port that speaks RFC 2217, reset lines included, as a serial server in a workshop does.
-
-pyserial's own `PortManager` speaks the protocol; a pty would have no DTR and RTS.
-"""
+"""A modelled ESP32 on a loopback port that speaks RFC 2217, reset lines included (`tools/virtual_terminal/serial_server`)."""
 
 from __future__ import annotations
 
@@ -10,9 +7,8 @@ import socket
 import threading
 from typing import Self
 
-import serial.rfc2217
-
 from hardware.rom_loader import CablePulled, Plan, RomLoader
+from tools.virtual_terminal import serial_server
 
 _POLL_S = 0.02
 
@@ -67,7 +63,7 @@ class EspDevice:
     def _talk(self, connection: socket.socket) -> None:
         connection.settimeout(_POLL_S)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        manager = None if self._is_raw else serial.rfc2217.PortManager(_Line(self.chip), _Wire(connection))
+        manager = None if self._is_raw else serial_server.manager(connection, self.chip.set_lines)
         while not self._stopping.is_set():
             try:
                 octets = connection.recv(65536)
@@ -79,53 +75,3 @@ class EspDevice:
             back = self.chip.receive(b"".join(manager.filter(octets)) if manager else octets)
             if back:
                 connection.sendall(b"".join(manager.escape(back)) if manager else back)
-
-
-class _Wire:
-    """What PortManager answers negotiations through."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        self._connection = connection
-
-    def write(self, octets: bytes) -> None:
-        self._connection.sendall(octets)
-
-
-class _Line:
-    """What PortManager takes for a serial port: settings that nobody needs, and the two lines that reset the chip."""
-
-    cts = dsr = cd = True
-    ri = False
-    baudrate = 115200
-    bytesize = 8
-    parity = "N"
-    stopbits = 1
-    xonxoff = rtscts = break_condition = False
-
-    def __init__(self, chip: RomLoader) -> None:
-        self._chip = chip
-        self._dtr = self._rts = False
-
-    @property
-    def dtr(self) -> bool:
-        return self._dtr
-
-    @dtr.setter
-    def dtr(self, level: bool) -> None:
-        self._dtr = level
-        self._chip.set_lines(self._dtr, self._rts)
-
-    @property
-    def rts(self) -> bool:
-        return self._rts
-
-    @rts.setter
-    def rts(self, level: bool) -> None:
-        self._rts = level
-        self._chip.set_lines(self._dtr, self._rts)
-
-    def reset_input_buffer(self) -> None:
-        """Nothing waits here."""
-
-    def reset_output_buffer(self) -> None:
-        """Nothing waits here."""

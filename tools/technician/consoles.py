@@ -16,6 +16,8 @@ from tools.technician.errors import CableError, TechnicianError, WrongDeviceErro
 PROBE_S = 30.0
 LOOK_S = 2.0
 _LINE_S = 15.0
+# pyserial's serial servers know none.
+_NO_WRITE_TIMEOUT = "rfc2217://"
 # The longest answer that a terminal may be giving when it is called: all its records.
 _ANSWER_S = 600.0
 # Behind the answer to `help` nothing follows.
@@ -110,7 +112,9 @@ def no_terminal(port: str, *, has_spoken: bool) -> TechnicianError:
 def _line_at(port: str) -> Iterator[Any]:
     """The port, for nobody else meanwhile: two commands would take each other's answers."""
     try:
-        line = serial.serial_for_url(port, BAUDRATE, timeout=LOOK_S, write_timeout=_LINE_S, exclusive=True)
+        line = serial.serial_for_url(port, BAUDRATE, timeout=LOOK_S, exclusive=True)
+        if not port.startswith(_NO_WRITE_TIMEOUT):
+            line.write_timeout = _LINE_S
     except (serial.SerialException, OSError, ValueError) as error:
         raise CableError(
             f"{port} cannot be opened ({error})",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 from firmware.console.errors import UNKNOWN_COMMAND
@@ -19,7 +20,8 @@ class Running:
     """What a terminal says of its slots; `trial`: starts left before it falls back, -1 where it has proved itself.
 
     `taking`: the release that comes in, by cable or over MQTT (0: none), of which `taken` of `octets` are there; `offered` at the
-    broker to this terminal (0: none); `waits`: what that waits for, a word of `WAITS`; `failures`: what was refused of it.
+    broker to this terminal (0: none); `waits`: what that waits for, a word of `WAITS`; `failures`: what was refused of it;
+    `failed`: the other slot's release used up its starts, and the terminal went back.
     """
 
     slot: str
@@ -32,6 +34,16 @@ class Running:
     offered: int = 0
     waits: str = ""
     failures: int = 0
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A release as it is sent: its number, manifest with signature, and the octets of all files."""
+
+    number: int
+    head: bytes
+    files: bytes
 
 
 WAITS = {
@@ -64,12 +76,13 @@ def running(console: Console) -> Running:
         int(told["trial"]),
         octets=int(told.get("of", 0)),
         waits=told.get("waits", "-").strip("-"),
+        failed=told.get("failed", "0") == "1",
         **numbers,
     )
 
 
-def opened(bundle: bytes) -> tuple[bytes, bytes]:
-    """A bundle as it is sent: (manifest and signature, files); `BundleError` where it is none or is cut short."""
+def opened(bundle: bytes) -> Bundle:
+    """A bundle that is whole; `BundleError` where it is none, is cut short or was changed. Who signed it the terminal decides."""
     try:
         manifest, signed, signature, offset = release.decode(bundle)
     except ProtocolError as error:
@@ -82,13 +95,26 @@ def opened(bundle: bytes) -> tuple[bytes, bytes]:
             f"the bundle has {len(files)} octets of files, not {manifest.size}",
             "copy it again: it was cut short",
         )
-    return signed + signature, files
+    _require_whole(manifest, files)
+    return Bundle(manifest.release, signed + signature, files)
 
 
-def update(console: Console, bundle: bytes, progress: Progress | None = None) -> int:
+def _require_whole(manifest: release.Manifest, files: bytes) -> None:
+    """The terminal finds it out, too, file by file, after a minute at the cable."""
+    place = 0
+    for file in manifest.files:
+        if hashlib.sha256(files[place : place + file.size]).digest() != file.digest:
+            raise BundleError(
+                f"{file.path} in the bundle is not what was built",
+                "copy it again; if it stays so, do not use it: somebody has changed it",
+            )
+        place += file.size
+
+
+def update(console: Console, bundle: Bundle, progress: Progress | None = None) -> int:
     """Send a bundle; the number of the release that is tried next. What is whole in the slot already is not sent again."""
-    head, files = opened(bundle)
-    place = int(_delivered(console, "release-begin", head)["next"])
+    files = bundle.files
+    place = int(_delivered(console, "release-begin", bundle.head)["next"])
     while place < len(files):
         part = files[place : place + PIECE_OCTETS]
         place = int(_delivered(console, f"release-piece {place}", part)["next"])

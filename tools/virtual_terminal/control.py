@@ -1,5 +1,6 @@
 """The bench's hands and eyes on a virtual terminal: starts its process and speaks its JSON lines."""
 
+import contextlib
 import json
 import subprocess
 import threading
@@ -24,6 +25,10 @@ INSIDE = Path(__file__).with_name("start.py")
 
 class TerminalError(Exception):
     """The virtual terminal answered with an error, or ended."""
+
+
+class TerminalEndedError(TerminalError):
+    """Its process is no more, or ends."""
 
 
 class VirtualTerminal:
@@ -57,6 +62,11 @@ class VirtualTerminal:
     ) -> None:
         self.switch_off()
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether its process is no more: a power cut, a restart into what its flash holds now, or a fault."""
+        return self._process.poll() is not None
+
     def switch_off(self) -> None:
         """Cut the power: the process is killed, as a mains failure would."""
         if self._process.poll() is None:
@@ -64,7 +74,8 @@ class VirtualTerminal:
         self._process.wait()
         for stream in (self._process.stdin, self._process.stdout, self._log):
             if stream is not None:
-                stream.close()
+                with contextlib.suppress(BrokenPipeError):  # of what it did not read any more
+                    stream.close()
 
     def ask(self, do: str, **fields: Any) -> dict[str, Any]:
         """One line there and back; raises `TerminalError`."""
@@ -76,15 +87,15 @@ class VirtualTerminal:
                 self._process.stdin.flush()
                 line = self._process.stdout.readline()
         except (BrokenPipeError, ValueError) as error:
-            raise TerminalError(f"{do}: the terminal is off") from error
+            raise TerminalEndedError(f"{do}: the terminal is off") from error
         if not line:
-            raise TerminalError(f"{do}: the terminal ended, see {self._log.name}")
+            raise TerminalEndedError(f"{do}: the terminal ended, see {self._log.name}")
         try:
             answer = json.loads(line)
         except json.JSONDecodeError as error:
             # MicroPython prints what ends a program on standard output.
             rest = line + self._process.stdout.read()
-            raise TerminalError(f"{do}: the terminal ended: {rest}") from error
+            raise TerminalEndedError(f"{do}: the terminal ended: {rest}") from error
         if "error" in answer:
             raise TerminalError(f"{do}: {answer['error']}: {answer['text']}")
         result: dict[str, Any] = answer["ok"]

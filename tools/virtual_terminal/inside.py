@@ -6,6 +6,7 @@ Each line is {"do": name, ...}; the answer is one line {"ok": ...} or {"error": 
 
 import asyncio
 import json
+import os
 import sys
 
 from firmware import chip_provisioning, provisioning
@@ -46,7 +47,8 @@ class Virtual:
 
     `fittings`: "modem" with a "family" of `hardware.modem_dialects` and its "number"; "atecc608" with the path of the file
     that keeps the part's memory; "contact_reader" true; "slots" with the place of the file system in its
-    flash from which the firmware is loaded; each if there is one. "paces": times that are others than in the field (`slots`).
+    flash from which the firmware is loaded; "cards" with the path of a file where the cards' chips keep their state, for whichever
+    terminal they visit next; each if there is one. "paces": times that are others than in the field (`slots`).
     """
 
     def __init__(self, flash_path: str, fittings: dict) -> None:
@@ -69,6 +71,8 @@ class Virtual:
         self._app = None
         self._task = None
         self._cards = {}
+        self._cards_file = fittings.get("cards", "")
+        self._cards_kept = _load(self._cards_file)
         self._receipts_seen = 0
         self._crash = 0
         self._restarts = 0
@@ -158,6 +162,8 @@ class Virtual:
         name = request["name"]
         if name not in self._cards:
             self._cards[name] = Card(request["data"])
+            if name in self._cards_kept:
+                self._cards[name].load_state(self._cards_kept[name])
         if request.get("inserted", False):
             self.board.insert_card(self._cards[name])
         else:
@@ -298,10 +304,26 @@ class Virtual:
             sys.print_exception(error, sys.stderr)  # type: ignore[arg-type]
             return {"error": type(error).__name__, "text": str(error)}
 
+    def _keep_cards(self) -> None:
+        """What their chips have written since the last look."""
+        now = dict(self._cards_kept)
+        for name in self._cards:
+            now[name] = self._cards[name].state()
+        if self._cards_file and now != self._cards_kept:
+            self._cards_kept = now
+            with open(self._cards_file + ".new", "w") as file:  # noqa: PTH123 - there is no pathlib here
+                json.dump(self._cards_kept, file)
+            os.rename(self._cards_file + ".new", self._cards_file)  # noqa: PTH104 - nor here
+
     async def watch(self) -> None:
-        """A restart is carried out; a firmware that ended of itself is told on standard error: it never should."""
+        """A restart is carried out: where the firmware comes from the flash, by this process's end, since another one may be chosen
+        there. A firmware that ended of itself is told on standard error: it never should.
+        """
         while True:
+            self._keep_cards()
             if self._is_to_start:
+                if slots.here is not None:
+                    sys.exit()
                 self._is_to_start = False
                 self._task.cancel()
                 await asyncio.sleep_ms(0)
@@ -313,6 +335,15 @@ class Virtual:
                     sys.print_exception(error, sys.stderr)  # type: ignore[arg-type]
                 self._task = None
             await asyncio.sleep_ms(100)
+
+
+def _load(path: str) -> dict:
+    """The states of cards, none where there is no such file."""
+    try:
+        with open(path) as file:  # noqa: PTH123 - there is no pathlib here
+            return dict(json.load(file))
+    except OSError:
+        return {}
 
 
 async def main() -> None:

@@ -61,18 +61,22 @@ class Bench:
 
 def test_a_release_over_the_cable():
     bench = Bench()
-    nothing = "OK slot=a release=0 other=0 trial=-1 taking=0 taken=0 of=0"
+    nothing = "OK slot=a release=0 other=0 trial=-1 taking=0 taken=0 of=0 failed=0"
     assert bench.ask("release") == nothing
     assert bench.ask("release-begin", HEAD) == "OK release=5 next=0"
     place = 0
     while place < len(OCTETS):
         answer = bench.ask("release-piece %d" % place, OCTETS[place : place + 123])
         place = int(answer.split("next=")[1])
-    assert bench.ask("release").endswith("taking=5 taken=%d of=%d" % (len(OCTETS), len(OCTETS)))
+    assert bench.ask("release").endswith("taking=5 taken=%d of=%d failed=0" % (len(OCTETS), len(OCTETS)))
     assert bench.restarts == 0
     assert bench.ask("release-end") == "OK release=5"
     assert bench.restarts == 1
     assert loader.choose(ROOT) == "b"
+    for _ in range(loader.STARTS_ON_TRIAL):
+        loader.choose(ROOT)
+    assert loader.choose(ROOT) == "a"
+    assert bench.ask("release").endswith("failed=1")
     unmount()
 
 

@@ -11,10 +11,11 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from tools.technician import consoles
+from tools.technician import consoles, updating
 from tools.technician.__main__ import main
 from tools.technician.commands.common import JSON, open_console, told
 from tools.technician.errors import INTERRUPTED_CODE, LAPTOP_CODE, CableError, WrongDeviceError
+from tools.virtual_terminal.cable import Cable
 
 COMMANDS = (["release"], ["self-test"], ["diagnose"], ["rescue", "--to"], ["provision", "--kid", "0000a001"])
 
@@ -155,6 +156,19 @@ def test_a_port_that_goes_away_is_told_at_once(hasty):
         open_console(port) as console,
     ):
         until_pulled(console)
+
+
+def test_a_serial_server_is_a_port_like_any_other(hasty):
+    def refused(typed):
+        return 'ERROR 1 "no such command, try help"\r\n' * typed.count("\n")
+
+    with Cable(refused, lambda _dtr, _rts: None) as cable:
+        assert cable.url.startswith("rfc2217://")
+        code, answer = lumbung("release", "--port", cable.url)
+    assert (code, answer["error"]) == (
+        updating.RefusedError.code,
+        "this terminal's application is in no slot that could be renewed",
+    )
 
 
 def test_two_commands_do_not_share_a_port(hasty):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import re
 import subprocess
@@ -78,20 +77,22 @@ def chosen(cable):
 
 def test_a_release_is_sent_and_tried(cable, bundle):
     heard = []
+    opened = updating.opened(bundle)
     assert updating.running(Console(cable)) == updating.Running("a", 0, 0, -1)
-    assert updating.update(Console(cable), bundle, lambda *told: heard.append(told)) == 5
+    assert updating.update(Console(cable), opened, lambda *told: heard.append(told)) == 5
     assert heard[-1] == ("sending", sum(map(len, FILES.values())), sum(map(len, FILES.values())))
     assert chosen(cable) == {"slot": "b", "release": "5", "restarts": "1"}
 
 
 def test_after_a_pulled_cable_the_same_command_goes_on(cable, bundle):
     cable.lines_left = 90
+    opened = updating.opened(bundle)
     with pytest.raises(CableError, match="does not answer"):
-        updating.update(Console(cable), bundle)
+        updating.update(Console(cable), opened)
     cable.lines_left = -1
     heard = []
     Console(cable).settle()  # as opening the port does
-    assert updating.update(Console(cable), bundle, lambda *told: heard.append(told)) == 5
+    assert updating.update(Console(cable), opened, lambda *told: heard.append(told)) == 5
     assert heard[0][1] > updating.PIECE_OCTETS, "not from the beginning"
     assert chosen(cable)["slot"] == "b"
 
@@ -99,7 +100,7 @@ def test_after_a_pulled_cable_the_same_command_goes_on(cable, bundle):
 def test_what_the_terminal_refuses_is_said_in_its_words(cable):
     older = b"".join(build.sign_bundle(FILES, 4, 0, SigningKey.generate()))
     with pytest.raises(updating.RefusedError, match="not newer than 4"):
-        updating.update(Console(cable), older)
+        updating.update(Console(cable), updating.opened(older))
     assert chosen(cable) == {"slot": "a", "release": "0", "restarts": "0"}
 
 
@@ -109,17 +110,63 @@ def test_what_the_terminal_refuses_is_said_in_its_words(cable):
 )
 def test_what_is_no_bundle_is_not_sent(bundle, spoil):
     with pytest.raises(BundleError):
-        updating.update(Console(None), spoil(bundle))
+        updating.opened(spoil(bundle))
 
 
-def test_a_spoiled_file_is_named_and_never_tried(cable, bundle):
+def test_a_spoiled_file_is_named_before_it_is_sent(cable, bundle, monkeypatch):
     _, _, _, offset = release.decode(bundle)
     spoiled = bytearray(bundle)
     spoiled[offset + 10] ^= 1
-    assert hashlib.sha256(spoiled).digest() != hashlib.sha256(bundle).digest()
+    with pytest.raises(BundleError, match=r"firmware/app\.mpy") as refused:
+        updating.opened(bytes(spoiled))
+    assert "copy it again" in refused.value.advice
+
+    # And never tried, whatever laptop sends it.
+    monkeypatch.setattr(updating, "_require_whole", lambda *_: None)
     with pytest.raises(updating.RefusedError, match=r"firmware/app\.mpy"):
-        updating.update(Console(cable), bytes(spoiled))
+        updating.update(Console(cable), updating.opened(bytes(spoiled)))
     assert chosen(cable)["slot"] == "a"
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ({"release": "5", "other": "4"}, "release 5 runs already and has proved itself"),
+        ({"release": "5", "other": "4", "trial": "2"}, "release 5 runs already and is on trial"),
+    ],
+)
+def test_the_same_release_once_more_is_nothing_to_do(told, words, bundle, monkeypatch, tmp_path):
+    @contextlib.contextmanager
+    def answers(_port):
+        yield Says(**told)
+
+    path = tmp_path / "release.lum"
+    path.write_bytes(bundle)
+    monkeypatch.setattr("tools.technician.commands.release.open_console", answers)
+    done = CliRunner().invoke(main, ["update", str(path), "--port", "x"])
+    assert done.exit_code == 0
+    assert words in done.output
+
+
+def test_a_release_that_did_not_start_well_is_told(monkeypatch):
+    @contextlib.contextmanager
+    def answers(_port):
+        yield Says(failed="1")
+
+    monkeypatch.setattr("tools.technician.commands.release.open_console", answers)
+    said = CliRunner().invoke(main, ["release", "--port", "x"]).output
+    assert "slot b holds release 5, which did not start well: the terminal went back by itself" in said
+
+
+def test_a_release_that_comes_in_is_not_one_that_is_held(monkeypatch):
+    @contextlib.contextmanager
+    def answers(_port):
+        yield Says(taking="5", taken="10", of="30")
+
+    monkeypatch.setattr("tools.technician.commands.release.open_console", answers)
+    said = CliRunner().invoke(main, ["release", "--port", "x"]).output
+    assert "slot b takes release 5: 10 of 30 octets are there" in said
+    assert "holds" not in said
 
 
 def test_what_comes_over_mqtt_is_told_in_words(monkeypatch):

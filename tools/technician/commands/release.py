@@ -11,6 +11,7 @@ import click
 
 from tools.technician import updating
 from tools.technician.commands.common import INPUT, JSON, PORT, bars, open_console, told
+from tools.technician.updating import Running
 
 
 @click.command()
@@ -20,11 +21,13 @@ from tools.technician.commands.common import INPUT, JSON, PORT, bars, open_conso
 @told
 def update(port: str, bundle: Path) -> dict[str, Any]:
     """Renew the application of a terminal that runs; it falls back by itself if the new one does not start well."""
-    octets = bundle.read_bytes()
-    updating.opened(octets)
+    release = updating.opened(bundle.read_bytes())
     with open_console(port) as console, bars(sys.stderr.isatty()) as progress:
         before = updating.running(console)
-        number = updating.update(console, octets, progress)
+        if before.release == release.number:
+            said = [f"release {release.number} runs already and {_state(before)}: nothing was sent"]
+            return {"before": before.release, "release": release.number, "said": said}
+        number = updating.update(console, release, progress)
     return {
         "before": before.release,
         "release": number,
@@ -43,15 +46,7 @@ def show_release(port: str) -> dict[str, Any]:
     """Tell which release a terminal runs, and whether it is on trial."""
     with open_console(port) as console:
         now = updating.running(console)
-    state = "has proved itself" if now.trial < 0 else f"is on trial, {now.trial} starts are left"
-    other = (
-        f"slot {'b' if now.slot == 'a' else 'a'} holds release {now.other}"
-        if now.other
-        else "the other slot is empty"
-    )
-    said = [f"release {now.release} runs from slot {now.slot} and {state}; {other}"]
-    if now.taking:
-        said.append(f"release {now.taking} comes in: {now.taken} of {now.octets} octets are there")
+    said = [f"release {now.release} runs from slot {now.slot} and {_state(now)}; {_other(now)}"]
     if now.offered:
         said.append(f"the broker offers release {now.offered} to this terminal")
     if now.waits:
@@ -61,3 +56,17 @@ def show_release(port: str) -> dict[str, Any]:
             f"{now.failures} times something of an offered release was refused; it is tried again later"
         )
     return asdict(now) | {"said": said}
+
+
+def _state(now: Running) -> str:
+    return "has proved itself" if now.trial < 0 else f"is on trial, {now.trial} starts are left"
+
+
+def _other(now: Running) -> str:
+    """What is in the slot that does not run."""
+    slot = "b" if now.slot == "a" else "a"
+    if now.taking:
+        return f"slot {slot} takes release {now.taking}: {now.taken} of {now.octets} octets are there"
+    if now.failed:
+        return f"slot {slot} holds release {now.other}, which did not start well: the terminal went back by itself; report it"
+    return f"slot {slot} holds release {now.other}" if now.other else "the other slot is empty"
