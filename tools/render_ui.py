@@ -24,6 +24,8 @@ from tools.setup.checkout import BIN, BUILD, ROOT
 # The samples answer names, in hexadecimal lines, as every driver of the tests does.
 COMMAND = (
     BIN / "micropython64",
+    "-X",
+    "heapsize=16m",
     ROOT / "tests/support/mp_driver.py",
     ROOT / "tests/property/drivers/ui_samples.py",
 )

@@ -325,9 +325,19 @@ def documents() -> list:
     return found
 
 
+_kept = {}
+
+
+def _made(make) -> list:
+    """What `samples` or `documents` makes, made once: whoever draws them asks for each of them in turn."""
+    if make not in _kept:
+        _kept[make] = make()
+    return _kept[make]
+
+
 def _picture(wanted: str) -> bytearray:
     """The framebuffer of one screen."""
-    for name, function, values in samples():
+    for name, function, values in _made(samples):
         if name == wanted:
             picture = bytearray(1024)
             function(framebuf.FrameBuffer(picture, 128, 64, framebuf.MONO_VLSB), *values)
@@ -338,12 +348,12 @@ def _picture(wanted: str) -> bytearray:
 def handle(request: bytes) -> bytes:
     """All names, or what the named one looks like."""
     if not request:
-        names = ["screen " + sample[0] for sample in samples()]
-        return "\n".join(names + ["receipt " + name for name, _ in documents()]).encode()
+        names = ["screen " + sample[0] for sample in _made(samples)]
+        return "\n".join(names + ["receipt " + name for name, _ in _made(documents)]).encode()
     kind, wanted = request.decode().split(" ", 1)
     if kind == "screen":
         return _picture(wanted)
-    for name, document in documents():
+    for name, document in _made(documents):
         if name == wanted:
             return json.dumps(document).encode()
     raise ValueError("no such receipt: " + wanted)
