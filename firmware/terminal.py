@@ -95,9 +95,9 @@ class Terminal(Incidents):
         """What waits for the gateway, since when, by which way, and when the gateway was last heard."""
         return self._health.link_state()
 
-    async def carry_codes(self) -> tuple:
-        """(QR codes of the oldest records that wait for the gateway, records that no code has room for)."""
-        return await self.codes.make() if self.codes is not None else ([], 0)
+    async def carry_codes(self) -> list:
+        """QR codes of the oldest records that wait for the gateway."""
+        return await self.codes.make() if self.codes is not None else []
 
     def send_now(self) -> None:
         """The operator stands where there may be a signal: try at once."""

@@ -14,6 +14,7 @@ from gateway.openers import Asked, Openers
 from gateway.quarantine import Quarantine
 from gateway.store.interface import Reader
 from gateway.terminals import TerminalView
+from gateway.verdicts import Fault
 from gateway.verifier import SealVerifier
 from gateway.waiting import WaitingFrame
 from protocol import frame
@@ -119,9 +120,25 @@ class BatchJudge:
             # A context may have come with an earlier frame of this batch.
             is_unread = found.batch is not None and found.batch.records is None
             again = ingest.open_frame(item.octets, header, view) if is_unread else found
-            work.judge(item, again, view, found.frame_id, self._verifier)
+            whole = work.judge(item, again, view, found.frame_id, self._verifier)
+            if whole:
+                self._judge_whole(work, item, Received(whole, "", item.channel), header, view)
         self._verifier.forget()
         return work.finish()
+
+    def _judge_whole(
+        self, work: BatchChanges, last: Received, whole: Received, header: Header, view: TerminalView
+    ) -> None:
+        """A frame whose last part has come, as if it had come whole: what becomes of it became of that part."""
+        inner = _header(whole.octets)
+        if inner is None or inner.kid != view.kid or inner.frame_class != frame.CLASS_RECORDS:
+            fault = Fault("OutOfRange", "unit", frame.HEADER_OCTETS, "no frame of this terminal's records")
+            opened = Opened(header, fault=fault)
+        else:
+            opened = ingest.open_frame(whole.octets, inner, view)
+        self._next_frame += 1
+        work.judge(whole, opened, view, self._next_frame - 1, self._verifier)
+        last.verdict = whole.verdict
 
     def reconsider(self, kid: int, now_ms: int) -> Result:
         """What follows for a terminal from documents that came in."""

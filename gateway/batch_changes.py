@@ -105,8 +105,8 @@ class BatchChanges:
 
     def judge(
         self, item: Received, opened: Opened, view: TerminalView, frame_id: int, verifier: SealVerifier
-    ) -> None:
-        """A frame of a known terminal."""
+    ) -> bytes:
+        """A frame of a known terminal; gives the frame of which this was the last part."""
         kid = view.kid
         if item.sender and item.sender[-_KID_DIGITS:] != f"{kid:08x}":
             self._add("topic_mismatch", 1)
@@ -135,6 +135,7 @@ class BatchChanges:
         self._consequences(judgement, view, before)
         if opened.fault is None or opened.fault.error == "UnknownVersion":
             self._authentic(opened, judgement, view, item.channel)
+        return judgement.whole
 
     def reconsider(self, view: TerminalView, verifier: SealVerifier) -> None:
         """Something has been published for a terminal."""
@@ -271,7 +272,7 @@ class BatchChanges:
             received = Received(row.octets, "")
             self._keep_evidence(view.kid, moved.outcome, moved.fault, received, row.channel)
         # Records that are sealed may have come from this frame, even if it was of no more use in the end.
-        if moved.outcome in (Outcome.SEALED, Outcome.DUPLICATE) or row.first <= view.sealed_through:
+        if moved.outcome in (Outcome.SEALED, Outcome.DUPLICATE) or 0 < row.first <= view.sealed_through:
             row.is_waiting = False
             if not is_new:
                 self._result.changes.frames_arrived.append(row.frame_id)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from gateway import ingest
 from gateway.keys import GatewayCipher
 from gateway.terminals import TerminalView
-from protocol import acknowledgement, certificates, codec, frame, notice, records, status
+from protocol import acknowledgement, bridge, certificates, codec, frame, notice, parts, records, status
 from protocol.errors import ProtocolError
 
 _CLASSES = {
@@ -21,12 +22,17 @@ _KINDS = {
     (frame.CLASS_RECORDS, codec.LITERAL): "literal",
     (frame.CLASS_RECORDS, codec.PREDICTED): "predicted",
     (frame.CLASS_UP, frame.UP_STATUS): "status",
+    (frame.CLASS_UP, frame.UP_BRIDGE): "bridge",
+    (frame.CLASS_UP, frame.UP_PART): "part",
     (frame.CLASS_DOWN, frame.DOWN_ACKNOWLEDGEMENT): "acknowledgement",
     (frame.CLASS_DOWN, frame.DOWN_GRANT): "grant",
     (frame.CLASS_DOWN, frame.DOWN_NOTICE): "rollback notice",
     (frame.CLASS_DOWN, frame.DOWN_STANDING): "standing",
     (frame.CLASS_CLEAR, frame.CLEAR_EPOCH_CERTIFICATE): "epoch certificate",
 }
+_UP_BODIES: dict[int, Callable[[bytes], object]] = {
+    frame.UP_STATUS: status.decode, frame.UP_BRIDGE: bridge.decode, frame.UP_PART: parts.decode_up,
+}  # fmt: skip
 _COUNT_OCTETS = 9
 
 
@@ -72,7 +78,7 @@ def describe(raw: bytes, view: TerminalView | None = None, down: GatewayCipher |
             _records(raw, header, told, view)
         else:
             _, body = frame.open_counter(raw, view.keys.up)
-            told.body = _values(status.decode(body))
+            told.body = _values(_UP_BODIES.get(header.codec, status.decode)(body))
     except ProtocolError as error:
         told.error = {
             "error": type(error).__name__, "field": error.field, "offset": error.offset, "reason": error.reason,

@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from gateway.islands import Fork, WaitingBridge, follow
+from gateway.pieces import WaitingPart
 from gateway.terminals import TerminalView
 from gateway.verdicts import ChainRecord, Fault, Judgement, Outcome, SealedRun, Verdict
 from gateway.waiting import WaitingFrame
-from protocol import bridge, chain, frame, records, status
+from protocol import bridge, chain, frame, parts, records, status
 from protocol.errors import AuthenticationFailed, ProtocolError, UnknownContext, UnknownVersion
 from protocol.frame import Header
 
@@ -32,12 +33,15 @@ class Opened:
     batch: WaitingFrame | None = None
     report: status.Status | None = None
     bridge: WaitingBridge | None = None
+    part: parts.Part | None = None
     fault: Fault | None = None
     frame_id: int = 0
 
     @property
     def range(self) -> tuple[int, int]:
-        """(first sequence, count) of what it is about."""
+        """(first sequence, count) of what it is about; (0, 0) of a part, which does not tell."""
+        if self.part is not None:
+            return 0, 0
         if self.bridge is not None:
             values = self.bridge.values
             return values[0][0], values[-1][0] - values[0][0] + 1
@@ -94,6 +98,8 @@ def _open_body(raw: bytes, header: Header, view: TerminalView) -> Opened:
         return Opened(header, report=status.decode(body))
     if header.codec == frame.UP_BRIDGE:
         return Opened(header, bridge=WaitingBridge(0, bridge.decode(body).values))
+    if header.codec == frame.UP_PART:
+        return Opened(header, part=parts.decode_up(body))
     raise UnknownVersion("codec", 0, "unknown kind of uplink")
 
 
@@ -116,6 +122,8 @@ def judge(opened: Opened, frame_id: int, view: TerminalView, look: Look, verify:
         _judge_report(opened, view, judgement)
     elif opened.bridge is not None:
         ruling.cross(replace(opened.bridge, frame_id=frame_id))
+    elif opened.part is not None:
+        view.pieces.take(WaitingPart(frame_id, opened.part), judgement)
     elif opened.batch is not None:
         ruling.read(opened.batch, frame_id)
     return judgement

@@ -9,6 +9,7 @@ from gateway.contexts import History, Library
 from gateway.documents import Kind
 from gateway.islands import Islands
 from gateway.keys import KeyRing
+from gateway.pieces import WaitingPart
 from gateway.store.interface import Reader
 from gateway.terminals import TerminalView
 from gateway.waiting import WaitingPool
@@ -49,6 +50,8 @@ def load(reader: Reader, library: Library, ring: KeyRing, kid: int, waiting_max:
             view.waiting.frames.append(opened.batch)
         elif opened.bridge is not None:
             view.islands.bridges.append(replace(opened.bridge, frame_id=waiting.frame_id))
+        elif opened.part is not None:
+            view.pieces.held.append(WaitingPart(waiting.frame_id, opened.part))
     return view
 
 

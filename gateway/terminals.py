@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from gateway.contexts import History
 from gateway.islands import Islands
 from gateway.keys import LastingKeys
+from gateway.pieces import Pieces
 from gateway.verdicts import ChainRecord
 from gateway.waiting import Gap, WaitingPool
 from protocol import chain
@@ -22,7 +23,8 @@ class TerminalView:
 
     `chain` is the value at `sealed_through`. From `frozen_from` on (0: not frozen) nothing is sealed any more, because
     two sealed versions exist. `recent` are records sealed since the last commit, `status_counter` the counter of the
-    last status report, `channel` the one that the newest frame came by, `islands` what is proved behind a gap,
+    last status report, `channel` the one that the newest frame came by, `islands` what is proved behind a gap, `pieces` parts
+    of frames,
     `write_offs` what the authority has given up or will have once it applies. A generation that was retired has
     `retired_through`, the last record that counts (-1: it is not retired), and `kept`, those behind a gap that count too.
     """
@@ -42,6 +44,7 @@ class TerminalView:
     channel: str = ""
     recent: dict[int, ChainRecord] = field(default_factory=dict)
     islands: Islands = field(default_factory=Islands)
+    pieces: Pieces = field(default_factory=Pieces)
     write_offs: list[WriteOff] = field(default_factory=list)
     retired_through: int = -1
     kept: frozenset[int] = frozenset()

@@ -38,6 +38,8 @@ class Outcome(enum.StrEnum):
     """A status report whose head is below what that terminal has sealed: its flash was put back to an older image."""
     WRITTEN_OFF = "written_off"
     """Records that the authority has given up came after all: kept, never settled."""
+    ASSEMBLED = "assembled"
+    """A part of a frame that is whole by now, and is kept instead."""
     EVICTED = "evicted"
     """A candidate dropped for room; the terminal still has it."""
 
@@ -144,3 +146,5 @@ class Judgement:
     """Sequence of a proved fork, 0 for none."""
     status: Status | None = None
     status_counter: int = 0
+    whole: bytes = b""
+    """The frame of which the last part has come."""

@@ -23,6 +23,7 @@ CLASS_CLEAR = 3
 # What the codec field says in the other classes.
 UP_STATUS = 1
 UP_BRIDGE = 2
+UP_PART = 3
 DOWN_ACKNOWLEDGEMENT = 1
 DOWN_GRANT = 2
 DOWN_NOTICE = 3

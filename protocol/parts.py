@@ -1,13 +1,16 @@
-"""Numbered parts (class down): a unit that does not fit one SMS, cut into frames and put together all or nothing.
+"""Numbered parts: what does not fit one SMS, cut into frames and put together all or nothing.
 
 Who sends when: the gateway, where a grant (or another unit of class down) with its signature is longer than the channel's
 frame; it sends all parts again at its ordinary interval until the terminal has adopted the unit. The terminal hands each part
 to an `Assembly`, and what that gives back to whatever takes a whole unit of that kind. Parts live in memory only.
+
+The terminal cuts a frame of records only where not even one record fits (beside its seal, where that must go): the gateway
+keeps these parts until the frame is whole.
 """
 
 import hashlib
 
-from protocol.errors import OutOfRange
+from protocol.errors import OutOfRange, UnknownVersion
 from protocol.octets import Reader, Writer
 
 NAME_OCTETS = 4
@@ -16,10 +19,13 @@ PART_OCTETS = 112
 PARTS_MAX = 64
 UNIT_OCTETS_MAX = PART_OCTETS * PARTS_MAX
 KIND_MAX = 63
+# Of class up.
+RECORDS_FRAME = 1
+UP_PARTS_MAX = 3
 
 
 class Part:
-    """Part `place` (from 0) of `count` of a unit of class down of `kind`; `name` are the first 4 octets of its SHA-256."""
+    """Part `place` (from 0) of `count` of a unit of `kind`; `name` are the first 4 octets of its SHA-256."""
 
     kind: int
     name: bytes
@@ -66,6 +72,23 @@ def decode(body: bytes) -> Part:
     part.octets = bytes(body[HEAD_OCTETS:])
     _check_length(part)
     return part
+
+
+def decode_up(body: bytes) -> Part:
+    """A part of class up: of a whole frame of records."""
+    part = decode(body)
+    if part.kind != RECORDS_FRAME:
+        raise UnknownVersion("kind", 0, "unknown kind of unit")
+    if part.count > UP_PARTS_MAX:
+        raise OutOfRange("count", 1 + NAME_OCTETS, "not in 2..%d" % UP_PARTS_MAX)
+    return part
+
+
+def join(pieces: list[Part]) -> bytes:
+    """The unit of which these are all parts, in any order; b"" where they are not what their name says."""
+    found = {part.place: part.octets for part in pieces}
+    unit = b"".join([found[place] for place in range(pieces[0].count)])
+    return unit if hashlib.sha256(unit).digest()[:NAME_OCTETS] == pieces[0].name else b""
 
 
 def _check_length(part: Part) -> None:

@@ -1,7 +1,9 @@
 """Pending records as the texts of QR codes: one short frame each, as many as one walk to the printer is worth."""
 
 from firmware.carry.run import Run
-from protocol import carry, frame
+from firmware.hal.flash_area import FlashError
+from firmware.ledger.journal import JournalFull
+from protocol import carry
 
 # About a metre and a half of paper, and half a minute at the printer.
 CODES_MAX = 30
@@ -26,19 +28,21 @@ class Codes:
         self._frames = frames
         self._is_ready = is_ready
 
-    async def make(self) -> tuple:
-        """(codes of the oldest pending records, records that no code has room for); the last code is sealed.
-
-        None where the link keys are not there.
-        """
+    async def make(self) -> list:
+        """Codes of the oldest pending records; the last code is sealed. None where the link keys are not there."""
         if not self._is_ready():
-            return [], 0
+            return []
         run = Run(self._ledger, self._frames, True)
         found = []
         while len(found) < CODES_MAX:
-            octets = await run.next(len(found) == CODES_MAX - 1)
-            if not octets:
+            before = run.records
+            try:
+                frames = await run.next(len(found) == CODES_MAX - 1)
+            except (JournalFull, FlashError):
+                break  # no counters can be burned for parts
+            if not frames:
                 break
-            header = frame.read_header(octets)
-            found.append(Code(carry.qr_text(octets), header.first, header.first + header.count - 1))
-        return found, run.unfit
+            first = run.last + 1 - (run.records - before)
+            # Of a frame that went in parts each part is a code: one walk may end a code or two later for it.
+            found.extend([Code(carry.qr_text(octets), first, run.last) for octets in frames])
+        return found

@@ -40,11 +40,12 @@ class CarryCommands:
             pass  # no counter can be burned for it; records go all the same
         run = Run(ledger, frames, False, first)
         while True:
-            octets = await run.next()
-            if not octets:
+            entries = await run.next()
+            if not entries:
                 return [("frames", count), ("records", run.records)]
-            await console.send(carry.pack(octets))
-            count += 1
+            for octets in entries:
+                await console.send(carry.pack(octets))
+                count += 1
             await console.progress(run.records, total)
 
     async def carry_in(self, console, words: list) -> list:

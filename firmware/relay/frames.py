@@ -4,7 +4,7 @@ import asyncio
 
 from firmware.hal.flash_area import FlashError
 from firmware.relay.outbox import Batch, Outbox
-from protocol import bridge, codec, frame, status
+from protocol import bridge, codec, frame, parts, status
 from protocol.context import Context
 
 _OVERHEAD_OCTETS = frame.HEADER_OCTETS + frame.TAG_OCTETS
@@ -66,10 +66,10 @@ class Frames:
         return self._encode(batch.first, self._read(batch), is_good, context)
 
     async def short(self, batch: Batch, seal_now: bool) -> tuple:
-        """(frame of at most 140 octets, records in it); (b"", 0) where not even the first record fits.
+        """(frames of at most 140 octets, records in them): one frame, or the parts of one that holds a single record.
 
         The last frame of a run is sealed, and with `seal_now` this one is: a seal takes the room of five records, and it
-        proves all before it.
+        proves all before it. Raises `JournalFull` or `FlashError` where no counters can be burned for parts.
         """
         await self._ledger.quiet.wait()
         slots = self._read(batch)
@@ -82,11 +82,34 @@ class Frames:
             if literal >= (count, is_sealed):
                 count, is_sealed = literal
                 context = None
+        # A record that is too long by itself, or for the seal that must go with it.
+        is_long = count == 0 or (batch.is_end and count == len(octets) and not is_sealed)
         if count == 0:
-            return b"", 0
+            count = 1
+            context = None
+        if is_long:
+            is_sealed = batch.is_end and len(octets) == 1
         is_good = is_sealed and await self._is_good(batch.first + count - 1)
         await self._ledger.quiet.wait()
-        return self._encode(batch.first, slots[:count], is_good, context), count
+        whole = self._encode(batch.first, slots[:count], is_good, context)
+        return self._cut(whole) if is_long else [whole], count
+
+    def _cut(self, whole: bytes) -> list:
+        """A frame as it is, or in parts where it is too long for a message ([PRT-04])."""
+        if len(whole) <= frame.SMS_OCTETS_MAX:
+            return [whole]
+        ledger = self._ledger
+        return [
+            frame.encode_counter(
+                frame.CLASS_UP,
+                frame.UP_PART,
+                ledger.kid,
+                ledger.next_counter(),
+                parts.encode(part),
+                self._cipher_of(),
+            )
+            for part in parts.split(parts.RECORDS_FRAME, whole)
+        ]
 
     async def report(self, check_in) -> bytes:
         """A frame with what this terminal last heard, so that a restored gateway notices.

@@ -32,7 +32,7 @@ class SmsWay:
     """`link`: a `SmsLink`; `frames`: a `Frames`; `is_mqtt_up()`; `jitter(most_ms)` a random part of a wait.
 
     `choice` is what was decided last (see `choice.choose`); `sent` counts messages, `failures` those that did not go,
-    `unfit` records that no message has room for (another way takes them); `last_error` says why the last one failed.
+    `last_error` says why the last one failed.
     """
 
     def __init__(self, ledger, frames, link, is_mqtt_up, clock, jitter) -> None:
@@ -53,6 +53,8 @@ class SmsWay:
         self._is_probing = False
         self._has_begun = False
         self._bridge = []
+        # Where parts of a frame are still to go: the batch, these parts, records in them.
+        self._parted = None
         self._sent_s = 0
         self._tries = 0
         # The oldest waiting record: sequence, time that it shows, and how long it was seen to wait.
@@ -71,7 +73,6 @@ class SmsWay:
         self.choice = None
         self.sent = 0
         self.failures = 0
-        self.unfit = 0
         self.last_error = None
 
     @property
@@ -123,6 +124,7 @@ class SmsWay:
         if is_again:
             self._outbox.forget_filled()
         self._outbox.acknowledged(sealed_through, gaps)
+        self._parted = None
         is_large = sum([gap[1] for gap in gaps]) > _GAP_RECORDS
         self._bridge = self._bridges(gaps) if self._outbox.is_asked and (is_again or is_large) else []
         if sealed_through > sealed_before:
@@ -141,6 +143,7 @@ class SmsWay:
         """New gateway keys were certified: what the gateway may have lost goes again."""
         self._outbox.restart(self._ledger.marks.sealed_through)
         self._tail_first = self._outbox.carried_through
+        self._parted = None
         self._wake.set()
 
     async def run(self, check_in) -> None:
@@ -252,6 +255,7 @@ class SmsWay:
         """The last frame goes again. Where more than that is missing, the gateway then names it."""
         first = max(self._tail_first, self._ledger.marks.sealed_through + 1)
         self._outbox.restart(first - 1)
+        self._parted = None
 
     # -- sending
 
@@ -264,7 +268,8 @@ class SmsWay:
             self._bridge = []
             await self._submit(await self._frames.bridge(sequences), self._outbox.carried_through, check_in)
             return
-        batch = self._frames.next_batch(self._outbox)
+        parted = self._parted
+        batch = parted[0] if parted else self._frames.next_batch(self._outbox)
         if batch is None:
             is_wanted = self._is_ordered or self._tries >= _TRIES_BEFORE_STATUS
             self._end_run()
@@ -273,13 +278,17 @@ class SmsWay:
                     await self._frames.report(check_in), self._outbox.carried_through, check_in
                 )
             return
-        frame, count = await self._frames.short(batch, self.left_today == 1)
-        if count == 0:
-            self.unfit += 1
-            self._outbox.sent(batch, 1)
+        frames, count = parted[1:] if parted else await self._frames.short(batch, self.left_today == 1)
+        if len(frames) > 1:
+            self._parted = parted = (batch, frames, count)
+            await self._submit(frames[0], self._outbox.carried_through, check_in)
+            # An answer may have come meanwhile that makes the others useless.
+            if self._parted is parted:
+                self._parted = (batch, frames[1:], count)
+            self._has_begun = True
             return
-        last = batch.first + count - 1
-        await self._submit(frame, max(last, self._outbox.carried_through), check_in)
+        await self._submit(frames[0], max(batch.first + count - 1, self._outbox.carried_through), check_in)
+        self._parted = None
         if batch.gap is None:
             self._tail_first = batch.first
             self._has_begun = not batch.is_end or count < batch.count

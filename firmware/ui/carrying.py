@@ -23,7 +23,7 @@ class Carrying:
     async def _print_codes(self) -> None:
         """One slip after another, each cut off; without paper the rest is given up, and printed anew another time."""
         await self._panel.show(screens.printing)
-        codes, _ = await self._terminal.carry_codes()
+        codes = await self._terminal.carry_codes()
         for place in range(len(codes)):
             document = receipts.carry_code(
                 self._terminal.terminal_id, self._terminal.now(), place + 1, len(codes), codes[place]

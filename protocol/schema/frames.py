@@ -31,7 +31,10 @@ RecordsHeader = Struct(
     "salt" / Bytes(4),
 )
 UpHeader = Struct(
-    "kind" / strict(Int8ub, status=0x41, bridge=0x42), "kid" / Int32ub, "counter" / Int32ub, "salt" / Bytes(4)
+    "kind" / strict(Int8ub, status=0x41, bridge=0x42, part=0x43),
+    "kid" / Int32ub,
+    "counter" / Int32ub,
+    "salt" / Bytes(4),
 )
 DownHeader = Struct(
     "kind" / strict(Int8ub, acknowledgement=0x81, grant=0x82, notice=0x83, part=0x84, roster_delta=0x85),

@@ -25,6 +25,7 @@ for _ in range(9):
     TERMINAL.redeem()
 CONTEXT = TERMINAL.context_before(4)
 WHOLE = [TERMINAL.frame(1, 3), TERMINAL.frame(4, 12), TERMINAL.frame(4, 12, literal=True), TERMINAL.report()]
+WHOLE += TERMINAL.parts(TERMINAL.frame(4, 4, literal=True))
 PROTOCOL_FAULTS = {
     "AuthenticationFailed", "NotCanonical", "OutOfRange", "TrailingData", "Truncated", "UnknownVersion", "UnknownContext",
     "Superseded", "Conflict",
@@ -54,7 +55,7 @@ def test_any_octets_get_a_verdict(raw):
 
 
 @given(
-    which=st.integers(0, 3), at=st.integers(0, 10_000), change=st.integers(1, 255), cut=st.integers(0, 100)
+    which=st.integers(0, 5), at=st.integers(0, 10_000), change=st.integers(1, 255), cut=st.integers(0, 100)
 )
 def test_a_damaged_frame_seals_nothing(which, at, change, cut):
     raw = bytearray(WHOLE[which])
@@ -107,7 +108,7 @@ def test_decode_describes_anything(raw, has_keys):
     told.as_json()
 
 
-@given(which=st.integers(0, 3), at=st.integers(0, 10_000), change=st.integers(1, 255))
+@given(which=st.integers(0, 5), at=st.integers(0, 10_000), change=st.integers(1, 255))
 def test_decode_describes_damaged_frames_of_known_terminals(which, at, change):
     raw = bytearray(WHOLE[which])
     raw[at % len(raw)] ^= change
@@ -140,6 +141,7 @@ def test_a_signed_certificate_of_any_octets_is_decoded_or_refused(body):
 
 def test_the_frames_above_are_good_ones():
     bench = view()
-    assert [bench.outcome(raw) for raw in WHOLE] == ["duplicate", "sealed", "duplicate", "status"]
+    outcomes = ["duplicate", "sealed", "duplicate", "status", "candidate", "assembled"]
+    assert [bench.outcome(raw) for raw in WHOLE] == outcomes
     assert ingest.open_frame(WHOLE[1], frame.read_header(WHOLE[1]), bench.view).fault is None
     assert keys.LastingKeys(RIG.key, KID, TERMINAL.agreement_public).un_key == TERMINAL.un_key

@@ -23,6 +23,7 @@ from protocol import (
     frame,
     grant,
     link_keys,
+    parts,
     policy,
     records,
     roster,
@@ -36,9 +37,9 @@ EXPIRY_S = START_S + 40 * 86400
 GRANT_RUPIAH = 200_000
 
 
-def key_of(*parts: object) -> ec.EllipticCurvePrivateKey:
+def key_of(*names: object) -> ec.EllipticCurvePrivateKey:
     """A P-256 key that is the same for the same parts."""
-    digest = hashlib.sha256("/".join(str(part) for part in parts).encode()).digest()
+    digest = hashlib.sha256("/".join(str(name) for name in names).encode()).digest()
     return ec.derive_private_key(int.from_bytes(digest, "big") >> 1 or 1, ec.SECP256R1())
 
 
@@ -366,6 +367,17 @@ class Terminal:
         return frame.encode_counter(
             frame.CLASS_UP, frame.UP_STATUS, self.kid, self.counter, status.encode(told), self.up
         )
+
+    def parts(self, whole: bytes, kind: int = parts.RECORDS_FRAME) -> list[bytes]:
+        """A frame in parts, each in a frame of its own."""
+        made = []
+        for part in parts.split(kind, whole):
+            self.counter += 1
+            body = parts.encode(part)
+            made.append(
+                frame.encode_counter(frame.CLASS_UP, frame.UP_PART, self.kid, self.counter, body, self.up)
+            )
+        return made
 
     def bridge(self, *claims: int, values: tuple[bytes, ...] = ()) -> bytes:
         """A bridge frame with the chain values at these sequences, or with others in their place."""

@@ -65,6 +65,7 @@ def make_frames() -> Any:
             octets = frame.encode_records(KID, first, batch, seal, number, held, cipher)
             out.append({"class": "records", "codec": number, "first": first, "seal": seal.hex(), "records": plain(batch),
                         "frame": octets.hex()})  # fmt: skip
+    long = frame.encode_records(KID, first, batch[:1], corpus.SIGNATURE, codec.LITERAL, None, cipher)
     # Of roster and policy alone ([CTX-04]).
     octets = frame.encode_records(KID, first, batch, b"", codec.PREDICTED, _bare(held), cipher)
     out.append({"class": "records", "codec": codec.PREDICTED, "bare": True, "first": first, "seal": "",
@@ -80,6 +81,7 @@ def make_frames() -> Any:
         ("down", frame.CLASS_DOWN, frame.DOWN_GRANT, grant.encode(held.grants[1]) + corpus.SIGNATURE),
         ("down", frame.CLASS_DOWN, frame.DOWN_NOTICE, notice.encode(samples.sample_notice())),
         ("up", frame.CLASS_UP, frame.UP_BRIDGE, bridge.encode(samples.sample_bridge())),
+        ("up", frame.CLASS_UP, frame.UP_PART, parts.encode(parts.split(parts.RECORDS_FRAME, long)[0])),
         (
             "down",
             frame.CLASS_DOWN,

@@ -28,7 +28,7 @@ def handle(request):
     async def story(bench):
         return await Codes(bench.ledger, bench.relay.frames, lambda: True).make()
 
-    codes, _ = bench.run(story)
+    codes = bench.run(story)
     time = ModelTime()
     uart = Uart(time.models, 9600, txbuf=256, rxbuf=256)
     busy = Pin("PRINTER_BUSY", 0)

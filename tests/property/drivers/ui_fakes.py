@@ -153,7 +153,7 @@ class Terminal:
 
     async def carry_codes(self):
         self.while_busy()
-        return self.all_codes, 0
+        return self.all_codes
 
     async def abandon(self):
         self.card_is_known = False

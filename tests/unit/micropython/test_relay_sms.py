@@ -3,10 +3,10 @@
 import asyncio
 
 from firmware.relay.sms_way import BACKOFF_FIRST_MS, ORDER_GRACE_MS
-from protocol import bridge, frame, records, status
+from protocol import bridge, frame, status
 from protocol.context import Context
 from protocol.policy import DEFAULT_CHANNELS, Channels
-from tests.support.mp_books import PERIOD, card_key, make_grant, make_proof, redeem
+from tests.support.mp_books import PERIOD, make_grant, redeem
 from tests.support.mp_gateway import (
     NEXT_GATEWAY,
     acknowledgement_frame,
@@ -503,39 +503,3 @@ def test_what_a_new_grant_found_waiting_costs_no_message_a_record():
     assert found[-1] == (35, 35, 1, True)
     assert [entry[2] for entry in found if entry[0] > 4 and entry[1] < 34] == [1] * 5
     assert len(found) <= 9
-
-
-def test_a_record_that_fits_no_message_is_left_to_another_way():
-    bench = without_broker(1)
-    items = tuple([(1 + i, 101 + i, 12345 + i) for i in range(8)])
-    proof = make_proof()
-    proof.iad = bytes(range(32))
-    ledger = bench.ledger
-    ledger.context = None  # nothing is adopted: all travels literally
-    ledger.commit(
-        ledger.record(
-            records.REDEMPTION,
-            programme=1,
-            period=ledger.grants[1].period,
-            tender=records.TENDER_GOODS,
-            amount_rupiah=5000,
-            card_key=card_key(2),
-            lease=1,
-            method=records.METHOD_AID_PIN,
-            flags=0,
-            reason=0,
-            proof=proof,
-            items=items,
-        ),
-        2,
-    )
-    redeem(ledger, 1, 100)
-
-    async def story(bench):
-        bench.relay.hurry()
-        await asyncio.sleep_ms(HOUR_MS)
-        return [entry[0] for entry in carried(bench)], bench.relay.sms.unfit
-
-    sequences, unfit = bench.run(story)
-    assert sequences == [1, 2, 3, 4, 6]
-    assert unfit == 1

@@ -426,7 +426,7 @@ class Terminal:
         return "carried_in", await self._commands().carry_in(Cable(octets), [])
 
     async def _by_codes(self):
-        codes, _ = await self.app.terminal.carry_codes()
+        codes = await self.app.terminal.carry_codes()
         return "codes", [code.text for code in codes]
 
     def do_books(self):
