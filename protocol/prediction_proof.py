@@ -1,7 +1,7 @@
 """What codec 1 expects of a card proof: the card's usual answer, the day's date, and an ATC; never the cryptogram."""
 
-from protocol import civil_date, prediction_values, records
 from protocol import prediction_tables as likely
+from protocol import prediction_values, records
 from protocol.entropy import Coder
 from protocol.prediction_tables import TYPICAL_FIELDS, Tables
 from protocol.records import CardProof
@@ -42,10 +42,8 @@ class ProofModel:
         self._expected: dict[int, tuple] = {}  # type: ignore[type-arg]
         self._changing: dict[tuple[str, int], tuple[int, ...]] = {}
         self._atcs = likely.ATC_FIRST
-        # The local day that was last asked for: its start and end, and its date.
-        self._day_start_s = 0
-        self._day_end_s = 0
-        self._date = b""
+        # The local day that was last asked for.
+        self._day = (0, 0, b"")
 
     def expected_application(self, index: int, place: int) -> int:
         """The first application of the policy that the card has; the one used last where the roster does not know."""
@@ -58,18 +56,14 @@ class ProofModel:
 
     def expected(self, application: int, time_s: int, is_redemption: bool) -> tuple:  # type: ignore[type-arg]
         """The values of `FIELDS` that a card of `application` is expected to give."""
-        if not self._day_start_s <= time_s < self._day_end_s:
+        if not self._day[0] <= time_s < self._day[1]:
             self._expected = {}
-            offset_minutes = self._tables.utc_offset_minutes
-            into_day = (time_s + 60 * offset_minutes) % civil_date.SECONDS_PER_DAY
-            self._day_start_s = time_s - into_day
-            self._day_end_s = self._day_start_s + civil_date.SECONDS_PER_DAY
-            self._date = civil_date.transaction_date(time_s, offset_minutes)
+            self._day = self._tables.day_of(time_s)
         key = application << 1 | is_redemption
         values = self._expected.get(key)
         if values is None:
             answer = self._answers.get(key) or self._tables.typical_answer(application, is_redemption)
-            self._expected[key] = values = (application, self._date, 0) + answer
+            self._expected[key] = values = (application, self._day[2], 0) + answer
         return values
 
     def departing(

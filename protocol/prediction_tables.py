@@ -136,11 +136,23 @@ class Tables:
             self.basket_of[self.baskets[place]] = place
         self._weights = [basket[0] for basket in policy.baskets]
         self._basket_tables: dict[int, tuple[tuple[tuple[int, int, int], ...], bytes, int, int]] = {}
+        self._day = (0, 0, b"")
 
     def period_and_lease(self, programme: int) -> tuple[int, int]:
         """What the grant in force for a programme makes expected."""
         grant = self.grants.get(programme)
         return (grant.period, grant.number) if grant else (24000, 0)
+
+    def day_of(self, time_s: int) -> tuple[int, int, bytes]:
+        """The local day that a time is in: its first second, the next day's, and its date as EMV tag 9A. Most frames are of
+        the day that was last asked for.
+        """
+        day = self._day
+        if not day[0] <= time_s < day[1]:
+            start_s = time_s - (time_s + 60 * self.utc_offset_minutes) % civil_date.SECONDS_PER_DAY
+            date = civil_date.transaction_date(time_s, self.utc_offset_minutes)
+            self._day = day = (start_s, start_s + civil_date.SECONDS_PER_DAY, date)
+        return day
 
     def due_rupiah(self, programme: int, index: int) -> int:
         """What the grant gives the family at roster `index`; 0 where that is not known."""
