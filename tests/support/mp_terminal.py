@@ -25,7 +25,7 @@ from hardware.nor_flash import MemoryStore, NorFlash  # noqa: E402
 from hardware.pn532 import Pn532  # noqa: E402
 from hardware.pn532_faults import NoFaults  # noqa: E402
 from protocol import grant, records  # noqa: E402
-from tests.support import mp  # noqa: E402
+from tests.support import mp, mp_world  # noqa: E402
 from tests.support.mp_time import ModelTime  # noqa: E402
 from tools.virtual_board import VirtualBoard  # noqa: E402
 
@@ -46,11 +46,12 @@ _made = {}
 def _load(name):
     """A file of the made-up world, which is made or brought up to date first."""
     if "folder" not in _made:
-        made = mp.ROOT + "/build/tests/tap"
         python = mp.ROOT + "/.venv/bin/python"
-        if os.system("cd '%s' && '%s' -m tests.support.tap_world >/dev/null" % (mp.ROOT, python)):
+        if not mp_world.is_current(mp.ROOT) and os.system(
+            "cd '%s' && '%s' -m tests.support.tap_world >/dev/null" % (mp.ROOT, python)
+        ):
             raise AssertionError("tests/support/tap_world.py failed")
-        _made["folder"] = made
+        _made["folder"] = mp.ROOT + "/" + mp_world.FOLDER
     if name not in _made:
         with open("%s/%s.json" % (_made["folder"], name)) as file:
             _made[name] = json.load(file)

@@ -19,13 +19,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from firmware.ledger import ca_key_list, document_area
 from hardware.emv_card import personalise
 from protocol import aid_pin, card_key, certificates, grant, policy, roster
+from tests.support import mp_world
 from tools import district
 from tools.authority.issue import Authority
 from tools.authority.signing import CURVE_ORDER, SigningKey
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDER = ROOT / "build" / "tests" / "tap"
-STAMP = "sources"
+FOLDER = ROOT / mp_world.FOLDER
 SEED = b"tests/support/tap_world"
 # Everything is as it was on 2026-11-29 12:00 at UTC+7.
 NOW_S = 1795928400
@@ -282,37 +282,25 @@ def _public(private: int) -> bytes:
     return SigningKey(ec.derive_private_key(private, ec.SECP256R1())).public
 
 
-def sources_digest() -> str:
-    """What the files depend on; the world is made anew when it changes."""
-    digest = hashlib.sha256()
-    for folder in ("protocol", "hardware/emv_card", "tools/authority"):
-        for path in sorted((ROOT / folder).glob("*.py")):
-            digest.update(path.read_bytes())
-    for name in ("tools/district.py", "firmware/ledger/ca_key_list.py", "tests/support/tap_world.py"):
-        digest.update((ROOT / name).read_bytes())
-    return digest.hexdigest()
-
-
 def ensure() -> Path:
     """Make the world if it is not there or not of these sources; safe to be called by several processes at once."""
-    wanted = sources_digest()
-    stamp = FOLDER / STAMP
-    if stamp.is_file() and stamp.read_text() == wanted:
+    if mp_world.is_current(str(ROOT)):
         return FOLDER
+    sources = mp_world.digest(str(ROOT))
     FOLDER.mkdir(parents=True, exist_ok=True)
     world = World()
     for name, data in world.cards.items():
-        _write(FOLDER / f"card-{name}.json", json.dumps(data))
-    _write(FOLDER / "documents.json", json.dumps(world.documents()))
-    _write(stamp, wanted)
+        _write(FOLDER / f"card-{name}.json", json.dumps(data).encode())
+    _write(FOLDER / "documents.json", json.dumps(world.documents()).encode())
+    _write(ROOT / mp_world.STAMP, sources)
     return FOLDER
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, octets: bytes) -> None:
     """Replace a file at once, so that nobody reads half of it."""
     handle, name = tempfile.mkstemp(dir=path.parent)
-    with os.fdopen(handle, "w") as file:
-        file.write(text)
+    with os.fdopen(handle, "wb") as file:
+        file.write(octets)
     Path(name).replace(path)
 
 
