@@ -43,15 +43,27 @@ def encode(wish: Wish) -> bytes:
     return json.dumps([wish.first, wish.last, wish.verdict, wish.reviewer, wish.reason]).encode()
 
 
+def _read(octets: bytes, kid: int) -> Wish:
+    """What `encode` made; an order that is something else is refused."""
+    try:
+        first, last, verdict, reviewer, reason = json.loads(octets)
+    except (ValueError, TypeError) as error:
+        raise _refused(kid, reason="cannot be read") from error
+    is_range = type(first) is int and type(last) is int and 1 <= first <= last
+    if not is_range or verdict not in (PAY, REFUSE):
+        raise _refused(kid, reason="names no range or no verdict")
+    for field, text in (("by", reviewer), ("reason", reason)):
+        if not isinstance(text, str) or not 1 <= len(text.strip()) <= TEXT_MAX:
+            raise _refused(kid, field=field, reason=f"is missing or has more than {TEXT_MAX} characters")
+    return Wish(first, last, verdict, reviewer.strip(), reason.strip())
+
+
 def decide(
     reader: Reader, terminal: TerminalRow, octets: bytes, now_ms: int
 ) -> tuple[DecisionRow, dict[str, object]]:
     """(decision, what it is about); the same wish gives the same one. Raises `DocumentError`."""
-    wish = Wish(*json.loads(octets))
     kid = terminal.kid
-    for field, text in (("by", wish.reviewer), ("reason", wish.reason)):
-        if not 1 <= len(text.strip()) <= TEXT_MAX:
-            raise _refused(kid, field=field, reason=f"is missing or has more than {TEXT_MAX} characters")
+    wish = _read(octets, kid)
     if wish.last > terminal.booked_through:
         raise _refused(
             kid, settlement_has=terminal.booked_through, reason="settlement has not taken these records yet"
@@ -82,8 +94,8 @@ def decide(
         wish.first,
         wish.last,
         wish.verdict,
-        wish.reviewer.strip(),
-        wish.reason.strip(),
+        wish.reviewer,
+        wish.reason,
         now_ms,
         digest,
     )

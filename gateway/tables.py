@@ -79,7 +79,7 @@ def status(told: dict[str, Any]) -> None:
         )
     if acknowledgements.get("withdrawal_notices"):
         out.print(
-            f"replaced or revoked terminals that live were told so: {acknowledgements['withdrawal_notices']}"
+            f"terminals that were withdrawn and live were told so: {acknowledgements['withdrawal_notices']}"
         )
     totals = told["totals"]
     money = [
