@@ -9,21 +9,27 @@ from firmware.updater import release_of
 
 def commands(board, parts, running: tuple, redraw) -> SelfTestCommands:
     """For a terminal that serves nobody yet; `redraw()` is awaited to show its code again."""
-    at_rest = AtRest(board, parts, redraw)
-    return SelfTestCommands(at_rest, lambda: release_of(running[0], running[1]) if running else 0)
+    return SelfTestCommands(
+        lambda: AtRest(board, parts, redraw),
+        lambda: release_of(running[0], running[1]) if running else 0,
+    )
 
 
-def in_service(board, parts, app) -> InService:
-    """Beside the conversation of `app`, which has opened its books."""
+def in_service(board, parts, app):
+    """What makes the place beside the conversation of `app`, which has opened its books."""
     terminal = app.terminal
     lease = Lease(board.clock, lambda: terminal.busy)
     app.flow.lease = lease
-    bench = Bench(
-        board,
-        parts,
-        app.flow.panel,
-        app.links.modem,
-        lambda: spare_modem(board, parts.expander),
-        app.chip is not None,
-    )
-    return InService(bench, lease, terminal.record_self_test, app.ledger.kid)
+
+    def place() -> InService:
+        bench = Bench(
+            board,
+            parts,
+            app.flow.panel,
+            app.links.modem,
+            lambda: spare_modem(board, parts.expander),
+            app.chip is not None,
+        )
+        return InService(bench, lease, terminal.record_self_test, app.ledger.kid)
+
+    return place

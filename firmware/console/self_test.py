@@ -26,8 +26,8 @@ _TIME_MAX = 0xFFFFFFFF
 
 
 class SelfTestCommands:
-    """`at_rest`: firmware.bench.places.AtRest, where tests are made while the terminal serves nobody; `release()`: the number of
-    the release that runs.
+    """`at_rest()`: a firmware.bench.places.AtRest, where tests are made while the terminal serves nobody; `release()`: the number
+    of the release that runs. A place is made for each run: most days see none.
     """
 
     def __init__(self, at_rest, release) -> None:
@@ -37,7 +37,7 @@ class SelfTestCommands:
         self.commands = {"self-test": self.self_test}
 
     def open(self, in_service) -> None:
-        """The terminal serves families: tests are made at a place of firmware.bench.places.InService from now on."""
+        """The terminal serves families: tests are made at `in_service()`, a firmware.bench.places.InService, from now on."""
         self._place = in_service
 
     def close(self) -> None:
@@ -47,7 +47,7 @@ class SelfTestCommands:
     async def self_test(self, console, words: list) -> list:
         """Test all parts, or those that are named."""
         parts, expected, laptop_s = parsed(words)
-        place = self._place
+        place = self._place()
         if not await self._patiently(console, asyncio.create_task(place.take(console.check_in)), len(parts)):
             raise CommandError(errors.NOT_READY, "the operator is at work: wait until the screen is idle")
         run = good = 0

@@ -41,7 +41,7 @@ class Bench:
         self.redrawn = 0
         self.parts = Parts(self.board.board)
         self.place = AtRest(self.board.board, self.parts, self.redraw)
-        self.commands = SelfTestCommands(self.place, lambda: release)
+        self.commands = SelfTestCommands(lambda: self.place, lambda: release)
         self.cable = Line()
         self.asked = []
         self.silence_ms = 0
