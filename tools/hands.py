@@ -47,10 +47,14 @@ class Counter:
         self.terminal = terminal
         self._row = 0
 
-    def open_shop(self, operator_code: str) -> None:
-        """Switch on, pass the first screen, log in; ends on the idle screen."""
+    def open_shop(self, operator_code: str, *, stays: bool = False) -> None:
+        """Switch on, pass the first screen, log in; ends on the idle screen. `stays`: a restart starts it anew."""
+        self.terminal.ask("power_on", stays=stays)
+        self.log_in(operator_code)
+
+    def log_in(self, operator_code: str) -> None:
+        """The same of a terminal that has started."""
         terminal = self.terminal
-        terminal.ask("power_on")
         terminal.wait_for_screen("last_transaction")
         terminal.press("E")
         terminal.wait_for_screen("idle")

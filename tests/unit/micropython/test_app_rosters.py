@@ -10,10 +10,13 @@ from firmware import over_air, provisioning  # noqa: E402
 from firmware.ledger import document_area  # noqa: E402
 from firmware.relay import kept_fetch  # noqa: E402
 from firmware.relay.downlink import APPLIED, PART  # noqa: E402
+from firmware.relay.link import LinkError  # noqa: E402
+from firmware.relay.renewal_fetch import RenewalFetch  # noqa: E402
 from protocol import certificates, frame, grant, offer, renewal, roster, roster_delta  # noqa: E402
 from tests.support.mp_broker import Keeper, PlayedLink  # noqa: E402
 from tests.support.mp_gateway import AUTHORITY, public, sign  # noqa: E402
 from tests.support.mp_shop import Shop  # noqa: E402
+from tests.support.mp_virtual_time import VirtualTime  # noqa: E402
 
 TIMEOUT_S = 120
 # Shorter than in the field: a whole terminal lives through them.
@@ -159,6 +162,41 @@ def test_pieces_that_are_not_there_are_looked_for_again():
         assert shop.app.new_rosters.renewal().is_ready or shop.restarts == [0]
 
     shop.open(story)
+
+
+def test_where_the_link_goes_the_next_session_goes_on_with_the_piece_that_lacks():
+    """RNW-04."""
+    time = VirtualTime(0)
+    state = {"taken": 0, "asked": [], "cut": True}
+    pieces = (b"first", b"second", b"third")
+
+    class Client:
+        async def fetch(self, topic, _timeout_ms):
+            offset = int(topic.split("/")[-1])
+            state["asked"].append(offset)
+            if offset == renewal.PIECE_OCTETS and state["cut"]:
+                state["cut"] = False
+                raise LinkError("gone")
+            return pieces[offset // renewal.PIECE_OCTETS]
+
+    async def apply(octets):
+        place = pieces.index(octets)
+        state["taken"] = max(state["taken"], (place + 1) * renewal.PIECE_OCTETS)
+        return (APPLIED if place == 2 else PART), True
+
+    async def story():
+        fetch = RenewalFetch(1, apply, lambda: state["taken"], lambda: "", time, lambda most_ms: 0)
+        try:
+            await fetch.run(Client(), lambda: True)
+        except LinkError:
+            pass
+        task = asyncio.create_task(fetch.run(Client(), lambda: True))
+        await time.sleep_ms(kept_fetch.RESUME_MS + 10 * kept_fetch.PIECE_PAUSE_MS)
+        task.cancel()
+        assert state["asked"] == [0, 1024, 0, 1024, 2048]
+        assert fetch.failures == 0
+
+    time.run(story())
 
 
 def test_by_cable_it_comes_into_force_when_the_technician_has_done():
