@@ -17,10 +17,12 @@ from gateway.contexts import Library
 from gateway.documents import Kind
 from gateway.opener import Opener
 from gateway.openers import Openers
+from gateway.pieces import UNITS_MAX
 from gateway.quarantine import Quarantine
 from gateway.store.interface import Changes
 from gateway.store.memory import MemoryStore
 from gateway.verifier import SealVerifier
+from protocol import parts
 from tests.support.gateway_rig import NOW_MS, Rig, small
 
 KID = 42
@@ -136,6 +138,8 @@ class NetworkMachine(RuleBasedStateMachine):
         self.rig = Rig(MemoryStore(), provisional_cap_rupiah=1_000_000)
         self.model = Model()
         self.bag = []
+        # By the name of a frame that went in parts: what it tells, how many they are, which of them have come.
+        self.parted = {}
         self.grants = 1
 
     @initialize(has_helper=st.booleans())
@@ -165,23 +169,49 @@ class NetworkMachine(RuleBasedStateMachine):
         at=PLACES,
         count=st.integers(1, FRAMES_MAX),
         is_sealed=st.booleans(),
-        is_literal=st.booleans(),
+        how=st.sampled_from(("in force", "literal", "bare")),
+        in_parts=st.booleans(),
         arrives=st.booleans(),
     )
-    def send(self, at, count, is_sealed, is_literal, arrives):
-        """Put a frame with any stretch of the journal on the network; it may arrive at once, too."""
+    def send(self, at, count, is_sealed, how, in_parts, arrives):
+        """Put a frame with any stretch of the journal on the network, whole or in parts; it may arrive at once, too."""
         first = 1 + at % self.terminal.head
         last = min(self.terminal.head, first + count - 1)
         # A frame ends where an adoption does: what follows has another context.
         ends = [sequence for sequence in self.model.adoptions if first <= sequence < last]
-        if ends and not is_literal:
+        if ends and how != "literal":
             last = ends[0]
-        is_literal = is_literal or self.terminal.context_before(first) is None
-        raw = self.terminal.frame(first, last, sealed=is_sealed, literal=is_literal)
-        self.bag.append((raw, (first, last, is_sealed, is_literal)))
+        bare = (self.rig.roster_document.digest, self.rig.policy_document.digest) if how == "bare" else None
+        is_literal = how == "literal" or (not bare and self.terminal.context_before(first) is None)
+        raw = self.terminal.frame(first, last, sealed=is_sealed, literal=is_literal, bare=bare)
+        told = (first, last, is_sealed, is_literal or bare is not None)
+        sent = [(raw, told)]
+        length = len(raw) if in_parts else 0
+        if (
+            parts.PART_OCTETS < length <= parts.PART_OCTETS * parts.UP_PARTS_MAX
+            and len(self.parted) < UNITS_MAX
+        ):
+            pieces = self.terminal.parts(raw)
+            self.parted.setdefault(raw, (told, len(pieces), set()))
+            sent = [(piece, ("part", raw, place)) for place, piece in enumerate(pieces)]
+        self.bag += sent
         if arrives:
-            self.gateway.take([raw])
-            self.model.arrived.append(self.bag[-1][1])
+            self.gateway.take([octets for octets, _ in sent])
+            for _, each in sent:
+                self.note_arrival(each)
+
+    def note_arrival(self, told):
+        """A frame counts for the model when it is whole; a gateway that has made it whole begins anew."""
+        if told is None:
+            return
+        if told[0] == "part":
+            whole, count, places = self.parted[told[1]]
+            places.add(told[2])
+            if len(places) < count:
+                return
+            places.clear()
+            told = whole
+        self.model.arrived.append(told)
 
     @rule(at=st.lists(PLACES, min_size=1, max_size=3), arrives=st.booleans())
     def say_chain_values(self, at, arrives):
@@ -198,7 +228,8 @@ class NetworkMachine(RuleBasedStateMachine):
         """Let frames arrive in any order, some of them twice; they stay on the network."""
         chosen = [self.bag[pick % len(self.bag)] for pick in picks]
         self.gateway.take([raw for raw, _ in chosen])
-        self.model.arrived += [told for _, told in chosen if told is not None]
+        for _, told in chosen:
+            self.note_arrival(told)
 
     @precondition(lambda self: self.bag)
     @rule(pick=PLACES)
@@ -274,7 +305,8 @@ class NetworkMachine(RuleBasedStateMachine):
             note(f"head {self.terminal.head}, sealed {row.sealed_through}")
             assert row.sealed_through == self.terminal.head
             assert row.gaps == "[]"
-            assert self.rig.store.waiting(KID) == []
+            # Parts that never became whole do not tell what they are of: others drive them out.
+            assert [frame for frame in self.rig.store.waiting(KID) if frame.first] == []
             assert self.rig.store.provisional(KID, 1, 1 << 23) == []
             self.gateway.verifier.close()
 
