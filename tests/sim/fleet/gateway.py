@@ -402,7 +402,7 @@ class Gateway:
         publication = publisher.check(order, octets, kid)
         try:
             self.writer.submit(publication.changes, publication.forget).result(0)
-            self.acknowledger.published(publication.granted)
+            self.acknowledger.published(publication.addressed)
         except Killed:
             self.die()
             return False
