@@ -6,12 +6,13 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from protocol import codec, frame, records
+from protocol import codec, context, frame, records
 from tests.bench import reference_day
 from tests.bench.reference_day import Day
 
 ROOM_OCTETS = frame.SMS_OCTETS_MAX - frame.HEADER_OCTETS - frame.TAG_OCTETS
 SEALED_ROOM_OCTETS = ROOM_OCTETS - frame.SEAL_OCTETS
+BACKLOG = 50
 
 
 def run() -> list[dict[str, Any]]:
@@ -36,6 +37,7 @@ def run() -> list[dict[str, Any]]:
             " voids",
         )
     )
+    rows += _backlog_rows(day)
     for variant in list(reference_day.VARIANTS)[1:]:
         rows += _rows(reference_day.build(variant), f", {variant}")
     return rows
@@ -76,6 +78,30 @@ def _rows(day: Day, suffix: str) -> list[dict[str, Any]]:
             greedy,
         ),
     ]
+
+
+def _backlog_rows(day: Day) -> list[dict[str, Any]]:
+    """What records cost that a new grant found waiting, beside the same ones under the grants that they were made under."""
+    batch = [octets for octets in day.batch if octets[0] != records.ADOPTION][50 : 50 + BACKLOG]
+    rows = []
+    for suffix, grants in (
+        (" from before a new grant", {}),
+        (" under the grants in force", day.context.grants),
+    ):
+        held = Day(context.Context(day.context.roster, day.context.policy, grants), batch)
+        frames = cut(held, ROOM_OCTETS)
+        octets = sum(len(payload) + frame.SMS_OCTETS_MAX - ROOM_OCTETS for _, _, payload in frames)
+        literal = sum(1 + len(record) + frame.SMS_OCTETS_MAX - ROOM_OCTETS for record in batch)
+        rows.append(
+            _row(
+                f"SMS for {BACKLOG} records{suffix}",
+                messages(held, frames),
+                "SMS",
+                f"records 51 to {50 + BACKLOG} of the reference day, sealed at the end: {octets} octets without the seal;"
+                f" literally {literal}, a message each",
+            )
+        )
+    return rows
 
 
 def cut(day: Day, room_octets: int) -> list[tuple[int, int, bytes]]:
