@@ -135,25 +135,34 @@ class Shop:
         await self.press("X")
         await self.see("idle")
 
-    async def cash(self, name, keys, pin=None):
-        """A family takes cash of the first programme; ends on the screen that says how it went."""
+    async def ask_for_card(self):
+        """Cash of the first programme is chosen."""
         await self.press("E")
         await self.see("choose")
         await self.press("1")
         await self.see("choose")
         await self.press("2")
         await self.see("tap_card")
+
+    async def ask_for_pin(self, name, keys):
+        """A family lays its card on and wants that much cash; False where it is refused at once."""
+        await self.ask_for_card()
         self.place(name)
         await self.until(lambda: self.shown in ("amount", "refused"), "amount")
         if self.shown == "refused":
-            return
+            return False
         await self.see("amount")
         await self.press(keys + "E")
         await self.see("confirm")
         await self.press("E")
         await self.see("pin")
-        await self.press((pin or family(name)["pin"]) + "E")
-        await self.until(lambda: self.shown in ("granted", "refused"), "result")
+        return True
+
+    async def cash(self, name, keys, pin=None):
+        """A family takes cash of the first programme; ends on the screen that says how it went."""
+        if await self.ask_for_pin(name, keys):
+            await self.press((pin or family(name)["pin"]) + "E")
+            await self.until(lambda: self.shown in ("granted", "refused"), "result")
 
     async def hand_over(self):
         """The receipt is printed, the card handed back, the next family may come."""

@@ -33,18 +33,7 @@ def sales(shop):
 
 async def with_another_card_in_between(shop):
     """Another card is laid on for the PIN: nobody is debited, the right one goes on."""
-    await shop.press("E")
-    await shop.see("choose")
-    await shop.press("1")
-    await shop.see("choose")
-    await shop.press("2")
-    await shop.see("tap_card")
-    shop.place("four")
-    await shop.see("amount")
-    await shop.press("30*E")
-    await shop.see("confirm")
-    await shop.press("E")
-    await shop.see("pin")
+    assert await shop.ask_for_pin("four", "30*")
     shop.board.remove_card()
     await shop.press(family("four")["pin"] + "E")
     await shop.see("tap_card")
