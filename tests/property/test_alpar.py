@@ -1,6 +1,5 @@
 """The contact reader's frame codec, on MicroPython, against arbitrary octets: typed errors only, and it finds back."""
 
-import itertools
 from collections.abc import Iterator
 from functools import reduce
 from operator import xor
@@ -9,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.property.drivers.chunks import cut, packed
 from tests.support.worker import MicroPythonWorker
 
 DRIVER = "tests/property/drivers/alpar.py"
@@ -23,17 +23,6 @@ def worker(request: pytest.FixtureRequest) -> Iterator[MicroPythonWorker]:
     """One interpreter for the whole file."""
     with MicroPythonWorker(DRIVER, request.param) as running:
         yield running
-
-
-def packed(parts: list[bytes]) -> bytes:
-    """Length-prefixed strings, as the driver reads them."""
-    return b"".join(len(part).to_bytes(2, "big") + part for part in parts)
-
-
-def cut(octets: bytes, places: list[int]) -> list[bytes]:
-    """The octets in pieces."""
-    marks = sorted({0, len(octets), *(place % (len(octets) + 1) for place in places)})
-    return [octets[a:b] for a, b in itertools.pairwise(marks)]
 
 
 def frame(opcode: int, body: bytes, is_good: bool = True) -> bytes:

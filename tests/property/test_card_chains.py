@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.property.drivers.chunks import packed
 from tests.support.worker import MicroPythonWorker
 
 DRIVER = "tests/property/drivers/card_fuzz.py"
@@ -79,7 +80,7 @@ def chain(
 
 
 def ask(worker: MicroPythonWorker, parts: list[bytes]) -> bytes:
-    return worker.call(b"c" + b"".join(len(part).to_bytes(2, "big") + part for part in parts))
+    return worker.call(b"c" + packed(parts))
 
 
 def good_answer(parts: list[bytes], icc: Key) -> bytes:

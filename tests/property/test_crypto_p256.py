@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firmware.crypto import p256_table
+from tests.property.drivers.chunks import packed
 from tests.support.worker import DriverError, MicroPythonWorker
 
 N = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
@@ -36,7 +37,7 @@ def firmware(request: pytest.FixtureRequest) -> Iterator[Firmware]:
 
         def call(operation: str, *arguments: bytes) -> bytes:
             fields = [operation.encode(), *arguments]
-            return worker.call(b"".join(len(field).to_bytes(2, "big") + field for field in fields))
+            return worker.call(packed(fields))
 
         yield call
 

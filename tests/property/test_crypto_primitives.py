@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from tests.property.drivers.chunks import packed
 from tests.support.worker import DriverError, MicroPythonWorker
 
 octets_max = st.binary(max_size=300)
@@ -28,7 +29,7 @@ def firmware(request: pytest.FixtureRequest) -> Iterator[Firmware]:
 
         def call(operation: str, *arguments: bytes) -> bytes:
             fields = [operation.encode(), *arguments]
-            return worker.call(b"".join(len(field).to_bytes(2, "big") + field for field in fields))
+            return worker.call(packed(fields))
 
         yield call
 

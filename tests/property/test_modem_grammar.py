@@ -1,6 +1,5 @@
 """The AT parser against any octets, cut anywhere: never an error, always the same events, always back in the end."""
 
-import itertools
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +8,7 @@ from hypothesis import strategies as st
 
 from protocol.at_grammar import DATA_OCTETS_MAX
 from tests.property.drivers import modem_grammar
+from tests.property.drivers.chunks import cut, packed
 from tests.support.worker import MicroPythonWorker
 
 DRIVER = "tests/property/drivers/modem_grammar.py"
@@ -39,17 +39,6 @@ def worker(request: pytest.FixtureRequest) -> Iterator[MicroPythonWorker]:
     """One interpreter for the whole file."""
     with MicroPythonWorker(DRIVER, request.param) as running:
         yield running
-
-
-def packed(parts: list[bytes]) -> bytes:
-    """Length-prefixed strings, as the driver reads them."""
-    return b"".join(len(part).to_bytes(2, "big") + part for part in parts)
-
-
-def cut(data: bytes, places: list[int]) -> list[bytes]:
-    """The data in pieces."""
-    marks = sorted({0, len(data), *(place % (len(data) + 1) for place in places)})
-    return [data[a:b] for a, b in itertools.pairwise(marks)]
 
 
 @given(way=ways, data=octets, places=st.lists(st.integers(0, 10000), max_size=12))

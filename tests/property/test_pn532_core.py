@@ -1,12 +1,12 @@
 """The PN532 core, on MicroPython, against arbitrary octets: typed errors only, and it always finds back."""
 
-import itertools
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from tests.property.drivers.chunks import cut, packed
 from tests.support.worker import MicroPythonWorker
 
 DRIVER = "tests/property/drivers/pn532_core.py"
@@ -31,17 +31,6 @@ def worker(request: pytest.FixtureRequest) -> Iterator[MicroPythonWorker]:
     """One interpreter for the whole file."""
     with MicroPythonWorker(DRIVER, request.param) as running:
         yield running
-
-
-def packed(parts: list[bytes]) -> bytes:
-    """Length-prefixed strings, as the driver reads them."""
-    return b"".join(len(part).to_bytes(2, "big") + part for part in parts)
-
-
-def cut(data: bytes, places: list[int]) -> list[bytes]:
-    """The data in pieces."""
-    marks = sorted({0, len(data), *(place % (len(data) + 1) for place in places)})
-    return [data[a:b] for a, b in itertools.pairwise(marks)]
 
 
 def answer_frame(worker: MicroPythonWorker, command: int, data: bytes) -> bytes:

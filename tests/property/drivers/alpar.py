@@ -4,16 +4,7 @@ A request is one octet that names the question, then its argument; see the funct
 """
 
 from firmware.drivers import alpar
-
-
-def chunks(octets):
-    """A sequence of length-prefixed strings."""
-    at = 0
-    while at < len(octets):
-        size = octets[at] << 8 | octets[at + 1]
-        at += 2
-        yield octets[at : at + size]
-        at += size
+from tests.property.drivers.chunks import chunks
 
 
 def listen(argument):

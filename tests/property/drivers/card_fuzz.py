@@ -22,6 +22,7 @@ from tests.property.drivers.card_model import (
     programme_persona,
     run,
 )
+from tests.property.drivers.chunks import chunks
 
 
 def walk(data):
@@ -40,17 +41,6 @@ def fill(data):
     values = {}
     tlv.collect(data, end, len(data), range(1 << 24), values)
     return dol.build(data[1:end], values)
-
-
-def parts(data):
-    """Several byte strings, each behind two octets of length."""
-    out = []
-    at = 0
-    while at < len(data):
-        end = at + 2 + (data[at] << 8 | data[at + 1])
-        out.append(data[at + 2 : end])
-        at = end
-    return out
 
 
 def directory(data):
@@ -89,7 +79,7 @@ def method(data):
 def chain(data):
     """A chain made elsewhere: verifies everything; answers ICC modulus, ICC Dynamic Number and cryptogram."""
     rid, modulus, exponent, issuer, rest, e_issuer, icc, more, e_icc, static, pan, un, cid, sdad, hashed = (
-        parts(data)
+        chunks(data)
     )
     checksum = hashlib.sha1(rid + b"\x01" + modulus + exponent).digest()
     ca = CaKey(rid, 1, modulus, exponent, checksum)

@@ -11,6 +11,7 @@ from firmware.crypto.hmac_drbg import HmacDrbg
 from firmware.crypto.hmac_sha256 import hmac_sha256
 from firmware.crypto.nonce_pool import NoncePool, seed_nonces
 from firmware.crypto.p256_comb import finish
+from tests.property.drivers.chunks import chunks
 
 
 def number(octets):
@@ -68,9 +69,5 @@ OPERATIONS = {
 
 def handle(request):
     """Split the request and answer with what the operation returns."""
-    fields = []
-    while request:
-        length = number(request[:2])
-        fields.append(request[2 : 2 + length])
-        request = request[2 + length :]
+    fields = chunks(request)
     return OPERATIONS[fields[0]](*fields[1:])

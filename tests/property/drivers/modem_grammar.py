@@ -6,8 +6,8 @@ A request: the index of a way to begin, then length-prefixed chunks.
 from protocol import at_lines
 from protocol.at_grammar import DATA_OCTETS_MAX, LINE_OCTETS_MAX, UNSOLICITED, Parser
 from protocol.errors import OutOfRange
+from tests.property.drivers.chunks import chunks
 
-LENGTH_OCTETS = 2
 HELD_MAX = LINE_OCTETS_MAX + DATA_OCTETS_MAX
 
 READERS = (
@@ -34,16 +34,6 @@ def begin(parser, way):
         parser.begin(b"AT+QIRD=0,100", data=(0, b"\r\n\r\n"))
     elif way == 5:
         parser.begin(b"AT+CIPSHUT", finals=(b"SHUT OK",), replies=(b"CONNECT OK",))
-
-
-def chunks(octets):
-    """A sequence of length-prefixed strings."""
-    at = 0
-    while at < len(octets):
-        size = octets[at] << 8 | octets[at + 1]
-        at += LENGTH_OCTETS
-        yield bytes(octets[at : at + size])
-        at += size
 
 
 def handle(request):

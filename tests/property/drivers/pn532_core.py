@@ -6,18 +6,7 @@ A request is one octet that names the question, then its argument; see the funct
 from firmware.card.errors import CardError
 from firmware.drivers import pn532_core as core
 from hardware import pn532_frames
-
-LENGTH_OCTETS = 2
-
-
-def chunks(octets):
-    """A sequence of length-prefixed strings."""
-    at = 0
-    while at < len(octets):
-        size = octets[at] << 8 | octets[at + 1]
-        at += LENGTH_OCTETS
-        yield octets[at : at + size]
-        at += size
+from tests.property.drivers.chunks import chunks
 
 
 def hear(machine, parts):
