@@ -13,7 +13,6 @@ from protocol import records
 
 # The front of every record, and of a redemption (protocol/records, LAYOUTS), read without decoding the rest.
 _REDEMPTION_FRONT = ">BBIBBHBI"
-_REDEMPTION_FRONT_OCTETS = struct.calcsize(_REDEMPTION_FRONT)
 RECENT_MIN = 8
 
 _FIXED = ">IIBIIQQQQBIIII"
@@ -82,7 +81,7 @@ class Entitlements:
 
     def _apply_redemption(self, sequence: int, index: int, payload: bytes) -> None:
         """A redemption: spent amount, totals, and what a second tap in the window is compared with."""
-        front = struct.unpack(_REDEMPTION_FRONT, payload[:_REDEMPTION_FRONT_OCTETS])
+        front = struct.unpack_from(_REDEMPTION_FRONT, payload)
         _, _, time_s, trust, programme, period, _, amount_rupiah = front
         self.last_time_s = max(self.last_time_s, time_s)
         if self._periods.get(programme) == period and index < self._families:
