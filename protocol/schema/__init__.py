@@ -10,7 +10,7 @@ from __future__ import annotations
 from protocol.schema.frames import CarryEntry, ClearHeader, DownHeader, RecordsHeader, UpHeader
 from protocol.schema.policy import Policy
 from protocol.schema.record import Record
-from protocol.schema.roster import Roster, RosterDelta
+from protocol.schema.roster import Renewal, RenewalPiece, Roster, RosterDelta
 from protocol.schema.takeover import Statement, Takeover
 from protocol.schema.units import (
     Acknowledgement,
@@ -27,6 +27,6 @@ from protocol.schema.units import (
 
 __all__ = [
     "Acknowledgement", "Bridge", "CarryEntry", "ClearHeader", "DownHeader", "EpochCertificate", "GrantHead", "Notice", "Part",
-    "Policy", "Record", "RecordsHeader", "Roster", "RosterDelta", "Standing", "Statement", "Status", "Takeover",
+    "Policy", "Record", "RecordsHeader", "Renewal", "RenewalPiece", "Roster", "RosterDelta", "Standing", "Statement", "Status", "Takeover",
     "TerminalCertificate", "UpHeader", "WriteOff",
 ]  # fmt: skip

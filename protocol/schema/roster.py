@@ -1,4 +1,4 @@
-"""The roster, and what is new in one (CPython only)."""
+"""The roster, what is new in one, and that on its way to a terminal (CPython only)."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ from construct import (
     Bytes,
     Const,
     ExprValidator,
+    FocusedSeq,
+    GreedyBytes,
     If,
     Int8ub,
     Int16ub,
+    Int24ub,
     Int32ub,
+    Prefixed,
     PrefixedArray,
     Select,
     Struct,
@@ -53,7 +57,7 @@ DeltaEntry = Struct(
     *_ENTRY,
     "second_card" / If(this.flagged_index >= 0x8000, Card),
 )
-RosterDelta = ExprValidator(
+_Delta = ExprValidator(
     Struct(
         "version" / Const(1, Int8ub),
         "base" / Bytes(4),
@@ -63,7 +67,6 @@ RosterDelta = ExprValidator(
         / PrefixedArray(
             ExprValidator(Int16ub, lambda value, context: 1 <= value <= context._.count), DeltaEntry
         ),
-        Terminated,
     ),
     lambda value, _: (
         (any(value.base) or len(value.entries) == value.count)
@@ -72,5 +75,25 @@ RosterDelta = ExprValidator(
             and (place == 0 or value.entries[place - 1].flagged_index & 0x7FFF < one.flagged_index & 0x7FFF)
             for place, one in enumerate(value.entries)
         )
+    ),
+)
+RosterDelta = FocusedSeq("delta", "delta" / _Delta, Terminated)
+Renewal = Struct(
+    "version" / Const(1, Int8ub),
+    "roster_digest" / Bytes(32),
+    "grants" / PrefixedArray(between(Int8ub, 1, 8), Prefixed(between(Int16ub, 65, 8192), GreedyBytes)),
+    "delta" / _Delta,
+    "signature" / Bytes(64),
+    Terminated,
+)
+RenewalPiece = ExprValidator(
+    Struct(
+        "name" / Bytes(8),
+        "unit_octets" / between(Int24ub, 1, 400_000),
+        "offset" / ExprValidator(Int24ub, lambda value, context: value < context.unit_octets),
+        "octets" / GreedyBytes,
+    ),
+    lambda value, _: (
+        value.offset % 1024 == 0 and len(value.octets) == min(1024, value.unit_octets - value.offset)
     ),
 )

@@ -17,6 +17,7 @@ from protocol import (
     parts,
     policy,
     records,
+    renewal,
     roster,
     roster_delta,
     status,
@@ -378,6 +379,26 @@ def roster_deltas(draw: st.DrawFn) -> bytes:
 
 
 @st.composite
+def renewals(draw: st.DrawFn) -> bytes:
+    """A new roster with its grants."""
+    out = renewal.Renewal()
+    out.roster_digest, out.signature = draw(octets(32)), draw(octets(64))
+    out.grants = tuple(draw(st.lists(st.binary(min_size=65, max_size=200), min_size=1, max_size=8)))
+    out.delta = roster_delta.decode(draw(roster_deltas()))
+    return renewal.encode(out)
+
+
+@st.composite
+def renewal_pieces(draw: st.DrawFn) -> bytes:
+    """A piece of some unit."""
+    out = renewal.Piece()
+    out.name, out.unit_octets = draw(octets(8)), draw(st.integers(1, renewal.UNIT_OCTETS_MAX))
+    out.offset = draw(st.integers(0, (out.unit_octets - 1) // renewal.PIECE_OCTETS)) * renewal.PIECE_OCTETS
+    out.octets = draw(octets(min(renewal.PIECE_OCTETS, out.unit_octets - out.offset)))
+    return renewal.encode_piece(out)
+
+
+@st.composite
 def statuses(draw: st.DrawFn) -> status.Status:
     """A status report."""
     out = status.Status()
@@ -444,6 +465,8 @@ UNITS = {
         takeovers().map(takeover.encode_takeover), takeover.decode_takeover, takeover.encode_takeover
     ),
     "roster delta": Unit(roster_deltas(), roster_delta.decode, roster_delta.encode),
+    "renewal": Unit(renewals(), renewal.decode, renewal.encode),
+    "renewal piece": Unit(renewal_pieces(), renewal.decode_piece, renewal.encode_piece),
     "terminal certificate": Unit(
         terminal_certificates().map(certificates.encode_terminal),
         certificates.decode_terminal,

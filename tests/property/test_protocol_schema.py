@@ -29,6 +29,8 @@ LAYOUTS: dict[str, Construct] = {
     "statement": schema.Statement,
     "takeover": schema.Takeover,
     "roster delta": schema.RosterDelta,
+    "renewal": schema.Renewal,
+    "renewal piece": schema.RenewalPiece,
     "terminal certificate": schema.TerminalCertificate,
     "epoch certificate": schema.EpochCertificate,
 }
@@ -37,6 +39,7 @@ BEYOND_LAYOUT = {
     ("record", "items"),
     ("roster", "cards"),
     ("roster delta", "cards"),
+    ("renewal", "cards"),
     ("policy", "programme"),
     ("policy", "commodity"),
 }

@@ -16,6 +16,7 @@ from protocol import (
     parts,
     policy,
     records,
+    renewal,
     roster,
     roster_delta,
     status,
@@ -49,6 +50,8 @@ def decoders() -> dict[str, Callable[[bytes], Any]]:
         "part": parts.decode,
         "write-off": write_off.decode,
         "roster delta": roster_delta.decode,
+        "renewal": renewal.decode,
+        "renewal piece": renewal.decode_piece,
         "header": frame.read_header,
     }
 
@@ -73,6 +76,8 @@ def make_refusals() -> Any:
         "part": bytes.fromhex(units["parts"][-1]["hex"]),
         "write-off": bytes.fromhex(units["write_off"]["hex"]),
         "roster delta": bytes.fromhex(units["roster_delta"]["hex"]),
+        "renewal": bytes.fromhex(units["renewal"]["hex"]),
+        "renewal piece": bytes.fromhex(units["renewal_piece"]["hex"]),
         "codec 1, one record": single,
         "header": bytes.fromhex("00102030400000010000000000"),
     }

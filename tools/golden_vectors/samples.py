@@ -10,6 +10,7 @@ from protocol import (
     grant,
     notice,
     parts,
+    renewal,
     roster,
     roster_delta,
     status,
@@ -68,6 +69,17 @@ def sample_roster_delta() -> roster_delta.RosterDelta:
     for card in more.cards:
         card.card_key = bytes(reversed(card.card_key))
     return roster_delta.between(base, roster.encode(6, [*entries, more]))
+
+
+def sample_renewal() -> renewal.Renewal:
+    """What `sample_roster_delta` leads to, with two grants."""
+    out = renewal.Renewal()
+    out.delta = sample_roster_delta()
+    out.roster_digest = roster.digest(roster_delta.apply(roster.encode(5, sample_roster()), out.delta))
+    held = held_context()
+    out.grants = tuple(grant.encode(held.grants[number]) + SIGNATURE for number in sorted(held.grants))
+    out.signature = SIGNATURE
+    return out
 
 
 def sample_parts() -> list[parts.Part]:

@@ -13,6 +13,7 @@ from protocol import (
     notice,
     parts,
     policy,
+    renewal,
     roster,
     roster_delta,
     status,
@@ -49,6 +50,10 @@ def make_units() -> Any:
         "standing": _counted(samples.sample_standing(), notice.encode_standing, notice.standing_message),
         "bridge": _unit(samples.sample_bridge(), bridge.encode),
         "roster_delta": _roster_delta(),
+        "renewal": _unit(samples.sample_renewal(), renewal.encode),
+        "renewal_piece": _unit(
+            renewal.pieces(renewal.encode(samples.sample_renewal()))[-1], renewal.encode_piece
+        ),
         "parts": [_unit(part, parts.encode) for part in samples.sample_parts()],
         "write_off": _unit(write_off.decode(given_up), write_off.encode, write_off.signed_message),
         "statement": _unit(

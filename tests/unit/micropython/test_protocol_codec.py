@@ -11,6 +11,7 @@ from protocol import (
     parts,
     policy,
     records,
+    renewal,
     roster,
     roster_delta,
     status,
@@ -81,10 +82,13 @@ def test_what_must_be_refused():
         "acknowledgement": acknowledgement.decode,
         "status": status.decode,
         "notice": notice.decode,
+        "standing": notice.decode_standing,
         "bridge": bridge.decode,
         "part": parts.decode,
         "write-off": write_off.decode,
         "roster delta": roster_delta.decode,
+        "renewal": renewal.decode,
+        "renewal piece": renewal.decode_piece,
         "header": frame.read_header,
     }
     cases = held.load("refusals.json")

@@ -20,6 +20,7 @@ from protocol import (
     parts,
     policy,
     records,
+    renewal,
     roster,
     roster_delta,
     status,
@@ -174,7 +175,7 @@ def test_a_changed_frame_is_refused():
 
 def test_signed_units():
     """ROS-01 to ROS-05, POL-01 to POL-06, GRT-01, GRT-04, CRT-01, CRT-02, ACK-01, ACK-05, STA-01, NOT-01,
-    BRG-01, WOF-01, RSD-01, RSD-02.
+    BRG-01, WOF-01, RSD-01, RSD-02, RNW-01, RNW-02.
     """
     file = held.load("units.json")
     of = file["roster"]
@@ -211,6 +212,7 @@ def test_signed_units():
         ("standing", notice.decode_standing, notice.encode_standing),
         ("bridge", bridge.decode, bridge.encode),
         ("roster_delta", roster_delta.decode, roster_delta.encode),
+        ("renewal_piece", renewal.decode_piece, renewal.encode_piece),
         ("write_off", write_off.decode, write_off.encode),
         ("statement", takeover.decode_statement, takeover.encode_statement),
         ("takeover", takeover.decode_takeover, takeover.encode_takeover),
@@ -220,6 +222,11 @@ def test_signed_units():
         decoded = decode(octets)
         held.assert_fields(decoded, of["fields"])
         assert encode(decoded) == octets, name
+    of = file["renewal"]
+    decoded = renewal.decode(bytes.fromhex(of["hex"]))
+    assert renewal.encode(decoded).hex() == of["hex"]
+    assert [signed.hex() for signed in decoded.grants] == of["fields"]["grants"]
+    held.assert_fields(decoded.delta, of["fields"]["delta"])
     of = file["roster_delta"]
     made = roster_delta.apply(
         bytes.fromhex(file["roster"]["hex"]), roster_delta.decode(bytes.fromhex(of["hex"]))

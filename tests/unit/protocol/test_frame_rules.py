@@ -17,6 +17,7 @@ from protocol import (
     notice,
     policy,
     records,
+    renewal,
     roster,
     roster_delta,
     status,
@@ -232,6 +233,7 @@ def test_unknown_versions_name_their_octet() -> None:
         (certificates.decode_terminal, certificates.encode_terminal(samples.sample_terminal()), 0),
         (certificates.decode_epoch, certificates.encode_epoch(samples.sample_epoch()), 0),
         (roster_delta.decode, roster_delta.encode(samples.sample_roster_delta()), 0),
+        (renewal.decode, renewal.encode(samples.sample_renewal()), 0),
         (write_off.decode, write_off.encode(samples.sample_write_off()), 0),
     ):
         with pytest.raises(UnknownVersion) as info:

@@ -44,6 +44,7 @@ def test_domains_differ_and_have_16_octets() -> None:
         "woff",
         "state",
         "take",
+        "stand",
         "rel",
         "image",
     )
