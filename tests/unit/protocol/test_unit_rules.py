@@ -52,7 +52,7 @@ def test_domains_differ_and_have_16_octets() -> None:
         f"lumbung/{label}/1" for label in labels
     ]
     assert {len(domain) for domain in domains.ALL} == {16}
-    assert len(set(domains.ALL)) == len(domains.ALL) == 14
+    assert len(set(domains.ALL)) == len(domains.ALL) == 15
 
 
 def test_signed_messages_by_hand() -> None:
