@@ -23,7 +23,8 @@ DISPUTED = 3
 
 class Acknowledgement:
     """`sealed_through` with the first 16 octets of that chain value, `reclaim_through`, `gaps` as tuples
-    (first, count, literal: resend in codec 0), and `states` from sequence `states_first` on.
+    (first, count, literal: resend in codec 0), and `states` from sequence `states_first` on; of one that was decoded also as
+    they came, `packed`: two bits each, the first in the lowest bits of the first octet.
     """
 
     epoch: int
@@ -34,6 +35,7 @@ class Acknowledgement:
     gaps: tuple[tuple[int, int, bool], ...]
     states_first: int
     states: tuple[int, ...]
+    packed: bytes
     counter: int
 
 
@@ -82,7 +84,8 @@ def decode(body: bytes) -> Acknowledgement:
     count = source.number("states", 1)
     start = source.offset
     packed = source.octets("states", (count + 3) // 4)
-    out.states = tuple([packed[i // 4] >> (2 * (i % 4)) & 3 for i in range(count)])
+    out.packed = packed
+    out.states = tuple([octet >> shift & 3 for octet in packed for shift in (0, 2, 4, 6)][:count])
     if count % 4 and packed[-1] >> (2 * (count % 4)):
         raise OutOfRange("states", start + len(packed) - 1, "spare bits are not zero")
     source.end("acknowledgement")

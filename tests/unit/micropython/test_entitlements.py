@@ -5,6 +5,7 @@ from firmware.ledger.entitlements import RECENT_MIN, Entitlements
 from firmware.ledger.marks import Marks
 from firmware.ledger.state import FORMAT, State, store_acknowledgement, store_sms, stored_acknowledgement
 from protocol import acknowledgement, records
+from tests.support import mp
 from tests.support.mp_books import NOW_S, PERIOD, card_key, make_proof
 
 HEAD = {"version": 1, "time_s": NOW_S, "time_trust": records.TRUST_KEPT}
@@ -310,6 +311,25 @@ def test_states_of_records_that_do_not_exist_take_no_memory():
     marks = Marks()
     applied(marks, acknowledged(10, 0, 0x7FFF00, (1,) * 200), head=10)
     assert len(marks.pack()) < 40
+
+
+def test_states_are_those_that_a_list_of_them_would_hold():
+    value = mp.seed() % 65537
+    marks, plain, first_held, head = Marks(), {}, 0, 0
+    for turn in range(60):
+        value = (value * 75 + 74) % 65537
+        head += value % 23
+        first = max(0, head - value % 120)
+        states = tuple([(value >> place % 13) & 3 for place in range(value % 70)])
+        applied(marks, acknowledged(head, 0, first, states), head)
+        for place in range(len(states)):
+            if states[place] and first_held <= first + place <= head:
+                plain[first + place] = states[place]
+        if turn % 9 == 8:
+            first_held = max(first_held, (head - 150) // 4 * 4)
+            marks.forget_before(max(0, head - 150))
+        for sequence in range(first_held, head + 80):
+            assert marks.settlement(sequence) == plain.get(sequence, 0), (turn, sequence)
 
 
 def test_states_of_reclaimed_records_are_forgotten():
