@@ -19,6 +19,7 @@ from gateway.keys import KeyRing
 from gateway.store.interface import Reader
 from gateway.store.sqlite import SqliteReader
 from gateway.terminals import TerminalView
+from gateway.waiting import WaitingFrame
 from protocol import frame
 
 LENGTH_OCTETS = 4
@@ -31,6 +32,8 @@ Answer = tuple[list[bytes], list[bytes], bool] | None
 """(records, chain values before the first and after each, whether the seal proves them); None: the gateway has to look at
 it itself. There are no chain values where the frame does not follow the head.
 """
+
+_Opened = tuple[TerminalView, WaitingFrame]
 
 
 class Opener:
@@ -50,30 +53,32 @@ class Opener:
             self._views.clear()
             self._library.forget()
         heads: dict[int, tuple[int, bytes]] = {}
-        answers = []
+        opened: list[_Opened | None] = []
         for kid, raw, head, value, adoptions in tasks:
             if head >= 0:
                 heads[kid] = (head, value)
             try:
-                answers.append(self._open(kid, raw, adoptions, heads))
+                opened.append(self._open(kid, raw, adoptions, heads))
             except Exception:
                 # Whatever it was, the gateway meets it again where it is counted and kept as evidence.
-                answers.append(None)
-        return answers
+                opened.append(None)
+        # Seals last: opening and verifying push each other out of the processor's caches.
+        return [_answer(*each) if each else None for each in opened]
 
-    def _open(self, kid: int, raw: bytes, adoptions: int, heads: dict[int, tuple[int, bytes]]) -> Answer:
+    def _open(
+        self, kid: int, raw: bytes, adoptions: int, heads: dict[int, tuple[int, bytes]]
+    ) -> _Opened | None:
         view = self._view(kid, adoptions)
         opened = ingest.open_frame(raw, frame.read_header(raw), view) if view else None
-        if view is None or opened is None or opened.batch is None or opened.batch.records is None:
+        if view is None or opened is None or opened.batch is None:
             return None
         batch = opened.batch
-        records = opened.batch.records
         head, value = heads.get(kid, (-1, b""))
-        values = ingest.foresee(batch, value) if batch.first == head + 1 else None
-        if values is None:
-            return records, [], False
-        heads[kid] = (batch.last, values[-1])
-        return records, values, verifier.is_sealed(view, batch.last, values[-1], batch.seal)
+        if batch.first == head + 1:
+            batch.foreseen = ingest.foresee(batch, value)
+        if batch.foreseen is not None:
+            heads[kid] = (batch.last, batch.foreseen[-1])
+        return view, batch
 
     def _view(self, kid: int, adoptions: int) -> TerminalView | None:
         held = self._views.get(kid)
@@ -86,6 +91,16 @@ class Opener:
             if len(self._views) > _TERMINALS_CACHED_MAX:
                 self._views.popitem(last=False)
         return view
+
+
+def _answer(view: TerminalView, batch: WaitingFrame) -> Answer:
+    """What is told of a frame; its seal is verified where the chain could be followed up to it."""
+    if batch.records is None:
+        return None
+    if batch.foreseen is None:
+        return batch.records, [], False
+    value = batch.foreseen[-1]
+    return batch.records, batch.foreseen, verifier.is_sealed(view, batch.last, value, batch.seal)
 
 
 def send(stream: IO[bytes], content: Any) -> None:
