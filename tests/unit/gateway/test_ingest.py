@@ -344,6 +344,7 @@ def test_what_can_be_read_in_another_frame_is_not_asked_for_again(rig):
 
 
 def test_frames_coded_under_an_adoption_that_is_still_missing_wait_for_it(rig, terminal):
+    """FRM-08: a message each is saved where the missing records explain them."""
     bench = Bench(rig)
     assert bench.outcome(terminal.frame(4, 8)) == "unknown_context"
     assert bench.view.gaps() == [(1, 3, False)], "what explains it may be among what is missing"
