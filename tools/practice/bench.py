@@ -44,6 +44,7 @@ class Terminal:
             self.fittings[KEY_CHIP] = str(folder / f"atecc608-{number}.json")
         self._store = FileStore(str(self.flash), pins.FLASH_BYTES)
         self._rom = RomLoader(NorFlash(pins.FLASH_BYTES, self._store), mac=_MAC + bytes((number,)))
+        self._rom.connect()
         self._process: VirtualTerminal | None = None
         self._has_power = False
         # The cable, whoever practises and the one who looks after it each have a thread.
@@ -75,6 +76,11 @@ class Terminal:
         self._keeper.join()
         self.switch_off()
         self._store.close()
+
+    @property
+    def process(self) -> VirtualTerminal | None:
+        """What runs on it, None where nothing does."""
+        return self._process
 
     def ask(self, do: str, **fields: object) -> dict[str, Any]:
         """What is done to a terminal that runs (tools/virtual_terminal/inside); nothing where it does not."""

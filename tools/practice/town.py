@@ -10,7 +10,10 @@ from typing import Any
 
 from rich.panel import Panel
 
+from protocol.records import TENDER_CASH
 from tools import screen
+from tools.district import Family
+from tools.hands import Counter, Visit
 from tools.practice import releases
 from tools.practice.bench import KEY_CHIP, Stranger, Terminal
 from tools.stack import OPERATOR_CODE, Stack
@@ -28,6 +31,7 @@ _LOOK_S = 0.05
 
 HELP = f"""\
 keys            press them: digits * #, [bold]E[/bold]nter, [bold]C[/bold]lear, [bold]X[/bold] cancel, [bold]M[/bold]enu; for instance [bold]M{OPERATOR_CODE}E[/bold]
+sell N          serve family N with Rp 50.000 in cash, logging in where nobody is; what follows is one family at a time, by hand:
 card N          lay the card of family N on the reader; its PIN is told
 insert N        push it into the slot instead
 remove          take it away
@@ -35,7 +39,7 @@ look            the display once more (so does an empty line)
 paper           what was printed since you last asked
 case            open the case
 off, on         cut the power, bring it back
-wifi off, on    take the shop's network away, bring it back: what is sold meanwhile stays on the terminal
+network off, on take it away, bring it back: what is sold meanwhile stays on the terminal
 pull \\[S]        pull the cable out under whoever uses it, in S seconds; it is plugged in again at once
 chip dies       the key chip of this terminal answers no more
 terminal N      put terminal N on the bench in this one's place, flashed and unprovisioned where it is new;
@@ -59,6 +63,7 @@ class Practice:
         self._at_cable: Terminal | Stranger = Stranger()
         self.cable = Cable(self._typed, self._set_lines)
         self._commands: dict[str, Callable[[str], object]] = {
+            "sell": self._sell,
             "card": lambda rest: self._lay(rest, inserted=False),
             "insert": lambda rest: self._lay(rest, inserted=True),
             "remove": lambda _: self._ask("remove"),
@@ -67,7 +72,7 @@ class Practice:
             "case": lambda _: self._ask("open_case"),
             "off": lambda _: self.terminal.switch_off(),
             "on": lambda _: self.terminal.switch_on(),
-            "wifi": self._wifi,
+            "network": self._network,
             "pull": self._pull,
             "chip": self._chip,
             "terminal": self._put,
@@ -153,8 +158,13 @@ class Practice:
         self._at_cable = Stranger()
         self._say("a GPS mouse hangs on the cable; [bold]terminal N[/bold] plugs a terminal in again")
 
-    def _wifi(self, rest: str) -> None:
-        self._ask("wlan", in_reach=rest != "off")
+    def _network(self, rest: str) -> None:
+        if rest == "off":
+            self.stack.broker.stop()
+        elif rest == "on":
+            self.stack.broker.start()
+        else:
+            self._say("network off, or network on?")
 
     def _pull(self, rest: str) -> None:
         seconds = float(rest) if rest.replace(".", "", 1).isdigit() else 0.0
@@ -170,14 +180,33 @@ class Practice:
         self.terminal.switch_off()
         self.terminal.switch_on()
 
-    def _lay(self, rest: str, *, inserted: bool) -> None:
+    def _family(self, rest: str) -> Family | None:
         families = self.stack.families
-        if not rest.isdigit() or int(rest) >= len(families):
-            self._say(f"which family? 0 to {len(families) - 1}")
+        if rest.isdigit() and int(rest) < len(families):
+            return families[int(rest)]
+        self._say(f"which family? 0 to {len(families) - 1}")
+        return None
+
+    def _lay(self, rest: str, *, inserted: bool) -> None:
+        family = self._family(rest)
+        if family is None:
             return
-        family = families[int(rest)]
         self._say(f"family {family.index}: the {family.profile} card, PIN {family.pin}")
         self._ask("place", name=rest, data=self.stack.card_of(family.index), inserted=inserted)
+
+    def _sell(self, rest: str) -> None:
+        process = self.terminal.process
+        family = self._family(rest)
+        if process is None or family is None:
+            return
+        counter = Counter(process)
+        if process.shown() in ("last_transaction", "login"):
+            counter.log_in(OPERATOR_CODE)
+        visit = Visit(family.index, "1", TENDER_CASH, cash_keys="50*")
+        self._say(
+            f"family {family.index}: {counter.serve(visit, self.stack.card_of(family.index), family.pin)}"
+        )
+        counter.finish()
 
     def _paper(self, _rest: str) -> None:
         for receipt in self._ask("receipts").get("receipts", []):
@@ -217,7 +246,7 @@ class Practice:
         yield f"{lumbung} update {at} {self.releases / 'newer.lum'}"
         yield f"{lumbung} rescue {at} --to {self.folder / 'rescued'}        # --by flash reads its flash as one that does not start"
         yield f"  .venv/bin/python -m gateway --config {config} import {self.folder / 'rescued'}/*.lmb"
-        yield f"{lumbung} replace --help         # sell with [bold]wifi off[/bold], rescue, replace, then [bold]terminal 2[/bold]"
+        yield f"{lumbung} replace --help         # sell with [bold]network off[/bold], rescue, replace, then [bold]terminal 2[/bold]"
         yield f"{lumbung} flash {at} --release-key {papers / 'authority.pub'} {self.releases / releases.BUILD_FOLDER}        # [bold]terminal 3 blank[/bold]"
         yield f"{lumbung} erase {at} --export {self.folder / 'exported'}"
         yield f"  .venv/bin/python -m gateway --config {config} status\n"

@@ -30,6 +30,14 @@ def registered(config: Path) -> frozenset[int]:
     return frozenset(int(terminal["kid"], 16) for terminal in told["terminals"])
 
 
+def sealed_through(config: Path, kid: int) -> int:
+    """The last record that the gateway has of a terminal without a gap before it; 0 where it knows none."""
+    told = json.loads(_gateway(config, "status", "--json", advice=_NOT_BEGUN))
+    return max(
+        (int(one["sealed_through"]) for one in told["terminals"] if int(one["kid"], 16) == kid), default=0
+    )
+
+
 def register(config: Path, certificate: Path, grants: list[Path]) -> None:
     """Register a certificate and publish the grants; what the gateway has already changes nothing."""
     _gateway(config, "register", str(certificate))

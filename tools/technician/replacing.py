@@ -106,7 +106,7 @@ def go_on(office: Office, wish: Wish) -> Stage:
             "new keys have a number that was never used: take the next free one",
         )
     if not office.has_statement(wish.old):
-        require_rescued(wish)
+        require_rescued(office, wish)
         if office.gateway_config is None:
             return Stage.STATEMENT
         is_incomplete = wish.exposure_rupiah is not None
@@ -122,13 +122,22 @@ def go_on(office: Office, wish: Wish) -> Stage:
     return Stage.READY
 
 
-def require_rescued(wish: Wish) -> None:
-    """Retiring is for ever: what comes later is disputed. So everything is fetched before."""
+def require_rescued(office: Office, wish: Wish) -> None:
+    """Retiring is for ever: what comes later is disputed. So everything is fetched, and at the gateway, before."""
     if wish.last_record is None and wish.exposure_rupiah is None:
         raise RescueFirstError(
             f"nobody has looked for what only terminal {wish.old:08x} may still have",
             "rescue it (lumbung rescue --json ... > FILE), have the gateway import what that wrote, and give --rescue FILE; "
             "where the terminal is lost, name what may have been spent with --exposure",
+        )
+    if office.gateway_config is None or wish.last_record is None or wish.exposure_rupiah is not None:
+        return
+    sealed = registering.sealed_through(office.gateway_config, wish.old)
+    if sealed < wish.last_record:
+        raise RescueFirstError(
+            f"terminal {wish.old:08x} has records through {wish.last_record}, and the gateway has them through {sealed}",
+            "nothing was retired: have the gateway import what the rescue wrote (python -m gateway import FILE), then run this again; "
+            "or name what may have been spent with --exposure",
         )
 
 

@@ -132,16 +132,28 @@ def test_nothing_is_retired_before_it_was_rescued_or_unasked(desk):
 def test_what_the_gateway_lacks_must_be_named(desk):
     retire = ("--retire", f"{OLD:08x}")
     told = replace(desk, *everything(desk), "--last-record", 6, *retire, status=23)
-    assert "its last record is 6" in told["error"]
+    assert told["error"] == f"terminal {OLD:08x} has records through 6, and the gateway has them through 5"
+    assert "python -m gateway import" in told["advice"]
+    assert state(desk)["state"] == "active", "for ever is not before the money is safe"
     told = replace(desk, *everything(desk), "--last-record", 6, "--exposure", 150_000, *retire)
     assert told["exposure_rupiah"] == state(desk)["taken_over_by"][0]["exposure_rupiah"] == 150_000
+
+
+def test_what_was_rescued_and_imported_in_time_is_paid(desk):
+    desk.terminal.redeem(3, 1_000)
+    options = (*everything(desk), "--last-record", 6, "--retire", f"{OLD:08x}")
+    replace(desk, *options, status=23)
+    desk.deliver(desk.terminal.frame(6))
+    told = replace(desk, *options)
+    assert (told["stage"], told["sealed_through"]) == ("ready", 6)
+    assert state(desk)["totals"]["disputed_rupiah"] == 0
 
 
 def test_what_the_gateway_knows_to_be_missing_stops_before_anything_is_retired(desk):
     for _ in range(2):
         desk.terminal.redeem(3, 1_000)
     desk.deliver(desk.terminal.frame(7))
-    retire = ("--last-record", 7, "--retire", f"{OLD:08x}")
+    retire = ("--last-record", 5, "--retire", f"{OLD:08x}")
     told = replace(desk, *everything(desk), *retire, status=17)
     assert "missing" in told["error"]
     assert "import what was rescued" in told["advice"]

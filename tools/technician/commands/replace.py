@@ -94,12 +94,12 @@ def replace(
         Authority(SigningKey.load(authority_key)) if authority_key else None,
     )
     if gateway_config is not None and not office.has_statement(old):
-        replacing.require_rescued(wish)
+        replacing.require_rescued(office, wish)
         _confirm(old, confirmed)
     stage = replacing.go_on(office, wish)
     answer = {"stage": stage.value, "old": f"{old:08x}", "new": f"{new:08x}", "folder": str(folder)}
     if stage is Stage.STATEMENT:
-        return answer | {"said": _at_the_gateway(old, office)}
+        return answer | {"said": _at_the_gateway(wish, office)}
     if stage is Stage.DECISION:
         return answer | {"said": _at_the_authority(wish, reason, office)}
     return answer | _ready(wish, office)
@@ -122,9 +122,10 @@ def _confirm(old: int, confirmed: int | None) -> None:
         )
 
 
-def _at_the_gateway(old: int, office: Office) -> list[str]:
+def _at_the_gateway(wish: Wish, office: Office) -> list[str]:
+    known = f" until its status shows sealed # {wish.last_record}" if wish.last_record else ""
     return [
-        f"next, at the gateway: import what was rescued, then python -m gateway takeover {old:08x} --to FOLDER",
+        f"next, at the gateway: import what was rescued{known}, and only then python -m gateway takeover {wish.old:08x} --to FOLDER",
         f"bring that folder as {office.source} and run the same command again",
     ]
 

@@ -167,6 +167,11 @@ def _account(one: Account) -> list[RenderableType]:
     said: list[RenderableType] = [f"terminal [bold]{one.kid:08X}[/], records 1 to {one.head}", table]
     total = one.sum
     recovered = f"recovered: {one.count(*RECOVERED)} of {one.head}"
+    left = one.count(Found.LEFT, Found.LET_GO)
+    if left:
+        recovered += (
+            f" (the gateway has the other {left})" if not one.lost else f" (the gateway has {left} others)"
+        )
     if total is not None:
         recovered += f", {total.redeemed_count} redemptions {pages.rupiah(total.redeemed_rupiah)}"
         if total.voided_count:
