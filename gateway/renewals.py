@@ -123,15 +123,15 @@ def owed_to(reader: Reader, row: TerminalRow, has: Held) -> Owed:
 def _unit(base: Document | None, new: Document, grants: list[Document]) -> Owed:
     """As a delta where that is shorter than the whole roster; a base that was never published here is no base."""
     header = roster.decode_header(new.body)
-    delta = roster_delta.between(b"", new.body)
-    is_whole = True
+    delta = None
     if base is not None:
         before = roster.decode_header(base.body)
         if header.number <= before.number or header.count < before.count:
             return Owed(b"", LATER)
-        shorter = roster_delta.between(base.body, new.body)
-        if len(shorter.entries) < header.count:
-            delta, is_whole = shorter, False
+        delta = roster_delta.between(base.body, new.body)
+    is_whole = delta is None or len(delta.entries) == header.count
+    if delta is None or is_whole:
+        delta = roster_delta.between(b"", new.body)
     made = Renewal()
     made.roster_digest = new.digest
     made.grants = tuple(grant.octets for grant in sorted(grants, key=lambda grant: grant.programme))

@@ -13,7 +13,7 @@ from protocol import certificates, grant, policy, roster, takeover, write_off
 from protocol.errors import ProtocolError
 from protocol.records import SEQUENCE_MAX
 from tools.authority import takeover_folder
-from tools.authority.issue import Authority, RequestRefusedError
+from tools.authority.issue import Authority, RequestRefusedError, changed_families
 from tools.authority.programme import COMMANDS as PROGRAMME_COMMANDS
 from tools.authority.signing import KeyFileError, SigningKey
 from tools.authority.takeover import Decision, take_over
@@ -131,11 +131,18 @@ def sign_policy(key: Path, out: Path, body: Path) -> None:
 @main.command("roster")
 @KEY
 @OUT
+@click.option("--after", type=INPUT, default=None, help="The signed roster before it, which terminals have.")
 @click.argument("octets", type=INPUT)
 @_told
-def sign_roster(key: Path, out: Path, octets: Path) -> None:
-    """Sign a roster."""
-    _write(out, Authority(SigningKey.load(key)).roster(octets.read_bytes()))
+def sign_roster(key: Path, out: Path, after: Path | None, octets: Path) -> None:
+    """Sign a roster. With --after it is signed only if it follows that one: terminals in use take what is new in it, once the
+    gateway has it and later grants under it (python -m gateway publish roster, grant).
+    """
+    before, new = b"" if after is None else after.read_bytes(), octets.read_bytes()
+    _write(out, Authority(SigningKey.load(key)).roster(new, before))
+    if before:
+        changed = changed_families(certificates.split_signature(before, "roster")[0], new)
+        click.echo(f"families that are new or stand otherwise: {len(changed)}")
 
 
 @main.command("grant")

@@ -1,6 +1,6 @@
 """What the authority issues: signed units (body ‖ signature) for terminals and gateways, checked before they are signed."""
 
-from protocol import certificates, grant, policy, roster, takeover, write_off
+from protocol import certificates, grant, policy, roster, roster_delta, takeover, write_off
 from protocol.certificates import KEY_OCTETS
 from tools.authority.signing import SigningKey, is_on_curve
 
@@ -71,8 +71,10 @@ class Authority:
         body = policy.encode(document)
         return body + self._key.sign(policy.signed_message(body))
 
-    def roster(self, octets: bytes) -> bytes:
-        """A signed roster; every entry is read first, and a card may stand in one place only."""
+    def roster(self, octets: bytes, after: bytes = b"") -> bytes:
+        """A signed roster; every entry is read first, and a card may stand in one place only. `after`: the signed roster before
+        it, which it must follow so that terminals in use can take it.
+        """
         header = roster.decode_header(octets[: roster.HEADER_OCTETS])
         if len(octets) != roster.octets(header.count):
             raise RequestRefusedError(f"roster: {len(octets)} octets do not hold {header.count} entries")
@@ -83,6 +85,8 @@ class Authority:
                 if card.card_key in seen:
                     raise RequestRefusedError(f"roster entry {index}: its card stands elsewhere too")
                 seen.add(card.card_key)
+        if after:
+            changed_families(certificates.split_signature(after, "roster")[0], octets)
         return octets + self._key.sign(roster.signed_message(roster.digest(octets)))
 
     def grant(self, kid: int, roster_digest: bytes, policy_digest: bytes, document: grant.Grant) -> bytes:
@@ -99,6 +103,28 @@ class Authority:
         """A signed takeover."""
         body = takeover.encode_takeover(document)
         return body + self._key.sign(takeover.takeover_message(body))
+
+
+def changed_families(before: bytes, after: bytes) -> list[int]:
+    """Indices of the families that are new in a roster, or stand otherwise in it than in the one before (octets without their
+    signatures); raises `RequestRefusedError` where it is not later, or an index was given to another family.
+    """
+    if roster.decode_header(after).number <= roster.decode_header(before).number:
+        raise RequestRefusedError("roster: its number is not greater than that of the one before")
+    changes = [index for index, _ in roster_delta.between(before, after).entries]
+    for index in changes:
+        was, now = (set(roster.card_keys(_entry(octets, index))) for octets in (before, after))
+        if was and now and not was & now:
+            raise RequestRefusedError(
+                f"roster entry {index}: none of its cards stood there before; an index is never given to another family,"
+                " and a new card stands beside the old one for a while"
+            )
+    return changes
+
+
+def _entry(octets: bytes, index: int) -> bytes:
+    at = roster.octets(index)
+    return octets[at : at + roster.ENTRY_OCTETS]
 
 
 def _require_keys(first: bytes, second: bytes, names: tuple[str, str]) -> None:

@@ -7,10 +7,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from protocol import certificates, grant, policy, roster, write_off
+from protocol.errors import OutOfRange
 from tests.unit.tools import till
 from tools import district
 from tools.authority.__main__ import main
-from tools.authority.issue import Authority, RequestRefusedError
+from tools.authority.issue import Authority, RequestRefusedError, changed_families
 from tools.authority.signing import CURVE_ORDER, KeyFileError, SigningKey, is_on_curve
 from tools.settlement.evidence import certified, verify
 
@@ -181,6 +182,36 @@ def test_a_roster_that_is_cut_is_not_signed(authority):
             authority.roster(wrong)
 
 
+def later_roster(change=lambda entries: None, number=2, families=None):
+    """The sample's roster again, under a later number, and changed."""
+    octets = district.make_roster(till.families() if families is None else families, till.ROSTER_KEY)
+    _, entries = roster.decode(octets)
+    change(entries)
+    return roster.encode(number, entries)
+
+
+def test_a_roster_follows_the_one_before_it(authority):
+    """RSD-02, ROS-02: or terminals in use could not take it."""
+    before = authority.roster(later_roster(number=1))
+
+    def removed(entries):
+        entries[3].state = roster.REMOVED
+        entries[5].cards = ()
+
+    def swapped(entries):
+        entries[3].cards, entries[4].cards = entries[4].cards, entries[3].cards
+
+    good = later_roster(removed)
+    assert authority.roster(good, before)[:-64] == good
+    assert changed_families(before[:-64], good) == [3, 5]
+    with pytest.raises(RequestRefusedError, match="number is not greater"):
+        authority.roster(later_roster(removed, number=1), before)
+    with pytest.raises(RequestRefusedError, match="entry 3: none of its cards"):
+        authority.roster(later_roster(swapped), before)
+    with pytest.raises(OutOfRange, match="count"):
+        authority.roster(later_roster(families=till.families()[:-1]), before)
+
+
 # The desk.
 
 
@@ -264,6 +295,17 @@ def make_grant(**changes) -> grant.Grant:
     for name, value in changes.items():
         setattr(made, name, value)
     return made
+
+
+def test_a_later_roster_is_signed_after_the_one_that_terminals_have(desk):
+    papers(desk)
+    _, entries = roster.decode((desk.folder / "roster").read_bytes())
+    entries[1].hamlet += 1
+    (desk.folder / "later").write_bytes(roster.encode(2, entries))
+    sign = ("roster", "--key", desk.path("authority.key"), "--after", desk.path("roster.bin"), "--out")
+    assert "stand otherwise: 1" in desk.does(*sign, desk.path("later.bin"), desk.path("later"))
+    assert "number is not greater" in desk.refuses(*sign, desk.path("again.bin"), desk.path("roster"))
+    assert not (desk.folder / "again.bin").exists()
 
 
 def test_policy_roster_and_grant_are_signed_from_files(desk):
