@@ -13,7 +13,7 @@ class Enrolments:
 
     def __init__(self, families: int) -> None:
         self._families = families
-        self._pages = [None] * ((families + PAGE - 1) // PAGE)
+        self._pages = {}
         self._second = {}
         self._first_held = 1
 
@@ -25,7 +25,7 @@ class Enrolments:
             self._second[index & ~slots.SECOND_CARD] = sequence
 
     def _page(self, number: int) -> array:
-        if self._pages[number] is None:
+        if number not in self._pages:
             self._pages[number] = array("I", bytes(_NUMBER_OCTETS * PAGE))  # lumbung: fits - zeros
         return self._pages[number]
 
@@ -34,24 +34,24 @@ class Enrolments:
         if place:
             sequence = self._second.get(index, 0)
         else:
-            page = self._pages[index // PAGE]
+            page = self._pages.get(index // PAGE)
             sequence = page[index % PAGE] if page is not None else 0
         return int(sequence) if sequence >= self._first_held else 0
 
     def forget_before(self, sequence: int) -> None:
         """Records before `sequence` were reclaimed."""
         self._first_held = sequence
-        for number in range(len(self._pages)):
-            page = self._pages[number]
-            if page is not None and max(page) < sequence:
-                self._pages[number] = None
+        for number in sorted(self._pages):
+            if max(self._pages[number]) < sequence:
+                del self._pages[number]
 
     def pack(self) -> bytes:
         """For a checkpoint: how many families (16 bits), a number for each, low octet first; how many second cards (16), and
         of each its family (16) and number (32).
         """
         nothing = bytes(_NUMBER_OCTETS * PAGE)
-        parts = [nothing if page is None else bytes(page) for page in self._pages]
+        numbers = range((self._families + PAGE - 1) // PAGE)
+        parts = [bytes(self._pages.get(number, nothing)) for number in numbers]
         first = b"".join(parts)[: _NUMBER_OCTETS * self._families]
         second = sorted(self._second)
         return b"".join(

@@ -61,9 +61,9 @@ def test_it_serves_a_longer_roster_and_a_shorter_one():
 def test_pages_that_nothing_stands_in_take_no_memory():
     books = Enrolments(1000)
     books.note(5 * PAGE, 3)
-    assert [page is not None for page in books._pages] == [number == 5 for number in range(16)]
+    assert list(books._pages) == [5]
     again = Enrolments(1000)
     again.unpack(books.pack(), 0)
-    assert [page is not None for page in again._pages] == [number == 5 for number in range(16)]
+    assert list(again._pages) == [5]
     books.forget_before(4)
-    assert not any(books._pages)
+    assert not books._pages
