@@ -117,8 +117,12 @@ class NewRosters:
             self._renewal = Renewal(self._board.flash, app.ledger, lambda: app.terminal.busy, self._is_whole)
         return self._renewal
 
+    def progress(self) -> tuple:
+        """(octets that are there, all of them) of the one that is being taken, (0, 0) for none; whole until the restart."""
+        return (0, 0) if self._renewal is None else (self._renewal.taken, self._renewal.octets)
+
     def _taken(self) -> int:
-        return self.renewal().taken
+        return int(self.progress()[0])
 
     async def _apply(self, octets: bytes) -> tuple:
         return await self._app.relay.apply(octets)

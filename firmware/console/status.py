@@ -120,6 +120,7 @@ class StatusCommands:
             ("links", _of_links),
             ("terminal", _of_terminal),
             ("upkeep", _of_upkeep),
+            ("new_rosters", _of_new_rosters),
         ):
             part = getattr(app, name, None)
             if part is not None:
@@ -164,6 +165,7 @@ def _of_ledger(ledger) -> list:
         ("heard_s", marks.time_s),
         ("epoch", marks.epoch),
         ("counter", marks.counter),
+        ("roster", ledger.roster.number),
         ("locked", int(ledger.is_locked)),
         ("findings", len(ledger.findings.all())),
         ("checked", int(ledger.findings.is_done)),
@@ -231,6 +233,16 @@ def _of_upkeep(upkeep) -> list:
         ("verified", upkeep.verified_through),
         ("broken_seals", upkeep.broken_seals),
         ("flash_error", type(upkeep.last_error).__name__ if upkeep.last_error is not None else "-"),
+    ]
+
+
+def _of_new_rosters(rosters) -> list:
+    taken, octets = rosters.progress()
+    return [
+        ("roster_taken", taken),
+        ("roster_of", octets),
+        ("roster_waits", rosters.fetch.waits or "-"),
+        ("roster_failures", rosters.failures + rosters.fetch.failures),
     ]
 
 

@@ -7,6 +7,7 @@ from firmware import main
 main.load()
 
 from firmware import over_air, provisioning  # noqa: E402
+from firmware.console.status import StatusCommands  # noqa: E402
 from firmware.ledger import document_area  # noqa: E402
 from firmware.relay import kept_fetch  # noqa: E402
 from firmware.relay.downlink import APPLIED, PART  # noqa: E402
@@ -116,6 +117,9 @@ def test_a_roster_from_the_broker_waits_for_sales_and_comes_into_force_in_a_quie
         await shop.cash("programme", "50*")
         await shop.hand_over()
         await shop.until(lambda: shop.app.new_rosters.renewal().is_ready, "all of it")
+        told = dict(StatusCommands(shop.app, (), shop.app.log)._light(shop.app.console))
+        assert told["roster_taken"] == told["roster_of"] > 0
+        assert (told["roster"], told["roster_waits"], told["roster_failures"]) == (1, "-", 0)
         assert shop.app.downlink.counts[APPLIED] == 1
         assert shop.restarts == []
         await shop.press("E")
