@@ -77,7 +77,7 @@ class MicroPythonFile(pytest.File):
         for variant in self.settings.variants:
             for name, line, doc in self.settings.functions:
                 yield MicroPythonItem.from_parent(
-                    self, name=f"{name}[{variant}]", function=name, variant=variant, line=line, doc=doc
+                    self, name=f"{name}[{variant}]", called=name, variant=variant, line=line, doc=doc
                 )
 
     def teardown(self) -> None:
@@ -148,9 +148,9 @@ def _parsed(answer: str) -> tuple[str, str]:
 class MicroPythonItem(pytest.Item):
     """One test function on one interpreter."""
 
-    def __init__(self, *, function: str, variant: str, line: int, doc: str, **kwargs: Any) -> None:
+    def __init__(self, *, called: str, variant: str, line: int, doc: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.function = function
+        self.called = called  # not `function`: pytest takes that for one of CPython
         self.variant = variant
         self.line = line
         self.doc = doc
@@ -164,7 +164,7 @@ class MicroPythonItem(pytest.Item):
         reason = process.missing_reason(self.variant)
         if reason:
             pytest.skip(reason)
-        verdict, text, printed = self._file.answer(self.variant, self.function)
+        verdict, text, printed = self._file.answer(self.variant, self.called)
         if printed:
             self.add_report_section("call", f"printed on {self.variant}", printed)
         if verdict == "skip":
@@ -182,7 +182,7 @@ class MicroPythonItem(pytest.Item):
         return (
             f"on {self.variant}:\n{_with_source(str(excinfo.value))}\n"
             f"again: LUMBUNG_SEED={seed} .venv/bin/pytest '{relative}::{self.name}'\n"
-            f"bare:  {command} tests/support/mp_run.py {relative} {self.function}"
+            f"bare:  {command} tests/support/mp_run.py {relative} {self.called}"
         )
 
     def reportinfo(self) -> tuple[Path, int, str]:

@@ -132,6 +132,14 @@ def test_interpreters_share_a_sweep_case_by_case(monkeypatch, turns):
 @pytest.mark.skipif(
     bool(process.missing_reason("unix64") or process.missing_reason("unix32")), reason="needs both"
 )
+def test_tests_can_be_chosen_by_a_word_in_their_names(run):
+    verdicts, _ = run(GOOD, "-k", "passes")
+    assert verdicts == {"test_passes[unix64]": "PASSED", "test_passes[unix32]": "PASSED"}
+
+
+@pytest.mark.skipif(
+    bool(process.missing_reason("unix64") or process.missing_reason("unix32")), reason="needs both"
+)
 def test_an_interpreter_that_is_alone_has_all_of_a_sweep(run):
     source = '"""A sweep."""\nfrom tests.support.mp import share\n%sdef test_a():\n    assert len(share(range(8))) == %d\n'
     verdicts, _ = run(source % ("", 4))
