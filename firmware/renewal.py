@@ -7,6 +7,7 @@ leaves all of the old or all of the new. What is half taken is in RAM and begins
 
 import asyncio
 
+from firmware.hal.flash_area import FlashError
 from firmware.ledger.document_area import AUTHORITY_KEY, GRANT_FIRST, ROSTER_SIGNATURE
 from firmware.ledger.ledger import TerminalLocked
 from firmware.ledger.roster_area import RosterArea
@@ -14,7 +15,7 @@ from firmware.ledger.roster_update import RosterUpdate
 from firmware.provisioning import free_area
 from firmware.relay.downlink import APPLIED, PART, STALE, verifies
 from protocol import certificates, grant, renewal, roster
-from protocol.errors import AuthenticationFailed, OutOfRange, Truncated
+from protocol.errors import AuthenticationFailed, OutOfRange, ProtocolError, Truncated
 from protocol.octets import Reader
 
 HEAD_OCTETS_MAX = 16384
@@ -33,6 +34,8 @@ class Renewal:
         self._is_busy = is_busy
         self._whole = whole
         self._stale = b""
+        # What was written for nothing: it comes again and again, and wears flash out, so not before the next start.
+        self._spoiled = b""
         self.drop()
 
     def drop(self) -> None:
@@ -67,10 +70,16 @@ class Renewal:
             raise OutOfRange("offset", 11, "a piece before it was not here")
         if piece.offset < self.taken:
             return APPLIED if self.is_ready else PART
+        if piece.name == self._spoiled:
+            raise OutOfRange("name", 0, "was refused after it had been written")
         is_done = False
         try:
             outcome = await self._take(piece.octets)
             is_done = True
+        except (ProtocolError, FlashError):
+            if self._update is not None:
+                self._spoiled = piece.name
+            raise
         finally:
             if not is_done:
                 self.drop()
@@ -173,6 +182,7 @@ class Renewal:
         if not self.is_ready:
             raise OutOfRange("name", 0, "is not all here")
         digest, grants, signature = self._digest, self._grants, self._signature
+        self._spoiled = self._name
         try:
             self._require_later()
             if RosterArea(free_area(self._flash, self._ledger.documents)).digest != digest:

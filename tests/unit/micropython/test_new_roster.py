@@ -255,6 +255,31 @@ def test_what_came_into_force_meanwhile_stays():
     assert open_ledger(flash).roster.digest == roster.digest(BASE)
 
 
+def test_what_was_written_for_nothing_is_not_written_again_before_the_next_start():
+    """It comes again with every answer of the gateway: that would wear flash out, and hold up what comes behind it."""
+    chip = make_chip()
+    flash = flash_of(chip)
+    provision(flash, FAMILIES, (1, 2))
+    ledger = open_ledger(flash)
+    certify(ledger)
+    redeem(ledger, 3, 50_000)
+    # An entry rots that the delta does not name.
+    flash["roster_a"].program(ledger.roster.address_of(9) + 40, bytes(16))
+    taker = Taker(flash, ledger)
+    frames = frames_of(unit_of(ledger, BASE, NEW, programmes=(1, 2)))
+    assert taker.take(frames) == ["RosterDamaged"]
+    assert taker.downlink.last_error.area == "roster_a"
+    before = chip.operations()
+    assert taker.take(frames + frames) == ["OutOfRange"] * 2
+    assert chip.operations() == before
+    note_event(ledger)
+    # The whole of it needs no base.
+    whole = frames_of(unit_of(ledger, b"", NEW, programmes=(1, 2)))
+    assert taker.take(whole)[-1] == APPLIED
+    taker.renewal.switch()
+    in_force(flash, NEW)
+
+
 def test_a_locked_terminal_takes_none():
     flash, ledger = terminal()
     taker = Taker(flash, ledger)
