@@ -123,7 +123,8 @@ def connected(port: str, baud: int = 460_800, is_stub_used: bool = True) -> Iter
                     "this chip is none that esptool knows", "unplug it: it is no Lumbung terminal"
                 ) from error
             raise CableError(
-                f"no chip answers at {port} ({text})", "hold BOOT, press RESET, and try again"
+                f"no chip answers at {port} ({text})",
+                "look which device hangs on this port; if it is a terminal, hold BOOT, press RESET, and try again",
             ) from error
         except (serial.SerialException, OSError, ValueError) as error:
             _close(esp)

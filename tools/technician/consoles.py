@@ -104,7 +104,7 @@ def no_terminal(port: str, *, has_spoken: bool) -> TechnicianError:
     return CableError(
         f"no terminal answers at {port}",
         "switch it on and look at the cable; a number on its screen is in hardware/FAULTS.md; "
-        "`lumbung rescue` reads the flash of one that does not start",
+        "`lumbung rescue` reads the flash of one that does not start, `lumbung flash` makes one of a new chip",
     )
 
 

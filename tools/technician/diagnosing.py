@@ -100,6 +100,13 @@ def _crash(words: list[str]) -> Crash:
     return Crash(int(words[0]), int(words[1]), int(words[2]), " ".join(words[3:]))
 
 
+def event_of(words: list[str]) -> Event | None:
+    """The event that a line of the live view is, None where it tells what changed."""
+    if len(words) != _EVENT_WORDS or any("=" in word for word in words):
+        return None
+    return _event(words)
+
+
 def _event(words: list[str]) -> Event:
     return Event(int(words[0]), int(words[1]), words[2], int(words[3]))
 

@@ -42,7 +42,7 @@ def flash(chip: Chip, image: Image, board: dict[str, Any], progress: Progress | 
     if not is_ours and not is_new:
         raise HoldsRecordsError(
             "this chip has no table of ours, and where records stand something is written",
-            "if it is a terminal, dump it and run the forensics; if nothing on it is needed, use `lumbung erase`",
+            "if it is a terminal, `lumbung rescue --by flash` saves what is on it; where nothing on it is needed, `lumbung erase`",
         )
     before = {name: chip.md5(entry.offset, entry.size) for name, entry in kept.items()} if is_ours else {}
     written = 0

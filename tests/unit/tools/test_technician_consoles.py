@@ -66,6 +66,13 @@ def test_a_port_that_is_none_is_a_sentence(command, port, tmp_path):
     assert answer["advice"]
 
 
+def test_every_command_tells_something_else_from_nothing(hasty):
+    with speaker(b"$GPGGA,1,2\r\n") as port:
+        code, answer = lumbung("diagnose", "--port", port)
+    assert code == WrongDeviceError.code
+    assert "is no Lumbung terminal" in answer["error"]
+
+
 @pytest.mark.parametrize(
     "words",
     [

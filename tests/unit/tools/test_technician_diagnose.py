@@ -200,6 +200,27 @@ def test_live_shows_whole_lines_and_stops_when_asked():
     assert seen in ([], seen[:1]), "no line is awaited any more"
 
 
+@pytest.mark.parametrize(
+    ("line", "text", "as_json"),
+    [
+        (
+            "61 head=4 link=up",
+            "    00:01:01  head 4, link up",
+            {"uptime_s": 61, "changed": {"head": "4", "link": "up"}},
+        ),
+        ("62", "    00:01:02", {"uptime_s": 62, "changed": {}}),
+        (
+            "7 63 refused 11",
+            "    00:01:03  refusal 11",
+            {"number": 7, "uptime_s": 63, "name": "refused", "detail": 11},
+        ),
+    ],
+)
+def test_a_line_of_the_live_view_is_words_or_json(line, text, as_json):
+    assert diagnose._live(line, "en", as_json=False) == text
+    assert json.loads(diagnose._live(line, "en", as_json=True)) == as_json
+
+
 # -- pages
 
 

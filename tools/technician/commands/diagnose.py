@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -103,11 +104,10 @@ def diagnose(
     if dump is not None:
         return _told(diagnosing.read(dump.read_bytes()), language, folder)
     name = port or cable.find_port()
-    with consoles.console_at(name) as console:
-        if console is None:
-            raise consoles.no_terminal(name, has_spoken=False)
+    with consoles.terminal_at(name) as console:
         if live:
-            diagnosing.live(console, click.echo, seconds)
+            as_json = click.get_current_context().params["as_json"]
+            diagnosing.live(console, lambda line: click.echo(_live(line, language, as_json=as_json)), seconds)
             return {"said": []}
         found = diagnosing.ask(console)
     if not found.status:
@@ -156,6 +156,20 @@ def _event(event: Event, language: str) -> str:
         "clock": _WORDS[language]["trust"],
     }.get(event.name, ())
     return words.format(named[event.detail] if event.detail < len(named) else event.detail)
+
+
+def _live(line: str, language: str, *, as_json: bool) -> str:
+    """A line of the live view: what changed in that second, or an event."""
+    uptime, *changes = line.split()
+    event = diagnosing.event_of([uptime, *changes])
+    if event is not None:
+        said: dict[str, Any] = asdict(event)
+        text = f"{_duration(event.uptime_s, _WORDS[language]):>12}  {_event(event, language)}"
+    else:
+        said = {"uptime_s": int(uptime), "changed": dict(change.partition("=")[::2] for change in changes)}
+        told = ", ".join(change.replace("=", " ") for change in changes)
+        text = f"{_duration(int(uptime), _WORDS[language]):>12}  {told}".rstrip()
+    return json.dumps(said, sort_keys=True) if as_json else text
 
 
 def _word(state: str, language: str) -> str:
@@ -221,7 +235,8 @@ def _records(status: dict[str, str], words: dict[str, Any]) -> str:
 
 def _link(status: dict[str, str], words: dict[str, Any], language: str) -> str:
     """The session's state, which ways there are, and how many records each has not sent yet."""
-    error = "" if status.get("link_error", "-") == "-" else f" ({status['link_error']})"
+    has_error = status["link"] != "up" and status.get("link_error", "-") != "-"
+    error = f" ({status['link_error']})" if has_error else ""
     ways = ", ".join(advice.words(status, "ways")) or words["none"]
     head = advice.number(status, "head")
     pending = [

@@ -78,7 +78,7 @@ def erase(port: str, baud: int, no_stub: bool, folder: Path, name: str) -> dict[
         "files": saved.files,
         "said": [
             f"{saved.name} is erased; its dump and {saved.records} records are in {folder}",
-            "next: `python -m gateway import` takes what was exported" if saved.records else "next: flash it",
+            f"next: python -m gateway import {folder / 'records'}/*" if saved.records else "next: flash it",
         ],
     }
 

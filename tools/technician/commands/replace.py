@@ -12,6 +12,7 @@ from tools.authority.__main__ import TAKEOVER_REASONS, Kid
 from tools.authority.issue import Authority
 from tools.authority.signing import SigningKey
 from tools.technician import replacing
+from tools.technician.commands import pages
 from tools.technician.commands.common import FOLDER, INPUT, JSON, require_one, told
 from tools.technician.provisioning import NotConfirmedError
 from tools.technician.replacing import Office, Stage, Wish
@@ -144,11 +145,13 @@ def _at_the_authority(wish: Wish, reason: str, office: Office) -> list[str]:
 def _ready(wish: Wish, office: Office) -> dict[str, Any]:
     """The new folder, and the way on."""
     got = replacing.told(office, wish)
-    sums = ", ".join(f"programme {name} Rp {rupiah}" for name, rupiah in got["left_rupiah"].items())
+    sums = ", ".join(
+        f"programme {name} {pages.rupiah(rupiah)}" for name, rupiah in got["left_rupiah"].items()
+    )
     said = [
         f"{wish.new:08x} has what is left of the leases of {wish.old:08x} after record {got['sealed_through']}: {sums}",
-        f"may have been spent besides: Rp {got['exposure_rupiah']}",
-        f"next: lumbung provision --kid {wish.new:08x} {office.target}",
+        f"may have been spent besides: {pages.rupiah(got['exposure_rupiah'])}",
+        f"next: lumbung provision --kid {wish.new:08x} {office.target} (and --kids, if the number is of this laptop's block)",
     ]
     if office.gateway_config is None:
         path = office.decision_path(wish.old)
