@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -17,7 +16,7 @@ from tools.forensics import documents, dump, export, proof, report
 from tools.forensics.documents import Documents
 from tools.forensics.marks import Known
 from tools.forensics.report import Reading
-from tools.technician import account, cable, dumping, partitions
+from tools.technician import account, cable, dumping, laptop, partitions
 from tools.technician.account import Account
 from tools.technician.cable import Progress
 from tools.technician.errors import NOTHING_READABLE_CODE, CableError, TechnicianError, WrongDeviceError
@@ -226,12 +225,7 @@ def _write(path: Path, frames: Iterable[bytes]) -> None:
 
 def _write_octets(path: Path, octets: bytes) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fresh = path.with_name(path.name + ".new")
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(octets)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
+    laptop.keep(path, octets, 0o600)
 
 
 # -- one that does not, and what somebody has read already

@@ -1,6 +1,7 @@
 """What every command says of a port: none, nothing on it, something else on it, one in use, one that goes away."""
 
 import contextlib
+import errno
 import json
 import os
 import pty
@@ -123,6 +124,19 @@ def test_a_command_that_is_interrupted_says_so(monkeypatch):
     code, answer = lumbung("release", "--port", "x")
     assert code == INTERRUPTED_CODE
     assert answer == {"error": "interrupted", "advice": "run the same command again"}
+
+
+def test_a_full_disk_is_a_sentence_where_the_system_names_no_file():
+    @click.command()
+    @JSON
+    @told
+    def fills():
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    done = CliRunner().invoke(fills, [])
+    assert done.exit_code == LAPTOP_CODE
+    assert "error: a file of this laptop cannot be used (No space left on device)" in done.stderr
+    assert "what to do: make room" in done.stderr
 
 
 def test_a_key_file_that_others_may_read_is_told_with_what_to_do(tmp_path):

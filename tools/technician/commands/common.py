@@ -76,7 +76,8 @@ def told(command: Callable[..., dict[str, Any]]) -> Callable[..., None]:
             refuse(str(error), _KEY_ADVICE, LAPTOP_CODE, as_json=as_json)
         except OSError as error:
             # Ports and sockets end as a CableError: this is a file of the laptop, on a full disk or without rights.
-            sentence = f"{error.filename} cannot be used ({error.strerror})" if error.filename else str(error)
+            what = error.filename or "a file of this laptop"
+            sentence = f"{what} cannot be used ({error.strerror or error})"
             refuse(
                 sentence,
                 "make room or choose another folder, then run it again",
