@@ -8,7 +8,9 @@ from rich.panel import Panel
 
 from tests.sim.shop import NEEDS_MICROPYTHON
 from tools.practice.town import KIDS, Practice
+from tools.technician import updating
 from tools.technician.__main__ import main
+from tools.technician.errors import BundleError
 
 pytestmark = [pytest.mark.timeout(180), NEEDS_MICROPYTHON]
 
@@ -58,3 +60,20 @@ def test_a_blank_terminal_is_provisioned_sells_and_survives_a_power_cut(practice
     assert "dark" in practice.said[-1], "keys of a terminal that is off do nothing"
     practice.do("on")
     assert name in lumbung(practice, "diagnose", "--language", "en")
+
+    # The other things on the bench.
+    practice.do("terminal 2 blank")
+    assert "dark" in practice.said[-1], "nobody flashed it"
+    practice.do("terminal ten")
+    assert "which terminal?" in practice.said[-2]
+    practice.do("terminal 1")
+    practice.do("chip dies")
+    assert "that has a key chip" in practice.said[-2]
+    assert name in lumbung(practice, "diagnose", "--language", "en"), "the first one again, as it was"
+    assert "release 1 runs from slot a" in lumbung(practice, "release")
+    bundles = practice.releases
+    assert updating.opened((bundles / "newer.lum").read_bytes()).number == 2
+    for bundle in ("foreign.lum", "failing.lum"):
+        assert updating.opened((bundles / bundle).read_bytes()).number == 3
+    with pytest.raises(BundleError):
+        updating.opened((bundles / "tampered.lum").read_bytes())
