@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from protocol import codec, records
 from protocol.context import Context
 from protocol.errors import ProtocolError
-from tests.bench.reference_day import RosterInMemory
 from tests.property import protocol_strategies as drawn
+from tools.golden_vectors.world import RosterInMemory
 
 CODECS = st.sampled_from([codec.LITERAL, codec.PREDICTED])
 FIRSTS = st.sampled_from([1, drawn.DAY.first, records.SEQUENCE_MAX - 20])

@@ -4,8 +4,8 @@ import json
 
 from protocol import context as contexts
 from protocol import grant, policy
-from tests.bench.reference_day import RosterInMemory
 from tests.support import mp
+from tools.golden_vectors.world import RosterInMemory
 
 
 def load(name):

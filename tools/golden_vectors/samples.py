@@ -17,7 +17,8 @@ from protocol import (
     takeover,
     write_off,
 )
-from tools.golden_vectors.corpus import KEY_A, KEY_B, KID, OPENING_S, SIGNATURE, Draw, held_context
+from tools.golden_vectors.corpus import KEY_A, KEY_B, KID, OPENING_S, SIGNATURE, held_context
+from tools.golden_vectors.world import Draw
 
 
 def sample_status() -> status.Status:

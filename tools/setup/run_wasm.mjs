@@ -9,7 +9,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../..");
 const home = path.join(root, "build/npm/node_modules/@micropython/micropython-webassembly-pyscript");
 const COPIED = [".py", ".json", ".txt", ".bin", ".hex", ".toml"];
-const FOLDERS = ["protocol", "firmware", "hardware", "tests", "../shared/vectors"];
+const FOLDERS = ["protocol", "firmware", "hardware", "tools", "tests", "../shared/vectors"];
 const HEAP_BYTES = 16 * 1024 * 1024;
 
 function* files(folder) {
