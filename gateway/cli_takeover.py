@@ -11,18 +11,27 @@ from gateway import tables
 from gateway.cli_parts import Kid, as_json, give_order, guarded, tell
 from gateway.config import Config
 from gateway.documents import Kind
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, RecordsMissingError
 from gateway.publish import INCOMPLETE, Order
 from gateway.signatures import SIGNATURE_OCTETS
 from gateway.store.interface import Reader
 from gateway.store.sqlite import SqliteReader
-from protocol import takeover
+from protocol import records, takeover
 
 DOUBTS = {
     takeover.DOUBT_GAP: "records of it are missing, or were not sealed when it was retired",
     takeover.DOUBT_FORK: "its seals fork: it spent twice",
     takeover.DOUBT_UNKNOWN_CARD: "cards spent that no roster of it names",
 }
+
+
+def _require_record(config: Config, kid: int, sequence: int) -> None:
+    """What is sealed here stays so: this may be looked at before the order is given."""
+    reader = SqliteReader.open(config.data)
+    row = reader.terminal(kid)
+    reader.close()
+    if row is not None and row.sealed_through < sequence:
+        raise RecordsMissingError(kid=f"{kid:08x}", sealed_through=row.sealed_through, last_record=sequence)
 
 
 @click.command("takeover")
@@ -39,15 +48,25 @@ DOUBTS = {
     is_flag=True,
     help="Also where records of it are known to be missing: they will be disputed.",
 )
+@click.option(
+    "--last-record",
+    "last_record",
+    type=click.IntRange(1, records.SEQUENCE_MAX),
+    help="The last one that the rescue found: nothing is retired before it is here.",
+)
 @as_json
 @click.pass_obj
 @guarded
-def takeover_command(config: Config, kid: int, folder: Path, incomplete: bool, is_json: bool) -> None:
+def takeover_command(
+    config: Config, kid: int, folder: Path, incomplete: bool, last_record: int | None, is_json: bool
+) -> None:
     """Retire a terminal whose leases another one takes over, and state what of them is left.
 
     From now on what still comes from it is kept and acknowledged, but disputed instead of paid. There is no way back:
     rescue its records and import them first. Doing it again gives the same statement.
     """
+    if last_record is not None:
+        _require_record(config, kid, last_record)
     told = give_order(config, Order.RETIRE, INCOMPLETE if incomplete else b"", kid)
     signed = bytes.fromhex(str(told["octets"]))
     statement = takeover.decode_statement(signed[:-SIGNATURE_OCTETS])

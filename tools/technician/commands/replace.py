@@ -124,9 +124,9 @@ def _confirm(old: int, confirmed: int | None) -> None:
 
 
 def _at_the_gateway(wish: Wish, office: Office) -> list[str]:
-    known = f" until its status shows sealed # {wish.last_record}" if wish.last_record else ""
+    known = f" --last-record {wish.last_record}" if wish.last_record else ""
     return [
-        f"next, at the gateway: import what was rescued{known}, and only then python -m gateway takeover {wish.old:08x} --to FOLDER",
+        f"next, at the gateway: import what was rescued, and then python -m gateway takeover {wish.old:08x}{known} --to FOLDER",
         f"bring that folder as {office.source} and run the same command again",
     ]
 
