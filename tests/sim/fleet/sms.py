@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from protocol import sms_pdu, sms_time
+from protocol import frame, sms_pdu, sms_time
 from protocol.sms_address import Address
 from protocol.sms_user_data import UserData
 from tests.sim.fleet.clockwork import Clockwork
@@ -72,6 +72,9 @@ class Network:
         message = sms_pdu.decode(pdu, to_network=True)
         octets = bytes(message.user_data.content)
         self._clock.count("messages up")
+        header = frame.read_header(octets)
+        if (header.frame_class, header.codec) == (frame.CLASS_UP, frame.UP_PART):
+            self._clock.count("messages up that are parts")
         self._carry(lambda: self.reaches_gateway(octets))
 
     def reaches_gateway(self, octets: bytes) -> None:

@@ -26,9 +26,13 @@ WORK = (
     "messages down",
     "commits refused",
     "armed:",
+    "frames coded without grants",
+    "rosters put in force",
 )
 # How wrong a terminal's clock may be; None: its battery is dead. One that is years ahead ends all sales once a record says so.
 CLOCKS_AHEAD_S = (None, None, None, -2 * YEAR_S, -2 * YEAR_S, -YEAR_S // 2, -86_400, 3600, 2 * YEAR_S)
+# How often a new roster does not wait for the gateway's answers.
+VISITS = 0.5
 # How a terminal is reached in one opening of its shop, and how often.
 ONLINE, FLAKY, HILL, BLANK = "online", "flaky", "sms", "nothing"
 WAYS = (ONLINE, ONLINE, FLAKY, FLAKY, HILL, HILL, BLANK, BLANK)
@@ -218,8 +222,9 @@ class Story:
             self._clock.at(at_ms + dice.randint(MINUTE_MS, 5 * HOUR_MS), lambda: mood(FINE))
 
     def _plan_roster(self, dice: random.Random) -> None:
-        """A new roster: at the gateway on one day, at each terminal whenever its technician comes, with frames of the old
-        one still under way; then a newer grant under it that only the gateway has.
+        """A new roster: at the gateway on one day, at each terminal whenever the gateway's answers bring it, or its technician,
+        who does not come to all of them, with frames of the old one still under way; then a newer grant under it that only
+        the gateway has.
         """
         at_ms = dice.randint(DAY_MS // 3, max(DAY_MS // 3 + 1, self._end_ms - 20 * HOUR_MS))
         self._clock.at(at_ms, lambda: self._issue_roster(dice))
@@ -234,8 +239,15 @@ class Story:
             world.publish(Order.GRANT, grant, seat.kid)
             later = world.district.grant(seat.place, octets)
             visit_ms = dice.randint(MINUTE_MS, 20 * HOUR_MS)
-            brought = {"roster": octets.hex(), "grants": {str(GRANT_FIRST + SEMBAKO): grant.hex()}}
-            self._clock.after(visit_ms, lambda seat=seat, brought=brought: world.bring_roster(seat, brought))
+            brought = {
+                "number": len(world.district.rosters),
+                "roster": octets.hex(),
+                "grants": {str(GRANT_FIRST + SEMBAKO): grant.hex()},
+            }
+            if dice.random() < VISITS:
+                self._clock.after(
+                    visit_ms, lambda seat=seat, brought=brought: world.bring_roster(seat, brought)
+                )
             self._clock.after(
                 visit_ms + dice.randint(0, 6 * HOUR_MS),
                 lambda seat=seat, later=later: world.publish(Order.GRANT, later, seat.kid),

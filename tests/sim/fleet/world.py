@@ -204,7 +204,16 @@ class World:
         raise AssertionError(f"a task of terminal {seat.kid:08x} died: {error}\n{seat.take_log()}")
 
     def _on_restart(self, seat: Seat, code: int) -> None:
-        raise AssertionError(f"terminal {seat.kid:08x} stopped itself with code {code}\n{seat.take_log()}")
+        """By itself a terminal starts anew for a new roster only."""
+        assert code == 0, f"terminal {seat.kid:08x} stopped itself with code {code}\n{seat.take_log()}"
+        self.clock.note("starts anew", f"{seat.kid:08x}")
+        self.clock.count("rosters put in force by the terminal itself")
+        self.switch_off(seat)
+        self.switch_on(seat)
+
+    def _on_bare(self, seat: Seat, count: int) -> None:
+        self.clock.note("bare", f"{seat.kid:08x}", count)
+        self.clock.count("frames coded without grants")
 
     # What people and the weather do.
 
@@ -338,7 +347,11 @@ class World:
             row = self.reader.terminal(seat.kid)
             if row is None or not seat.marks[2] == seat.marks[0] == row.booked_through == row.sealed_through:
                 return False
-        return all(invariants.is_told(seat.ask_books()) for seat in self.seats)
+        return all(self._knows_all(seat.ask_books()) for seat in self.seats)
+
+    def _knows_all(self, books: dict[str, Any]) -> bool:
+        """How its sales ended, and the newest roster: nobody has to come for either."""
+        return invariants.is_told(books) and books["roster"] == len(self.district.rosters)
 
     def state(self) -> str:
         """Where everybody stands, for a report of a failure."""

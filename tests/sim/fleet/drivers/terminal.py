@@ -40,6 +40,8 @@ OPEN_TIMEOUT_MS = 10000
 CARD_TIMEOUT_MS = 2000
 SEMBAKO = 1
 OPERATOR_CODE = "1234"
+# Names of screens (firmware/ui/screens).
+IDLE, SERVING = "idle", "tap_card"
 GATEWAY_NUMBER = "+62811000001"
 
 
@@ -233,6 +235,8 @@ class Terminal:
         self.app = firmware_app.App(self.board.board, lambda code: self.say("restart", code))
         self.app.open_books()
         self.app.assemble()
+        self._count_bare(self.app.relay.frames)
+        self._show(IDLE)
         asyncio.get_event_loop().set_exception_handler(self._task_ended)
         self.tasks = [
             asyncio.create_task(self.app.upkeep.run(self._check_in)),
@@ -243,6 +247,21 @@ class Terminal:
 
     def _check_in(self):
         pass
+
+    def _show(self, screen):
+        """Nobody draws here; which screen it would be is how firmware/over_air knows that nobody minds a restart."""
+        self.app.flow.panel.shown = screen
+
+    def _count_bare(self, frames):
+        """Tell of each frame that is coded without grants ([CTX-04])."""
+        encode = frames._encode
+
+        def counted(first, slots, is_good, context):
+            if context is not None and not context.grants:
+                self.say("bare", len(slots))
+            return encode(first, slots, is_good, context)
+
+        frames._encode = counted
 
     def make_link(self):
         self.link_number += 1
@@ -295,10 +314,14 @@ class Terminal:
         self.flash.arm(None)
 
     def do_roster(self, brought, now_ms, now_s):
-        """A technician switches the terminal on, gives it a new roster and the grants under it, and switches it off."""
+        """A technician switches the terminal on, gives it a new roster and the grants under it where it has not got them by
+        itself, and switches it off.
+        """
         self.do_on(now_ms, now_s)
-        grants = {int(name): bytes.fromhex(grant) for name, grant in brought["grants"].items()}
-        provisioning.renew(self.board.board.flash, self.app.ledger, grants, bytes.fromhex(brought["roster"]))
+        ledger = self.app.ledger
+        if ledger.roster.number < brought["number"]:
+            grants = {int(name): bytes.fromhex(grant) for name, grant in brought["grants"].items()}
+            provisioning.renew(self.board.board.flash, ledger, grants, bytes.fromhex(brought["roster"]))
         self._lose_power()
 
     def do_state(self, number, state):
@@ -356,6 +379,7 @@ class Terminal:
             self.say("busy", name)
             return
         self.selling = True
+        self._show(SERVING)
         self.tasks.append(asyncio.create_task(self._served(name, work)))
 
     async def _served(self, name, work):
@@ -376,6 +400,7 @@ class Terminal:
         await terminal.abandon()
         self.board.remove_card()
         self.selling = False
+        self._show(IDLE)
 
     def _card(self, name):
         """A family's card, the same one each time, so that its chip remembers."""
@@ -453,6 +478,7 @@ class Terminal:
                 "states": [self.app.terminal.state_of(slot.sequence) for slot in slots],
                 "boots": ledger.journal.boots,
                 "locked": ledger.is_locked,
+                "roster": ledger.roster.number,
                 "trust": ledger.time_trust,
                 "now_s": ledger.now_s(),
                 "down": sorted(self.app.downlink.counts.items()),
