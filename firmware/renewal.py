@@ -10,7 +10,7 @@ import asyncio
 from firmware.hal.flash_area import FlashError
 from firmware.ledger.document_area import AUTHORITY_KEY, GRANT_FIRST, ROSTER_SIGNATURE
 from firmware.ledger.ledger import TerminalLocked
-from firmware.ledger.roster_area import RosterArea
+from firmware.ledger.roster_area import RosterArea, RosterMissing
 from firmware.ledger.roster_update import RosterUpdate
 from firmware.provisioning import free_area
 from firmware.relay.downlink import APPLIED, PART, STALE, verifies
@@ -43,6 +43,7 @@ class Renewal:
         self._name = b""
         self._head = b""
         self._update = None
+        self._area = None
         self._digest = b""
         self._grants = {}
         self._signature = b""
@@ -124,7 +125,8 @@ class Renewal:
             await self._take_grant(signed)
         self._require_later()
         ledger = self._ledger
-        self._update = RosterUpdate(ledger.roster, free_area(self._flash, ledger.documents))
+        self._area = free_area(self._flash, ledger.documents)
+        self._update = RosterUpdate(ledger.roster, self._area)
 
     async def _take_grant(self, signed: bytes) -> None:
         """A grant for this terminal under that roster and the policy in force."""
@@ -158,6 +160,7 @@ class Renewal:
         if not await verifies(authority, roster.signed_message(digest), signature):
             raise AuthenticationFailed("roster signature", self.octets, "does not verify")
         self._signature = signature
+        self._require_free()
         self._update.seal()
         self._update = None
         self.is_ready = True
@@ -169,10 +172,16 @@ class Renewal:
             await asyncio.sleep_ms(0)
             while self._is_busy():
                 await asyncio.sleep_ms(50)
+            self._require_free()
             try:
                 next(steps)
             except StopIteration as end:
                 return end.value
+
+    def _require_free(self) -> None:
+        """A cable may have brought another roster while this one waited: then the area is the one in force."""
+        if free_area(self._flash, self._ledger.documents) is not self._area:
+            raise OutOfRange("roster digest", 1, "another one came into force meanwhile")
 
     def switch(self) -> None:
         """Put it in force with the next start, which has to follow at once: until then nothing is committed.
@@ -185,10 +194,18 @@ class Renewal:
         self._spoiled = self._name
         try:
             self._require_later()
-            if RosterArea(free_area(self._flash, self._ledger.documents)).digest != digest:
-                raise OutOfRange("roster digest", 1, "another one was written in its place")
+            self._require_free()
+            if not self._is_there(digest):
+                raise OutOfRange("roster digest", 1, "it is not in flash any more")
             changes = {GRANT_FIRST + programme: grants[programme][1] for programme in sorted(grants)}
             changes[ROSTER_SIGNATURE] = digest + signature
             self._ledger.replace_documents(changes)
         finally:
             self.drop()
+
+    def _is_there(self, digest: bytes) -> bool:
+        """Whether flash holds it still."""
+        try:
+            return RosterArea(self._area).digest == digest
+        except RosterMissing:
+            return False

@@ -90,9 +90,11 @@ class RosterWriter:
         return self._digest
 
     def seal(self) -> None:
-        """From now on the area holds this roster: nothing is missing, and the digest was found to be right."""
+        """From now on the area holds this roster: nothing is missing, and the digest was found to be right. Raises `FlashError`
+        where that does not read back.
+        """
         head = MAGIC + bytes((FORMAT, 0, 0, 0)) + roster.octets(self._count).to_bytes(4, "big")
-        self._area.program(0, crc.append(head + len(self._places).to_bytes(4, "big") + self._digest))
+        self._program_checked(0, crc.append(head + len(self._places).to_bytes(4, "big") + self._digest))
 
     # The index, sorted by keys that are read from flash.
 
@@ -152,14 +154,16 @@ class RosterWriter:
         at = self._at
         if at % SECTOR_BYTES == 0:
             self._area.erase(at // SECTOR_BYTES)
-        octets = self._page[:count]
+        self._program_checked(at, self._page[:count])
+        self._page = self._page[count:]
+        self._at = at + count
+
+    def _program_checked(self, at: int, octets: bytes) -> None:
         self._area.program(at, octets)
-        back = bytearray(count)
+        back = bytearray(len(octets))
         self._area.read_into(at, back)
         if back != octets:
             raise RosterDamaged(self._area.name, at, "does not read back")
-        self._page = self._page[count:]
-        self._at = at + count
 
 
 def write(area, octets: bytes) -> None:
