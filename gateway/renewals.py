@@ -17,6 +17,7 @@ from gateway.releases import Message
 from gateway.store.interface import Reader, TerminalRow
 from protocol import frame, offer, parts, records, renewal, roster, roster_delta
 from protocol.certificates import SIGNATURE_OCTETS
+from protocol.errors import OutOfRange
 from protocol.renewal import PIECE_OCTETS, Piece, Renewal
 
 NEVER = "nothing is known of its roster yet"
@@ -25,6 +26,7 @@ UP_TO_DATE = "its grants are under the roster that it has"
 GRANTS = "not every programme that it has in force has a grant under one new roster"
 LATER = "the roster that its grants are under is not later than its own"
 POLICY = "its grants are under another policy than its own"
+TOO_MUCH = "it has more grants, or longer ones, than one renewal takes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,9 @@ def owed_to(reader: Reader, row: TerminalRow, has: Held) -> Owed:
 
 
 def _unit(base: Document | None, new: Document, grants: list[Document]) -> Owed:
-    """As a delta where that is shorter than the whole roster; a base that was never published here is no base."""
+    """As a delta where that is shorter than the whole roster; a base that was never published here, or in which nothing changes,
+    is no base.
+    """
     header = roster.decode_header(new.body)
     delta = None
     if base is not None:
@@ -129,14 +133,18 @@ def _unit(base: Document | None, new: Document, grants: list[Document]) -> Owed:
         if header.number <= before.number or header.count < before.count:
             return Owed(b"", LATER)
         delta = roster_delta.between(base.body, new.body)
-    is_whole = delta is None or len(delta.entries) == header.count
+    is_whole = delta is None or len(delta.entries) in (0, header.count)
     if delta is None or is_whole:
         delta = roster_delta.between(b"", new.body)
     made = Renewal()
     made.roster_digest = new.digest
     made.grants = tuple(grant.octets for grant in sorted(grants, key=lambda grant: grant.programme))
     made.delta, made.signature = delta, new.octets[-SIGNATURE_OCTETS:]
-    return Owed(renewal.encode(made), number=header.number, names=len(delta.entries), is_whole=is_whole)
+    try:
+        unit = renewal.encode(made)
+    except OutOfRange:
+        return Owed(b"", TOO_MUCH)
+    return Owed(unit, number=header.number, names=len(delta.entries), is_whole=is_whole)
 
 
 def frames(

@@ -74,12 +74,22 @@ def test_where_nothing_of_it_is_left_the_whole_roster_goes(office):
         (changed(1, 40), (1,), renewals.LATER),
         (changed(2, 39), (1,), renewals.LATER),
         (changed(2, 41), (2,), renewals.GRANTS),
+        (changed(2, 41), tuple(range(1, 10)), renewals.TOO_MUCH),
     ],
 )
 def test_what_the_terminal_would_refuse_is_not_sent(office, new, programmes, why):
     """RSD-02, RNW-05."""
     office.roster(new, programmes=programmes)
     assert office.owed().why == why
+
+
+def test_a_roster_that_is_issued_anew_unchanged_goes_whole(office):
+    """RSD-04: a delta that names nobody is none."""
+    new = changed(2, 40, indices=())
+    office.roster(new)
+    found = office.owed()
+    assert (found.names, found.is_whole) == (40, True)
+    assert roster_delta.apply(sample_roster(), renewal.decode(found.unit).delta) == new
 
 
 def test_grants_under_two_new_rosters_are_no_renewal(office):
