@@ -103,6 +103,9 @@ def give_order(config: Config, order: Order, octets: bytes, kid: int) -> dict[st
             store = SqliteStore.create(config.data)
         except StoreLockedError:
             return None
+        except GatewayError:
+            spool.withdraw(path)
+            raise
         with closing(store):
             # The gateway may have answered and ended between two looks.
             if (told := spool.answered(path)) is not None:

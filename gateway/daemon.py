@@ -169,7 +169,16 @@ class Daemon:
             except GatewayError as error:
                 _LOG.warning("order refused", order=spooled.order.value, error=str(error))
                 told = {"error": str(error), "exit_status": error.exit_status}
-            spool.answer(spooled, told)
+            except Exception as error:
+                # Else one order would end every gateway that finds it in its spool.
+                _LOG.exception("order failed", order=spooled.order.value)
+                name = type(error).__name__
+                told = {"error": f"{name}: see the gateway's log", "exit_status": GatewayError.exit_status}
+            try:
+                spool.answer(spooled, told)
+            except OSError as failure:
+                # Disk full is a state, not an end: the order stays, and to do it again does no harm.
+                _LOG.error("order not answered", order=spooled.order.value, error=str(failure))
 
     def _obey(self, spooled: Spooled) -> dict[str, object]:
         if spooled.order in carrier.ORDERS:
@@ -206,8 +215,11 @@ class Daemon:
     def _write_health(self, *, is_running: bool) -> None:
         path = self._config.data / HEALTH_FILE
         beside = path.with_suffix(".part")
-        beside.write_text(json.dumps(self.health(is_running=is_running)), "utf-8")
-        beside.replace(path)
+        try:
+            beside.write_text(json.dumps(self.health(is_running=is_running)), "utf-8")
+            beside.replace(path)
+        except OSError as failure:
+            _LOG.error("health not written", error=str(failure))
 
     def health(self, *, is_running: bool) -> dict[str, object]:
         """What `status` says about the running process."""

@@ -69,12 +69,14 @@ def answered(path: Path) -> dict[str, Any] | None:
         told: dict[str, Any] = json.loads(answer.read_text("utf-8"))
     except FileNotFoundError:
         return None
+    # A gateway that was killed behind its answer left the order there.
+    withdraw(path)
     answer.unlink()
     return told
 
 
 def withdraw(path: Path) -> None:
-    """Take back an order that no gateway works."""
+    """Take back an order that no gateway works, or that is done."""
     path.unlink(missing_ok=True)
 
 
@@ -82,6 +84,9 @@ def waiting(data: Path) -> list[Spooled]:
     """Orders in the order in which they were given."""
     found = []
     for path in sorted((data / FOLDER).glob(f"*{_ORDER_SUFFIX}")):
+        if path.with_suffix(_ANSWER_SUFFIX).exists():
+            withdraw(path)
+            continue
         try:
             content = json.loads(path.read_text("utf-8"))
             order, octets, kid = (
@@ -102,4 +107,4 @@ def answer(spooled: Spooled, told: dict[str, object]) -> None:
     beside = path.with_suffix(".part")
     beside.write_text(json.dumps(told), "utf-8")
     beside.rename(path)
-    spooled.path.unlink()
+    withdraw(spooled.path)

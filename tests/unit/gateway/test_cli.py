@@ -1,6 +1,7 @@
 """The command line without a running gateway: exit statuses, JSON, and that nothing secret is printed."""
 
 import json
+import sqlite3
 
 import pytest
 
@@ -284,6 +285,15 @@ def test_what_a_gateway_answered_before_it_ended_is_not_done_again(furnished, mo
     assert furnished.json("status")["terminals"][0]["state"] == "active"
 
 
+def test_an_order_that_failed_here_is_not_carried_out_later(furnished):
+    database = sqlite3.connect(furnished.data / "gateway.sqlite3")
+    with database:
+        database.execute("UPDATE schema_version SET version = 99")
+    database.close()
+    assert "newer" in furnished.run("revoke", "2a", status=5)
+    assert spool.waiting(furnished.data) == []
+
+
 def test_a_gateway_that_starts_waits_for_a_command_at_the_database(furnished):
     command = SqliteStore.create(furnished.data)
     slept = []
@@ -319,6 +329,20 @@ def test_the_spool_carries_orders_and_answers(tmp_path):
     spool.answer(waiting[0], {"digest": "ab"})
     assert spool.wait(first, 1.0, lambda: None, slept.append) == {"digest": "ab"}
     assert [each.path for each in spool.waiting(tmp_path)] == [second]
+
+
+def test_an_order_that_was_answered_by_a_gateway_that_was_killed_behind_it_is_done(tmp_path):
+    def killed():
+        path = spool.put(tmp_path, Order.REVIEW, b"why", 42, 1)
+        (order,) = spool.waiting(tmp_path)
+        spool.answer(order, {"kid": "0000002a"})
+        return spool.put(tmp_path, Order.REVIEW, b"why", 42, 1) == path and path
+
+    path = killed()
+    assert spool.answered(path) == {"kid": "0000002a"}
+    assert spool.waiting(tmp_path) == []
+    killed()
+    assert spool.waiting(tmp_path) == [], "also where nobody has read the answer yet"
 
 
 def test_evidence_without_a_fault_is_shown(furnished):
