@@ -291,6 +291,7 @@ class Acknowledger:
             self._carry_epoch(row, told, epoch)
         signer = Signer(epoch.number, epoch.key.acknowledgement)
         self._withdraw(row, told, signer, manner.grant_interval_s)
+        told.due_s = now_s + self._config.interval_ms / 1000
         if row.revoked:
             return
         if told.has_strayed:
@@ -304,7 +305,6 @@ class Acknowledger:
         octets, behind = acknowledge.build(
             self._reader, row, signer, told.cipher, counter, self._clock_s(), first, octets_max
         )
-        told.due_s = now_s + self._config.interval_ms / 1000
         if not self._down.send(row.kid, octets):
             self._line_up(row.kid, told)
             return

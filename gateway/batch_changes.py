@@ -31,6 +31,8 @@ from protocol.frame import Header
 _KID_DIGITS = 8
 _WAITING = (Outcome.CANDIDATE, Outcome.UNKNOWN_CONTEXT)
 _UNREADABLE_KID = slice(1, 5)
+# A stranger's kid is only what he claims: a bound per kid would be none.
+_NOBODY = 0
 _LATE = "came after its leases had gone to another terminal"
 
 
@@ -94,7 +96,9 @@ class BatchChanges:
             except ProtocolError as error:
                 fault = Fault.of(error)
             # Terminals that speak a newer version are answered; strangers never.
-            if fault and fault.error == "UnknownVersion" and self._knows(kid):
+            if not self._knows(kid):
+                kid = _NOBODY
+            elif fault and fault.error == "UnknownVersion":
                 self._contact(kid)
         item.verdict = Verdict(0, outcome, fault)
         self._count(outcome, fault)

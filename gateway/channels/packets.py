@@ -5,11 +5,15 @@ All but a few of thousands of packets are PUBLISH packets, and a client library 
 
 from __future__ import annotations
 
+from protocol.frame import MQTT_OCTETS_MAX
+
 _PUBLISH = 3
 _HAS_MORE = 0x80
 _VARIABLE_OCTETS_MAX = 4
 _QOS_ONE = 0x02
 _QOS_TWO = 0x04
+# Of what is too long to be a frame so much is kept as shows that it is: a payload may have 256 MB.
+_PAYLOAD_KEPT_MAX = MQTT_OCTETS_MAX + 1
 
 Publication = tuple[int, str, bytes]
 """Packet id (0 for quality of service 0, which knows none), topic, payload."""
@@ -25,7 +29,7 @@ def cut(stream: bytes | bytearray, *, has_properties: bool) -> tuple[list[Public
     `has_properties` is True for MQTT 5 and False for 3.1.1. Raises `MalformedPacketError`.
     """
     publications: list[Publication] = []
-    others = b""
+    others = bytearray()
     at = 0
     while (found := _variable(stream, at + 1)) is not None:
         length, body_at = found
@@ -37,7 +41,7 @@ def cut(stream: bytes | bytearray, *, has_properties: bool) -> tuple[list[Public
         else:
             others += stream[at:end]
         at = end
-    return publications, others, at
+    return publications, bytes(others), at
 
 
 def _publication(head: int, body: bytes, has_properties: bool) -> Publication:
@@ -55,7 +59,7 @@ def _publication(head: int, body: bytes, has_properties: bool) -> Publication:
         at += length
     if at > len(body):
         raise MalformedPacketError("a PUBLISH packet that is shorter than it says")
-    return packet_id, topic, body[at:]
+    return packet_id, topic, body[at : at + _PAYLOAD_KEPT_MAX]
 
 
 def _variable(octets: bytes | bytearray, at: int) -> tuple[int, int] | None:

@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 
 from gateway.channels import packets
 from gateway.channels.packets import MalformedPacketError
+from protocol.errors import OutOfRange
+from protocol.frame import read_header
 
 PING_RESPONSE = b"\xd0\x00"
 CONNACK = b"\x20\x03\x00\x00\x00"
@@ -59,6 +61,15 @@ def test_flags_that_do_not_concern_the_frame_are_ignored():
     for head in (0x31, 0x38, 0x39):
         stream = publish("lumbung/1/up/0000002a", b"frame", 7, head=head)
         assert packets.cut(stream, has_properties=False)[0] == [(7, "lumbung/1/up/0000002a", b"frame")]
+
+
+def test_of_a_payload_that_is_too_long_for_a_frame_so_much_is_kept_as_shows_it():
+    stream = publish("topic", bytes(1 << 20), 7) + publish("topic", b"frame", 8)
+    long, short = packets.cut(stream, has_properties=False)[0]
+    with pytest.raises(OutOfRange, match="longer than"):
+        read_header(long[2])
+    assert (long[0], len(long[2])) == (7, 65537)
+    assert short == (8, "topic", b"frame")
 
 
 def test_a_topic_that_is_no_text_does_not_stop_the_stream():

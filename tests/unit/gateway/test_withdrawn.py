@@ -96,6 +96,22 @@ def test_a_revoked_terminal_is_told_that_and_no_more(scene, terminal):
     assert scene.store.terminal(KID).sealed_through == 5
 
 
+def test_what_comes_under_a_revoked_name_takes_no_turns_from_others():
+    """Whoever may publish can send under that name, as fast as he likes."""
+    scene = Scene(interval_ms=1000)
+    scene.now_s = scene.acknowledger._filled_s
+    scene.acknowledger._monotonic = lambda: scene.now_s
+    revoked = scene.rig.terminal(KID)
+    obey(scene, Order.REVOKE)
+    before = scene.acknowledger._tokens
+    for _ in range(20):
+        scene.deliver(revoked.report())
+    assert scene.acknowledger._tokens == before
+    scene.now_s += 1
+    assert scene.acknowledger._due == [(scene.now_s, KID)]
+    scene.stop()
+
+
 def test_a_frozen_terminal_is_told_beside_its_own_seal(scene, terminal):
     """STD-03: also the branch whose chain leads to that seal; nothing more of either is sealed."""
     twin = terminal.fork(4)

@@ -217,6 +217,19 @@ def test_evidence_is_bounded_per_hour_and_the_rest_is_counted(monkeypatch):
     scene.writer.stop()
 
 
+def test_who_names_another_unknown_kid_in_each_broken_frame_gets_no_more_room(monkeypatch):
+    scene = Scene(monkeypatch, evidence_per_hour_max=4, evidence_per_terminal_max=4)
+    scene.writer.start()
+    for hour in range(3):
+        scene.deliver(*[b"\x3f" + (10 * hour + number).to_bytes(4, "big") + bytes(40) for number in range(4)])
+        scene.settle()
+        scene.now_ms += 3_600_000
+    scene.writer.stop()
+    kept = scene.store.evidence(None, 99)
+    assert [(row.kid, row.octets[4]) for row in kept] == [(0, 23), (0, 22), (0, 21), (0, 20)]
+    assert scene.store.counters()["frames_invalid"] == 12
+
+
 def test_a_repeated_card_use_is_marked_on_the_later_record(scene):
     first, second = journal(scene, 0, kid=1), journal(scene, 0, kid=2)
     first.redeem(5, atc=9)
