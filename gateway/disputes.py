@@ -55,6 +55,8 @@ def _read(octets: bytes, kid: int) -> Wish:
     for field, text in (("by", reviewer), ("reason", reason)):
         if not isinstance(text, str) or not 1 <= len(text.strip()) <= TEXT_MAX:
             raise _refused(kid, field=field, reason=f"is missing or has more than {TEXT_MAX} characters")
+        if not text.isprintable():
+            raise _refused(kid, field=field, reason="has characters that cannot be printed")
     return Wish(first, last, verdict, reviewer.strip(), reason.strip())
 
 
@@ -80,13 +82,15 @@ def decide(
     rows = [row for row in reader.disputed(kid) if wish.first <= row.sequence <= wish.last]
     if held is None and not rows:
         raise _refused(kid, reason="no disputed redemption is there")
+    # What settlement answered and left disputed may be asked again: it may hold by now what it lacked.
+    is_undone = held is not None and held.answered_ms > 0 and bool(rows)
     told: dict[str, object] = {
         "kid": f"{kid:08x}",
         "verdict": wish.verdict,
         "records": [row.sequence for row in rows],
         "rupiah": sum(row.amount_rupiah for row in rows),
         "exposure_rupiah": taken[1] if taken else None,
-        "already": held is not None,
+        "already": held is not None and not is_undone,
     }
     made = DecisionRow(
         key,
@@ -99,7 +103,7 @@ def decide(
         now_ms,
         digest,
     )
-    return held or made, told
+    return made if is_undone else held or made, told
 
 
 def _newest_takeover(reader: Reader, kid: int) -> tuple[bytes, int] | None:

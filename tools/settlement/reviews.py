@@ -64,6 +64,8 @@ def parse(body: Any) -> Review:
 def _text(value: Any, field: str) -> str:
     if not isinstance(value, str) or not 1 <= len(value.strip()) <= TEXT_MAX:
         raise RequestError(field, f"not a text of 1 to {TEXT_MAX} characters")
+    if not value.isprintable():
+        raise RequestError(field, "has characters that cannot be printed")
     return value.strip()
 
 

@@ -204,6 +204,22 @@ def test_a_takeover_that_settlement_does_not_take_is_told(scene, service):
     assert [state for state, _ in late(scene)] == ["DISPUTED"] * 3
 
 
+def test_what_settlement_left_disputed_is_asked_again_when_somebody_says_it_again(scene, service):
+    """Books that were put back may lack what the takeover names, until it is sent again."""
+    take_over(scene)
+    settle(scene)
+    decide(scene, 7, 7, PAY)
+    answered(scene, {}, error="takeover")
+    settle(scene)
+    assert decide(scene, 7, 7, PAY)["already"] is False
+    assert decide(scene, 7, 7, PAY)["already"] is True
+    answered(scene, {7: ("settled", "paid")})
+    settle(scene)
+    (told,) = scene.store.decisions()
+    assert (told.last_error, late(scene)[0]) == ("", ("SETTLED", "paid"))
+    assert {key for key, body in service.requests if "verdict" in body} == {told.key}
+
+
 def test_what_cannot_be_decided_is_refused(scene, service):
     with pytest.raises(DocumentError, match="settlement has not taken"):
         decide(scene, 7, 7, REFUSE)
@@ -212,6 +228,9 @@ def test_what_cannot_be_decided_is_refused(scene, service):
         decide(scene, 7, 7, PAY)
     for wish in ((7, 7, REFUSE, " "), (7, 7, REFUSE, "Sri", ""), (7, 7, REFUSE, "Sri", "x" * 201)):
         with pytest.raises(DocumentError, match="is missing or has more"):
+            decide(scene, *wish)
+    for wish in ((7, 7, REFUSE, "S\udc80"), (7, 7, REFUSE, "Sri", "line\nline"), (7, 7, REFUSE, "\x1b[2J")):
+        with pytest.raises(DocumentError, match="cannot be printed"):
             decide(scene, *wish)
     with pytest.raises(DocumentError, match="no disputed redemption"):
         decide(scene, 4, 6, REFUSE)

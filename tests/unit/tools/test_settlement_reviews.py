@@ -175,7 +175,7 @@ def test_a_takeover_that_the_authority_did_not_sign_pays_nothing(bank: Bank, cou
     ("field", "value"),
     [
         ("kid", 42), ("first", 0), ("last", 2), ("verdict", "forgive"), ("reviewer", " "), ("reviewer", None),
-        ("reason", "x" * 201), ("takeover", "00"), ("more", 1),
+        ("reason", "x" * 201), ("reason", "\ud800"), ("reason", "a\nb"), ("takeover", "00"), ("more", 1),
     ],
 )  # fmt: skip
 def test_a_decision_that_is_not_of_the_contract_is_refused_by_its_field(field: str, value: object) -> None:
