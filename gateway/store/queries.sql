@@ -135,7 +135,8 @@ WHERE o.request_id = 0 AND o.due_ms <= ? AND t.settlement_error = ''
 ORDER BY o.outbox_id LIMIT ?;
 
 -- outbox_of: The runs of a request.
-SELECT outbox_id, kid, first, last, due_ms, request_id, before FROM outbox WHERE request_id = ? ORDER BY kid, first;
+SELECT outbox_id, kid, first, last, due_ms, request_id, before FROM outbox
+WHERE request_id = ? AND request_id != 0 ORDER BY kid, first;
 
 -- outbox_count: Runs that settlement has not taken yet.
 SELECT COUNT(*) FROM outbox;
@@ -214,8 +215,8 @@ FROM decisions WHERE answered_ms = 0 ORDER BY decided_ms, key;
 -- disputed: Redemptions of a terminal that are disputed (state 3, kind 1) and that no record of it voids (kind 2).
 SELECT kid, sequence, frame_id, octets, chain, seal, kind, time_s, amount_rupiah, reference, card_use,
     repeats_card_use, state, reason
-FROM records r WHERE kid = ? AND state = 3 AND kind = 1
-    AND NOT EXISTS (SELECT 1 FROM records v WHERE v.kid = r.kid AND v.kind = 2 AND v.reference = r.sequence)
+FROM records WHERE kid = ?1 AND state = 3 AND kind = 1
+    AND sequence NOT IN (SELECT reference FROM records WHERE kid = ?1 AND kind = 2)
 ORDER BY sequence;
 
 -- count: Add to a counter.

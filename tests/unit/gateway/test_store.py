@@ -294,6 +294,18 @@ def test_counters_add_up_and_values_are_overwritten(store):
 # SQLite alone.
 
 
+def test_no_statement_looks_through_a_growing_table_for_each_row_that_it_finds(tmp_path):
+    """A terminal has thousands of records, and settlement that is away leaves as many runs."""
+    store = SqliteStore.create(tmp_path)
+    plans = {
+        name: [row[3] for row in store._connection.execute(f"EXPLAIN QUERY PLAN {store._sql[name]}", values)]
+        for name, values in (("disputed", (1,)), ("outbox_of", (1,)))
+    }
+    store.close()
+    assert not [step for step in plans["disputed"] if "CORRELATED" in step or "SCAN" in step]
+    assert plans["outbox_of"][0].startswith("SEARCH outbox USING INDEX outbox_request")
+
+
 def test_everything_survives_a_restart(tmp_path):
     store = SqliteStore.create(tmp_path)
     store.apply(Changes(terminals=[terminal()], records=[record(1)], counters={"a": 1}))
