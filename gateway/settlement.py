@@ -250,7 +250,7 @@ class SettlementClient:
             raise SettlementUnavailableError(status=status)
         try:
             return read(response.json())
-        except (ValueError, KeyError, TypeError) as failure:
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as failure:
             raise SettlementUnavailableError(
                 reason="its answer cannot be read", error=repr(failure)
             ) from failure

@@ -282,6 +282,7 @@ def test_a_gap_that_makes_no_sense_stops_the_terminal(scene, terminal, service, 
         {"results": [{"kid": KID, "error": None, "records": []}]},
         {"results": [{"kid": KID, "error": None, "records": [{"sequence": 1}]}]},
         {"results": [{"kid": KID, "error": 5, "records": []}]},
+        {"results": [{"kid": KID, "error": "gap", "expected_first": float("inf")}]},
     ],
 )  # fmt: skip
 def test_an_answer_that_cannot_be_read_changes_nothing(scene, terminal, service, answer):
