@@ -34,15 +34,17 @@ class Codes:
             return []
         run = Run(self._ledger, self._frames, True)
         found = []
-        while len(found) < CODES_MAX:
+        is_last = False
+        while not is_last:
+            is_last = len(found) >= CODES_MAX - 1
             before = run.records
             try:
-                frames = await run.next(len(found) == CODES_MAX - 1)
+                frames = await run.next(is_last)
             except (JournalFull, FlashError):
                 break  # no counters can be burned for parts
             if not frames:
                 break
             first = run.last + 1 - (run.records - before)
-            # Of a frame that went in parts each part is a code: one walk may end a code or two later for it.
+            # Of a frame that went in parts each part is a code: one walk may end up to three codes later for it.
             found.extend([Code(carry.qr_text(octets), first, run.last) for octets in frames])
         return found

@@ -27,7 +27,7 @@ class Run:
         if batch is None:
             return []
         if self._is_short:
-            frames, count = await self._frames.short(batch, seal_now)
+            frames, count = await self._frames.short(batch, seal_now, True)
         else:
             frames, count = [await self._frames.whole(batch)], batch.count
         self._outbox.sent(batch, count)

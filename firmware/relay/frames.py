@@ -65,11 +65,11 @@ class Frames:
         context = None if batch.is_older else batch.context
         return self._encode(batch.first, self._read(batch), is_good, context)
 
-    async def short(self, batch: Batch, seal_now: bool) -> tuple:
+    async def short(self, batch: Batch, seal_now: bool, in_parts: bool = False) -> tuple:
         """(frames of at most 140 octets, records in them): one frame, or the parts of one that holds a single record.
 
-        The last frame of a run is sealed, and with `seal_now` this one is: a seal takes the room of five records, and it
-        proves all before it. Raises `JournalFull` or `FlashError` where no counters can be burned for parts.
+        The last frame of a run is sealed, and with `seal_now` this one is where there is room, with `in_parts` in any case: a
+        seal takes the room of five records, and it proves all before it. Raises `JournalFull` or `FlashError` where no counters can be burned for parts.
         """
         await self._ledger.quiet.wait()
         slots = self._read(batch)
@@ -82,13 +82,14 @@ class Frames:
             if literal >= (count, is_sealed):
                 count, is_sealed = literal
                 context = None
+        must_seal = seal_now and in_parts
         # A record that is too long by itself, or for the seal that must go with it.
-        is_long = count == 0 or (batch.is_end and count == len(octets) and not is_sealed)
+        is_long = count == 0 or (not is_sealed and (must_seal or (batch.is_end and count == len(octets))))
         if count == 0:
-            count = 1
             context = None
         if is_long:
-            is_sealed = batch.is_end and len(octets) == 1
+            count = 1
+            is_sealed = must_seal or (batch.is_end and len(octets) == 1)
         is_good = is_sealed and await self._is_good(batch.first + count - 1)
         await self._ledger.quiet.wait()
         whole = self._encode(batch.first, slots[:count], is_good, context)

@@ -23,8 +23,8 @@ CONTEXTS = [drawn.CONTEXT, contexts.Context(drawn.CONTEXT.roster, drawn.CONTEXT.
 @pytest.fixture(scope="module", params=["unix64", "unix32"])
 def cut(request: pytest.FixtureRequest) -> Iterator[Callable[..., Any]]:
     with MicroPythonWorker("tests/property/drivers/short_frames.py", request.param) as worker:
-        yield lambda batch, how, seal_now: json.loads(
-            worker.call(json.dumps([[octets.hex() for octets in batch], how, seal_now]).encode())
+        yield lambda batch, how, seal_now, in_parts: json.loads(
+            worker.call(json.dumps([[octets.hex() for octets in batch], how, seal_now, in_parts]).encode())
         )
 
 
@@ -47,16 +47,21 @@ def some_records(draw: st.DrawFn) -> list[bytes]:
     return batch
 
 
-@given(batch=some_records(), how=st.sampled_from(("literal", "current", "older")), seal_now=st.booleans())
+@given(
+    batch=some_records(),
+    how=st.sampled_from(("literal", "current", "older")),
+    seal_now=st.booleans(),
+    in_parts=st.booleans(),
+)
 def test_every_record_fits_short_frames_and_the_last_one_is_sealed(
-    cut: Callable[..., Any], batch: list[bytes], how: str, seal_now: bool
+    cut: Callable[..., Any], batch: list[bytes], how: str, seal_now: bool, in_parts: bool
 ) -> None:
-    """PRT-04, PRT-05, FRM-11."""
+    """PRT-04, PRT-05, FRM-11. What must be sealed, in parts where need be, is."""
     if how == "current":
         batch = [octets for octets in batch if octets[0] != records.ADOPTION]
     left = list(batch)
     is_sealed = True
-    for texts, count in cut(batch, how, seal_now):
+    for texts, count in cut(batch, how, seal_now, in_parts):
         made = [bytes.fromhex(text) for text in texts]
         assert max(len(octets) for octets in made) <= frame.SMS_OCTETS_MAX
         opened = frame.open_records(whole(made), CONTEXTS, CIPHER)
@@ -65,6 +70,7 @@ def test_every_record_fits_short_frames_and_the_last_one_is_sealed(
         assert how != "literal" or opened.header.codec == 0
         del left[:count]
         is_sealed = bool(opened.seal)
+        assert is_sealed or not (seal_now and in_parts)
     assert not left
     assert is_sealed
 

@@ -46,7 +46,7 @@ async def good(_sequence):
     return True
 
 
-async def cut(payloads, how, seal_now):
+async def cut(payloads, how, seal_now, in_parts):
     """(frames in hex, records in them) until all have left; the last of them is the head of the chain."""
     frames = Frames(Books(payloads), uplink_cipher, lambda: 0, good)
     last = FIRST + len(payloads) - 1
@@ -55,14 +55,14 @@ async def cut(payloads, how, seal_now):
     while first <= last:
         batch = Batch(first, last, how == "literal", how == "older", True, None)
         batch.context = {"literal": None, "current": CONTEXT, "older": BARE}[how]
-        made, count = await frames.short(batch, seal_now)
+        made, count = await frames.short(batch, seal_now, in_parts)
         found.append([[octets.hex() for octets in made], count])
         first += count
     return found
 
 
 def handle(request):
-    payloads, how, seal_now = json.loads(request)
+    payloads, how, seal_now, in_parts = json.loads(request)
     return json.dumps(
-        asyncio.run(cut([bytes.fromhex(payload) for payload in payloads], how, seal_now))
+        asyncio.run(cut([bytes.fromhex(payload) for payload in payloads], how, seal_now, in_parts))
     ).encode()
