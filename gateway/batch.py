@@ -14,7 +14,7 @@ from gateway.openers import Asked, Openers
 from gateway.quarantine import Quarantine
 from gateway.store.interface import Reader
 from gateway.terminals import TerminalView
-from gateway.verdicts import Fault
+from gateway.verdicts import Fault, Verdict
 from gateway.verifier import SealVerifier
 from gateway.waiting import WaitingFrame
 from protocol import frame
@@ -121,15 +121,16 @@ class BatchJudge:
             is_unread = found.batch is not None and found.batch.records is None
             again = ingest.open_frame(item.octets, header, view) if is_unread else found
             whole = work.judge(item, again, view, found.frame_id, self._verifier)
-            if whole:
-                self._judge_whole(work, item, Received(whole, "", item.channel), header, view)
+            if whole and again.part:
+                item.verdict = self._judge_whole(work, Received(whole, "", item.channel), header, view)
+                view.pieces.finish(again.part, item.verdict.outcome)
         self._verifier.forget()
         return work.finish()
 
     def _judge_whole(
-        self, work: BatchChanges, last: Received, whole: Received, header: Header, view: TerminalView
-    ) -> None:
-        """A frame whose last part has come, as if it had come whole: what becomes of it became of that part."""
+        self, work: BatchChanges, whole: Received, header: Header, view: TerminalView
+    ) -> Verdict:
+        """What becomes of a frame whose last part has come, as if it had come whole, became of that part; `header` is the part's."""
         inner = _header(whole.octets)
         if inner is None or inner.kid != view.kid or inner.frame_class != frame.CLASS_RECORDS:
             fault = Fault("OutOfRange", "unit", frame.HEADER_OCTETS, "no frame of this terminal's records")
@@ -138,7 +139,8 @@ class BatchJudge:
             opened = ingest.open_frame(whole.octets, inner, view)
         self._next_frame += 1
         work.judge(whole, opened, view, self._next_frame - 1, self._verifier)
-        last.verdict = whole.verdict
+        assert whole.verdict is not None
+        return whole.verdict
 
     def reconsider(self, kid: int, now_ms: int) -> Result:
         """What follows for a terminal from documents that came in."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 
 from gateway.verdicts import Fault, Judgement, Outcome, Verdict
@@ -9,7 +10,7 @@ from protocol.errors import OutOfRange
 from protocol.parts import HEAD_OCTETS, Part, join
 
 UNITS_MAX = 8
-"""Frames of one terminal of which parts wait; the one heard of first gives way."""
+"""Frames of one terminal of which parts wait; the one heard of first gives way. Of so many it is known that they are done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +28,15 @@ class WaitingPart:
 
 @dataclass(slots=True)
 class Pieces:
-    """The parts of one terminal that wait, in the order in which they came."""
+    """The parts of one terminal that wait, in the order in which they came; `done` are frames of which nothing more is needed."""
 
     held: list[WaitingPart] = field(default_factory=list)
+    done: deque[tuple[bytes, int]] = field(default_factory=lambda: deque(maxlen=UNITS_MAX))
 
     def take(self, new: WaitingPart, judgement: Judgement) -> None:
         """Judge a part; `judgement.whole` is the frame where it was the last one that was missing."""
         unit = [held for held in self.held if held.unit == new.unit]
-        if any(held.part.place == new.part.place for held in unit):
+        if new.unit in self.done or any(held.part.place == new.part.place for held in unit):
             judgement.verdict.outcome = Outcome.DUPLICATE
             return
         if len(unit) + 1 < new.part.count:
@@ -49,6 +51,11 @@ class Pieces:
         if not judgement.whole:
             judgement.verdict.outcome = Outcome.INVALID
             judgement.verdict.fault = Fault.of(OutOfRange("unit", HEAD_OCTETS, "not what its name says"))
+
+    def finish(self, last: Part, outcome: Outcome) -> None:
+        """What became of the frame: of one that is sealed, a part that comes again would wait for the others for ever."""
+        if outcome in (Outcome.SEALED, Outcome.DUPLICATE):
+            self.done.append((last.name, last.count))
 
     def _make_room(self, judgement: Judgement) -> None:
         units = list(dict.fromkeys(held.unit for held in self.held))

@@ -89,6 +89,17 @@ def test_parts_may_share_a_batch_with_each_other_and_with_other_frames(gateway):
     assert gateway.waiting() == []
 
 
+def test_a_part_that_comes_again_after_its_frame_was_sealed_waits_for_nothing(gateway):
+    """Links deliver at least once; and a terminal of which something waits is replaced as one with gaps."""
+    terminal = gateway.terminal
+    whole = long_frame(terminal)
+    made = terminal.parts(whole)
+    assert gateway.take(*made) is Outcome.SEALED
+    for again in (made[1], made[0], *terminal.parts(whole)):
+        assert gateway.take(again) is Outcome.DUPLICATE
+        assert gateway.waiting() == []
+
+
 def test_a_frame_in_parts_waits_for_what_is_before_it_as_any_other(gateway):
     terminal = gateway.terminal
     whole = long_frame(terminal, 6, 6)
