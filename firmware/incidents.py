@@ -49,7 +49,8 @@ class Incidents:
         """
         now_ms = self._clock.ticks_ms()
         before = self._evidence_ms.get(code, ())
-        recent = [at for at in before if self._clock.ticks_diff(now_ms, at) < EVIDENCE_WINDOW_MS]
+        # Ticks go round in days: what seems to come yet is long past.
+        recent = [at for at in before if 0 <= self._clock.ticks_diff(now_ms, at) < EVIDENCE_WINDOW_MS]
         self._evidence_ms[code] = recent
         if len(recent) >= EVIDENCE_MAX or self._ledger.journal.is_full():
             return 0

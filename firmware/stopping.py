@@ -37,6 +37,8 @@ STANDS_BY = 310
 STOPPED_MS = 10_000
 STOPPED_AGAIN_MS = 600_000
 SOON_S = 300
+# Half a round of the ESP32's milliseconds: longer uptimes cannot be told apart.
+_DAYS_S = 536_870
 
 
 class Stopping:
@@ -103,7 +105,9 @@ class Stopping:
 
     def _uptime_s(self) -> int:
         clock = self._clock
-        return max(0, clock.ticks_diff(clock.ticks_ms(), self._started_ms) // 1000)
+        elapsed_ms = clock.ticks_diff(clock.ticks_ms(), self._started_ms)
+        # Ticks go round in days: a start that seems to come yet was days ago.
+        return elapsed_ms // 1000 if elapsed_ms >= 0 else _DAYS_S
 
     def _pause_ms(self) -> int:
         """How long the code of a crash is shown: long where the crash before came soon after its start, too; and long enough
