@@ -28,6 +28,6 @@ class RenewalFetch(KeptFetch):
             outcome, _ = await self._apply(octets)
             if outcome in (APPLIED, STALE):
                 return
-            if outcome != PART:
+            if outcome != PART or self._taken() <= offset:
                 raise UpdateRefused("piece %d: %s" % (offset, outcome))
             offset = self._taken()

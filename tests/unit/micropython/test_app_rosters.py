@@ -203,6 +203,29 @@ def test_where_the_link_goes_the_next_session_goes_on_with_the_piece_that_lacks(
     time.run(story())
 
 
+def test_a_frame_that_brings_nothing_of_it_ends_the_look():
+    """RNW-03: a broker that keeps something else there is not asked for it again and again."""
+    time = VirtualTime(0)
+    asked = []
+
+    class Client:
+        async def fetch(self, topic, _timeout_ms):
+            asked.append(topic)
+            return b"part of a grant"
+
+    async def apply(_octets):
+        return PART, True
+
+    async def story():
+        fetch = RenewalFetch(1, apply, lambda: 0, lambda: "", time, lambda most_ms: 0)
+        task = asyncio.create_task(fetch.run(Client(), lambda: True))
+        await time.sleep_ms(kept_fetch.FIRST_LOOK_MS)
+        task.cancel()
+        assert (len(asked), fetch.failures) == (1, 1)
+
+    time.run(story())
+
+
 def test_by_cable_it_comes_into_force_when_the_technician_has_done():
     """RNW-04, RNW-06."""
     shop = Shop()
