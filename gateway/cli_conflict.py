@@ -82,7 +82,7 @@ def conflict_show(config: Config, kid: int, is_json: bool) -> None:
     for review in told["reviews"]:
         click.echo(
             f"reviewed {tables.moment(review['reviewed_ms'])}: records {review['sequence']} to {review['through']} "
-            f"stand: {review['reason']}"
+            f"stand: {tables.plain(review['reason'])}"
         )
 
 

@@ -127,7 +127,7 @@ def disputed_show(config: Config, kid: int, is_json: bool) -> None:
         outcome = "waits for settlement" if not each["answered_ms"] else each["last_error"] or "carried out"
         click.echo(
             f"decided {tables.moment(each['decided_ms'])} by {each['reviewer']}: {each['verdict']} records "
-            f"{each['first']} to {each['last']}: {each['reason']} ({outcome})"
+            f"{each['first']} to {each['last']}: {each['reason']} ({tables.plain(outcome)})"
         )
 
 

@@ -14,7 +14,7 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-from gateway import carrier, decode, keys, loader, owed, publish, spool
+from gateway import carrier, decode, keys, loader, owed, publish, spool, tables
 from gateway.config import Config
 from gateway.contexts import Library
 from gateway.errors import GatewayError, OrderRefusedError, StoreLockedError
@@ -69,7 +69,7 @@ def tell(told: Any, is_json: bool) -> None:
         click.echo(json.dumps(told, indent=2))
     else:
         for name, value in told.items():
-            click.echo(f"{name}: {value}")
+            click.echo(f"{name}: {tables.plain(value)}")
 
 
 def describe(config: Config, raw: bytes) -> decode.Description:

@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 _WIDE = 200
 
@@ -24,8 +25,13 @@ def show(title: str, names: Sequence[str], rows: Iterable[Sequence[object]]) -> 
     for name in names:
         table.add_column(name, justify="right" if name.endswith(("Rp", "#")) else "left", no_wrap=True)
     for row in rows:
-        table.add_row(*[str(value) for value in row])
+        table.add_row(*[Text(plain(value)) for value in row])
     console().print(table)
+
+
+def plain(value: object) -> str:
+    """What settlement, a broker or a person said, for a terminal's screen: nothing in it moves the cursor or begins a line."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in str(value))
 
 
 def rupiah(amount: int) -> str:
@@ -56,37 +62,35 @@ def _sms_links(links: dict[str, Any]) -> list[str]:
     return lines
 
 
-def status(told: dict[str, Any]) -> None:
-    """The overview of `status`."""
+def _summary(told: dict[str, Any]) -> list[str]:
+    """How gateway, broker, SMS links and settlement do, what needs attention, and the sums, one line each."""
     health = told["health"]
     broker, settlement = health.get("broker", {}), health.get("settlement", {})
     acknowledgements = health.get("acknowledgements", {})
-    out = console()
-    out.print(f"gateway    {'running' if health['running'] else 'not running'}")
-    out.print(f"broker     {'ready' if broker.get('ready') else 'not ready'}  {broker.get('error', '')}")
-    for line in _sms_links(health.get("sms", {})):
-        out.print(line, markup=False, highlight=False)
-    out.print(
-        f"settlement last success {moment(settlement.get('last_success_ms', 0))}  {settlement.get('error', '')}"
-    )
+    lines = [
+        f"gateway    {'running' if health['running'] else 'not running'}",
+        f"broker     {'ready' if broker.get('ready') else 'not ready'}  {broker.get('error', '')}",
+        *_sms_links(health.get("sms", {})),
+        f"settlement last success {moment(settlement.get('last_success_ms', 0))}  {settlement.get('error', '')}",
+    ]
     if told["restored"]:
-        out.print(
+        lines.append(
             "acknowledging is STOPPED: this database is older than what terminals heard; publish a new epoch"
         )
-    if acknowledgements.get("rollback_notices"):
-        out.print(
-            f"rollback notices sent: {acknowledgements['rollback_notices']}; see the evidence of outcome behind"
-        )
-    if acknowledgements.get("withdrawal_notices"):
-        out.print(
-            f"terminals that were withdrawn and live were told so: {acknowledgements['withdrawal_notices']}"
-        )
+    if notices := acknowledgements.get("rollback_notices"):
+        lines.append(f"rollback notices sent: {notices}; see the evidence of outcome behind")
+    if notices := acknowledgements.get("withdrawal_notices"):
+        lines.append(f"terminals that were withdrawn and live were told so: {notices}")
     totals = told["totals"]
     money = [
         f"{name} Rp {rupiah(totals[name + '_rupiah'])}"
         for name in ("settled", "pending", "refused", "disputed")
     ]
-    out.print(f"records    {totals['records']}, outbox {told['outbox_runs']} runs; {', '.join(money)}")
+    lines.append(f"records    {totals['records']}, outbox {told['outbox_runs']} runs; {', '.join(money)}")
+    return lines
+
+
+def _show_terminals(terminals: list[dict[str, Any]]) -> None:
     show(
         "terminals",
         (
@@ -116,9 +120,17 @@ def status(told: dict[str, Any]) -> None:
                     f"{first}+{count}{'L' if literal else ''}" for first, count, literal in row["gaps"]
                 ),
             )
-            for row in told["terminals"]
+            for row in terminals
         ),
     )
+
+
+def status(told: dict[str, Any]) -> None:
+    """The overview of `status`."""
+    out = console()
+    for line in _summary(told):
+        out.print(Text(plain(line)))
+    _show_terminals(told["terminals"])
     if told["conflicts"]:
         rows = [(row["kid"], row["sequence"], moment(row["received_ms"])) for row in told["conflicts"]]
         show("conflicts", ("kid", "from record", "proved"), rows)
