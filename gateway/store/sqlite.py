@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from gateway.documents import Document, Kind
+from gateway.documents import Document
 from gateway.errors import StoreContradictionError, StoreError
-from gateway.store import migrate, statements
+from gateway.store import layout, migrate, statements
 from gateway.store.interface import (
     Changes,
     ConflictRow,
@@ -27,7 +27,7 @@ from gateway.store.interface import (
 )
 from gateway.store.lock import WriterLock
 from gateway.store.totals import total
-from gateway.verdicts import ChainRecord, Fault
+from gateway.verdicts import ChainRecord
 
 FILE_NAME = "gateway.sqlite3"
 LOCK_NAME = "gateway.lock"
@@ -35,9 +35,6 @@ _CACHE_KIB = 65536
 _CHECKPOINT_PAGES = 4000
 _BUSY_S = 5.0
 _CARD_USES_AT_ONCE = 100
-# What sqlite3 takes as it is. Of bytes, as of a bool or an enumerated number, it first asks whether they are to be adapted,
-# and that costs as much as storing them.
-_Blob = bytearray
 
 
 class SqliteReader:
@@ -81,15 +78,15 @@ class SqliteReader:
     def terminal(self, kid: int) -> TerminalRow | None:
         """One terminal."""
         row = self._one("terminal", kid)
-        return _terminal(row) if row else None
+        return layout.terminal(row) if row else None
 
     def terminals(self) -> list[TerminalRow]:
         """All terminals by kid."""
-        return [_terminal(row) for row in self._all("terminals")]
+        return [layout.terminal(row) for row in self._all("terminals")]
 
     def waiting(self, kid: int) -> list[FrameRow]:
         """Waiting frames of a terminal in the order in which they came."""
-        return [_frame(row) for row in self._all("waiting", kid)]
+        return [layout.frame(row) for row in self._all("waiting", kid)]
 
     def adoptions(self, kid: int) -> list[bytes]:
         """Sealed adoption records of a terminal in the order of its chain."""
@@ -101,11 +98,11 @@ class SqliteReader:
 
     def records(self, kid: int, first: int, last: int) -> list[RecordRow]:
         """The same with all columns."""
-        return [_record(row) for row in self._all("records", kid, first, last)]
+        return [layout.record(row) for row in self._all("records", kid, first, last)]
 
     def provisional(self, kid: int, first: int, last: int) -> list[ProvisionalRow]:
         """Records of a range that are proved behind a gap, rising."""
-        return [_provisional(row) for row in self._all("provisional", kid, first, last)]
+        return [layout.provisional(row) for row in self._all("provisional", kid, first, last)]
 
     def kept(self, kid: int) -> list[int]:
         """Records behind a gap that count although the terminal is retired, rising."""
@@ -116,13 +113,13 @@ class SqliteReader:
         rows = (
             self._all("recent_records", limit) if kid is None else self._all("recent_records_of", kid, limit)
         )
-        return [_record(row) for row in rows]
+        return [layout.record(row) for row in rows]
 
     def first_use(self, card_uses: list[bytes]) -> dict[bytes, tuple[int, int]]:
         """(kid, sequence) of the first record of each card use that was seen."""
         found: dict[bytes, tuple[int, int]] = {}
         for start in range(0, len(card_uses), _CARD_USES_AT_ONCE):
-            some = [_Blob(use) for use in card_uses[start : start + _CARD_USES_AT_ONCE]]
+            some = [layout.Blob(use) for use in card_uses[start : start + _CARD_USES_AT_ONCE]]
             # Repeats only fill up the statement.
             for use, kid, sequence in self._all(
                 "first_use", *some, *[some[0]] * (_CARD_USES_AT_ONCE - len(some))
@@ -132,17 +129,17 @@ class SqliteReader:
 
     def frames(self, frame_ids: list[int]) -> list[FrameRow]:
         """Frames by id."""
-        return [_frame(row) for frame_id in frame_ids for row in self._all("frame", frame_id)]
+        return [layout.frame(row) for frame_id in frame_ids for row in self._all("frame", frame_id)]
 
     def document(self, digest: bytes) -> Document | None:
         """A published document by digest."""
         row = self._one("document", digest)
-        return _document(row) if row else None
+        return layout.document(row) if row else None
 
     def documents(self, kind: str, kid: int = 0) -> list[Document]:
         """Documents of a kind, newest first; `kid` 0: of all terminals."""
         rows = self._all("documents_of", kind, kid) if kid else self._all("documents", kind)
-        return [_document(row) for row in rows]
+        return [layout.document(row) for row in rows]
 
     def outbox_due(self, now_ms: int, limit: int) -> list[OutboxRow]:
         """Runs that may go into a request: due, terminal not stopped nor frozen below their end, or that was reviewed;
@@ -160,17 +157,17 @@ class SqliteReader:
 
     def open_requests(self) -> list[RequestRow]:
         """Requests without a final answer, oldest first."""
-        return [_request(row) for row in self._all("open_requests")]
+        return [layout.request(row) for row in self._all("open_requests")]
 
     def evidence(self, kid: int | None, limit: int) -> list[EvidenceRow]:
         """Refused frames, newest first."""
         rows = self._all("evidence", limit) if kid is None else self._all("evidence_of", kid, limit)
-        return [_evidence(row) for row in rows]
+        return [layout.evidence(row) for row in rows]
 
     def evidence_one(self, evidence_id: int) -> EvidenceRow | None:
         """One refused frame."""
         row = self._one("evidence_one", evidence_id)
-        return _evidence(row) if row else None
+        return layout.evidence(row) if row else None
 
     def evidence_ids(self, kid: int) -> list[int]:
         """Ids of a terminal's refused frames, oldest first."""
@@ -201,7 +198,7 @@ class SqliteReader:
 
     def disputed(self, kid: int) -> list[RecordRow]:
         """Redemptions of a terminal that are disputed and not voided, rising."""
-        return [_record(row) for row in self._all("disputed", kid)]
+        return [layout.record(row) for row in self._all("disputed", kid)]
 
     def counters(self) -> dict[str, int]:
         """Counts since the database was made."""
@@ -282,126 +279,6 @@ class SqliteStore(SqliteReader):
         self._connection.executemany(self._sql[name], rows)
 
     def _write(self, changes: Changes) -> None:
-        for name, rows in _written(changes):
+        for name, rows in layout.written(changes):
             if rows:
                 self._many(name, rows)
-
-
-def _written(changes: Changes) -> list[tuple[str, list[Any]]]:
-    """(statement, rows) in the order in which they are executed."""
-    c = changes
-    return [
-        ("add_terminal", [_columns(row) for row in c.terminals]),
-        ("revoke", [(kid,) for kid in c.revoked]),
-        ("keep_forwarded", [(kid,) for kid in c.retired]),
-        ("retire", [(kid,) for kid in c.retired]),
-        (
-            "set_head",
-            [
-                (
-                    h.sealed_through, _Blob(h.chain), h.frozen_from, h.gaps, h.last_seen_ms, h.status_counter, h.channel,
-                    h.kid,
-                )
-                for h in c.heads
-            ],
-        ),
-        ("set_telephone", [(number, kid) for kid, number in c.telephones]),
-        ("set_status", [(body, kid) for kid, body in c.statuses]),
-        ("set_booked", [(through, kid) for kid, through in c.booked]),
-        ("set_stopped", [(reason, kid) for kid, reason in c.stopped]),
-        ("frame_arrived", [(frame_id,) for frame_id in c.frames_arrived]),
-        ("drop_frame", [(frame_id,) for frame_id in c.frames_dropped]),
-        (
-            "add_frame",
-            [
-                (f.frame_id, f.kid, f.first, f.count, f.received_ms, f.channel, _Blob(f.octets), int(f.is_waiting))
-                for f in c.frames
-            ],
-        ),
-        (
-            "add_record",
-            [
-                (
-                    r.kid, r.sequence, r.frame_id, _Blob(r.octets), _Blob(r.chain), _Blob(r.seal), r.kind, r.time_s,
-                    r.amount_rupiah, r.reference, r.card_use and _Blob(r.card_use), int(r.repeats_card_use), int(r.state),
-                    r.reason,
-                )
-                for r in c.records
-            ],
-        ),
-        ("set_state", [(state, reason, kid, sequence) for kid, sequence, state, reason in c.states]),
-        ("drop_provisional", c.proved),
-        ("add_provisional", [_columns(row) for row in c.provisional]),
-        (
-            "set_provisional_state",
-            [(state, reason, kid, sequence) for kid, sequence, state, reason in c.provisional_states],
-        ),
-        ("add_document", [_columns(document) for document in c.documents]),
-        ("drop_outbox", [(outbox_id,) for outbox_id in c.outbox_done]),
-        (
-            "add_outbox",
-            [(o.outbox_id, o.kid, o.first, o.last, o.due_ms, o.request_id, _Blob(o.before)) for o in c.outbox],
-        ),
-        ("assign_outbox", [(request_id, outbox_id) for outbox_id, request_id in c.outbox_assigned]),
-        ("put_request", [_columns(row) for row in c.requests]),
-        ("drop_request", [(request_id,) for request_id in c.requests_done]),
-        ("drop_evidence", [(evidence_id,) for evidence_id in c.evidence_dropped]),
-        ("add_evidence", [_evidence_columns(row) for row in c.evidence]),
-        ("add_conflict", [_columns(row) for row in c.conflicts]),
-        ("add_review", [_columns(row) for row in c.reviews]),
-        ("put_decision", [_columns(row) for row in c.decisions]),
-        ("count", list(c.counters.items())),
-        ("set_number", list(c.values.items())),
-    ]  # fmt: skip
-
-
-def _columns(row: Any) -> tuple[object, ...]:
-    """The fields of a row in their order, which is that of its table."""
-    return tuple(getattr(row, name) for name in row.__slots__)
-
-
-def _evidence_columns(row: EvidenceRow) -> tuple[object, ...]:
-    fault = row.fault
-    told = (fault.error, fault.field, fault.offset, fault.reason) if fault else (None, None, None, None)
-    return (row.evidence_id, row.kid, row.outcome, *told, row.received_ms, row.channel, row.octets)
-
-
-def _terminal(row: Sequence[Any]) -> TerminalRow:
-    values = list(row)
-    values[4] = bool(values[4])
-    return TerminalRow(*values)
-
-
-def _frame(row: Sequence[Any]) -> FrameRow:
-    values = list(row)
-    values[7] = bool(values[7])
-    return FrameRow(*values)
-
-
-def _record(row: Sequence[Any]) -> RecordRow:
-    values = list(row)
-    values[11] = bool(values[11])
-    values[12] = RecordState(values[12])
-    return RecordRow(*values)
-
-
-def _provisional(row: Sequence[Any]) -> ProvisionalRow:
-    values = list(row)
-    values[9] = RecordState(values[9])
-    return ProvisionalRow(*values)
-
-
-def _request(row: Sequence[Any]) -> RequestRow:
-    values = list(row)
-    values[6] = bool(values[6])
-    return RequestRow(*values)
-
-
-def _document(row: Sequence[Any]) -> Document:
-    return Document(Kind(row[0]), *row[1:])
-
-
-def _evidence(row: Sequence[Any]) -> EvidenceRow:
-    evidence_id, kid, outcome, error, field, offset, reason, received_ms, channel, octets = row
-    fault = None if error is None else Fault(error, field, offset, reason)
-    return EvidenceRow(evidence_id, kid, outcome, fault, received_ms, channel, octets)

@@ -397,5 +397,5 @@ def test_statements_are_named_once_and_all_used():
     loaded = statements.load(3)
     assert "IN (?, ?, ?)" in loaded["first_use"]
     assert all(not text.endswith(";") for text in loaded.values())
-    source = (statements._FILE.with_name("sqlite.py")).read_text()
+    source = "".join(statements._FILE.with_name(name).read_text() for name in ("sqlite.py", "layout.py"))
     assert [name for name in loaded if f'"{name}"' not in source] == []
