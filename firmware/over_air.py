@@ -9,7 +9,7 @@ from firmware.ledger.document_area import DocumentsTooLarge
 from firmware.ledger.ledger import LedgerError
 from firmware.links import WLAN
 from firmware.relay import release_fetch
-from firmware.relay.release_fetch import SERVED, WAY, ReleaseFetch, Stillness, hindrance_of
+from firmware.relay.release_fetch import FINDINGS, SERVED, WAY, ReleaseFetch, Stillness, hindrance_of
 from firmware.relay.renewal_fetch import RenewalFetch
 from protocol.errors import ProtocolError
 
@@ -128,8 +128,12 @@ class NewRosters:
         return await self._app.relay.apply(octets)
 
     def _hindrance(self) -> str:
-        """Why nothing may be taken now."""
-        return SERVED if self._quiet.is_served() else hindrance_of(self._app.ledger)
+        """Why nothing may be taken now. What is found of the flash and stops no sale does not stop next month's either."""
+        if self._quiet.is_served():
+            return SERVED
+        ledger = self._app.ledger
+        why = hindrance_of(ledger)
+        return "" if why == FINDINGS and ledger.journal.damage is None else why
 
     def _is_whole(self) -> None:
         """The last piece has come."""

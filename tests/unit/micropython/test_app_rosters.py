@@ -8,6 +8,7 @@ main.load()
 
 from firmware import over_air, provisioning  # noqa: E402
 from firmware.console.status import StatusCommands  # noqa: E402
+from firmware.hal.flash_area import FlashError  # noqa: E402
 from firmware.ledger import document_area  # noqa: E402
 from firmware.relay import kept_fetch  # noqa: E402
 from firmware.relay.downlink import APPLIED, PART  # noqa: E402
@@ -145,6 +146,28 @@ def test_a_roster_from_the_broker_waits_for_sales_and_comes_into_force_in_a_quie
         assert shop.app.new_rosters.fetch.failures == 0
 
     shop.open(after)
+
+
+def test_flash_that_lost_a_record_takes_the_next_roster_all_the_same():
+    """Its families are served on; a technician comes when there is one."""
+    shop = Shop()
+    keeper = Keeper()
+
+    async def story(shop):
+        await shop.begin()
+        _, frames = await frames_for(shop.app)
+        ledger = shop.app.ledger
+        put(keeper, ledger.kid, frames)
+        await shop.until(lambda: ledger.findings.is_done, "all was looked at")
+        ledger.findings.journal.missing.append((1, 1, 0))
+        ledger.journal.damage = FlashError("journal", 0, "takes nothing")
+        connect(shop, keeper)
+        fetch = shop.app.new_rosters.fetch
+        await shop.until(lambda: fetch.waits == "findings", "nothing can be committed")
+        ledger.journal.damage = None
+        await shop.until(lambda: shop.app.new_rosters.renewal().is_ready, "all of it")
+
+    shop.open(story)
 
 
 def test_pieces_that_are_not_there_are_looked_for_again():
