@@ -12,8 +12,10 @@ from tests.sim.fleet.story import Measure, Outcome, tell
 from tests.sim.fleet.world import World
 from tools.setup import checkout
 
-DAYS = Measure(terminals=3, days=2, openings=2, sales=5)
+DAYS = Measure(terminals=2, days=2, openings=2, sales=6, replaced=1)
+FRESH = Measure(terminals=2, days=2, openings=1, sales=4)
 HOURS = Measure(terminals=2, days=1, openings=1, sales=3)
+LATE = Measure(terminals=2, days=1, openings=1, sales=2, replaced=1)
 # What has to have happened, so that a run is worth anything.
 MUST = (
     "sales",
@@ -24,8 +26,13 @@ MUST = (
     "messages up",
     "files carried",
     "voids",
+    "rosters put in force by the terminal itself",
+    "terminals replaced",
+    "late sales disputed",
+    "refused with 40",
 )
 KNOWN_SEED = 7
+KNOWN_TO_HAVE_ALL = 64
 
 pytestmark = [
     pytest.mark.timeout(300),
@@ -54,9 +61,9 @@ def run(folder: Path, seed: int, measure: Measure) -> Outcome:
 
 def test_days_of_a_fleet_with_everything_that_breaks(tmp_path: Path, run_seed: int) -> None:
     """One seed that is known to have all of it, and one that is new with every run of the tests."""
-    outcome = run(tmp_path / "known", KNOWN_SEED, DAYS)
+    outcome = run(tmp_path / "known", KNOWN_TO_HAVE_ALL, DAYS)
     assert not [what for what in MUST if not outcome.counts.get(what)], outcome.counts
-    fresh = run(tmp_path / "fresh", run_seed, DAYS)
+    fresh = run(tmp_path / "fresh", run_seed, FRESH)
     for each in (outcome, fresh):
         print(f"seed {each.seed}: {each.records} records, {each.faults} faults, {each.counts}")
 
@@ -84,13 +91,14 @@ def test_a_failing_run_says_how_to_repeat_it(tmp_path: Path, run_seed: int) -> N
     words = last.partition(" -m tests.sim.fleet ")[2].split()
     assert words == [
         "--again", str(run_seed), "--terminals", "2", "--days", "1", "--openings", "1", "--sales", "3",
+        "--replaced", "0",
     ]  # fmt: skip
 
 
 def test_what_must_hold_is_noticed_when_it_does_not(tmp_path: Path) -> None:
     """The checks themselves: each of these losses is found."""
-    with world_of(tmp_path / "world", KNOWN_SEED, HOURS) as world:
-        tell(world, HOURS)
+    with world_of(tmp_path / "world", KNOWN_SEED, LATE) as world:
+        tell(world, LATE)
         seat = next(seat for seat in world.seats if seat.sold)
         books = seat.books
         assert books is not None
@@ -111,6 +119,7 @@ def test_what_must_hold_is_noticed_when_it_does_not(tmp_path: Path) -> None:
 
         for statement in (
             "UPDATE booking SET outcome = 'refused' WHERE kind = 1",
+            "UPDATE booking SET outcome = 'settled' WHERE kind = 1",
             "UPDATE booking SET amount_rupiah = amount_rupiah + 1",
             "DELETE FROM booking WHERE sequence = 2",
         ):
@@ -120,6 +129,17 @@ def test_what_must_hold_is_noticed_when_it_does_not(tmp_path: Path) -> None:
             with pytest.raises(AssertionError):
                 invariants.check(world)
             database.execute("ROLLBACK")
+
+        old = next(seat for seat in world.seats if seat.is_replaced)
+        locked_at, exposure_rupiah, kid = old.locked_at, old.exposure_rupiah, old.kid
+        old.locked_at = old.sold[-1][0] - 1
+        with pytest.raises(AssertionError, match="sold after it was told"):
+            invariants.check(world)
+        old.locked_at = locked_at
+        old.exposure_rupiah = world.bank.books.exposure_spent(kid) - 1
+        with pytest.raises(AssertionError, match="beyond its exposure"):
+            invariants.check(world)
+        old.exposure_rupiah = exposure_rupiah
 
         seat.marks = [seat.marks[2] + 1, 0, seat.marks[2]]
         with pytest.raises(AssertionError, match="not stored"):

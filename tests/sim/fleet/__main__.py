@@ -88,6 +88,7 @@ def tell_on_stack(seed: int, steps: int) -> None:
 @click.option("--days", type=int, default=4, show_default=True)
 @click.option("--openings", type=int, default=2, show_default=True)
 @click.option("--sales", type=int, default=6, show_default=True)
+@click.option("--replaced", type=int, default=1, show_default=True)
 def main(
     minutes: float,
     seed: int | None,
@@ -99,12 +100,13 @@ def main(
     days: int,
     openings: int,
     sales: int,
+    replaced: int,
 ) -> None:
     """Look for a seed under which money, records or terminals go astray."""
     if stack is not None:
         tell_on_stack(stack, steps)
         return
-    measure = Measure(terminals, days, openings, sales)
+    measure = Measure(terminals, days, openings, sales, replaced)
     if one is not None:
         found = run(one, measure)
         click.echo(found)

@@ -10,6 +10,7 @@ import httpx2
 from protocol import policy
 from tests.sim.fleet.clockwork import Clockwork
 from tests.sim.fleet.district import District
+from tools.settlement import reviews
 from tools.settlement.books import Books
 from tools.settlement.cryptogram import Issuer
 from tools.settlement.request import check_idempotency_key, parse
@@ -55,4 +56,7 @@ class Bank(httpx2.BaseTransport):
 
     def _settle(self, request: httpx2.Request) -> dict[str, Any]:
         key = check_idempotency_key(request.headers.get("idempotency-key"))
-        return self._settlement.settle(parse(json.loads(request.content)), key)
+        said = json.loads(request.content)
+        if request.url.path == "/v1/reviews":
+            return self._settlement.review(reviews.parse(said), key)
+        return self._settlement.settle(parse(said), key)

@@ -14,11 +14,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from firmware.ledger import document_area
 from gateway.keys import GatewayKey, KeyRing
-from protocol import certificates, grant, policy, roster
+from protocol import certificates, grant, policy, roster, takeover
 from tests.support import tap_world
 from tools import district
 from tools.authority.issue import Authority
 from tools.authority.signing import CURVE_ORDER, SigningKey
+from tools.authority.takeover import Decision, Papers, take_over
 
 FAMILIES_EACH = 4
 SEMBAKO = 1
@@ -27,6 +28,9 @@ NOW_S = tap_world.NOW_S
 FIRST_KID = 0x0100
 KEY_ID = 1
 LEASE_S = 40 * 86400
+# From a terminal's kid to that of the one which replaces it; more than cards were used at the first one.
+REPLACED = 0x100
+CARDS_USED = 10_000
 
 
 @dataclass
@@ -39,6 +43,12 @@ class Place:
     certificate: bytes
     grants: dict[int, bytes] = field(default_factory=dict)
     """This terminal's newest grant by programme."""
+    leased: dict[str, int] = field(default_factory=dict)
+    """Rupiah by family, where it is not what everybody gets."""
+    roster: bytes = b""
+    """The one that it is provisioned with, where it is not the first."""
+    cards_used: int = 0
+    """So often its families' cards were used before."""
 
 
 class District:
@@ -53,7 +63,7 @@ class District:
             KEY_ID, _private(b"fleet gateway agreement"), _private(b"fleet gateway acknowledgement")
         )
         self.ring = KeyRing({KEY_ID: self.gateway_key})
-        self.places = [self._place(number) for number in range(terminals)]
+        self.places = [self._place(FIRST_KID + number, _names(number)) for number in range(terminals)]
         self.epoch = self.authority.epoch(self.gateway_key.request, 1, NOW_S)
         dice = random.Random(f"{seed}/policy")
         self.policy_document = district.make_policy(settlement_delay_s=dice.choice((0, 1800)))
@@ -62,15 +72,14 @@ class District:
         self.policy = self.authority.policy(self.policy_document)
         self.rosters: list[bytes] = []
         self._grants = 0
+        self._signed: dict[bytes, tuple[bytes, bytes]] = {}
         self.new_roster()
 
-    def _place(self, number: int) -> Place:
-        names = _names(number)
+    def _place(self, kid: int, names: list[str]) -> Place:
         for name in names:
             (self._folder / f"{name}.json").write_text(json.dumps(self.world.cards[name]))
-        draws = [_draw(f"fleet terminal {number} {what}".encode()) for what in ("seal", "agreement")]
+        draws = [_draw(f"fleet terminal {kid} {what}".encode()) for what in ("seal", "agreement")]
         seal, agreement = (_signing(draw).public for draw in draws)
-        kid = FIRST_KID + number
         certificate = self.authority.terminal(kid, seal, agreement, certificates.STORAGE_SOFTWARE, NOW_S)
         return Place(kid, names, draws, certificate)
 
@@ -93,10 +102,33 @@ class District:
         document.expiry_s = NOW_S + LEASE_S
         document.hold = 1
         document.default_rupiah = 0
-        document.exceptions = tuple((self._index[name], GRANTED_RUPIAH) for name in place.families)
-        digests = roster.digest(roster_octets[:-64]), policy.digest(self.policy[:-64])
-        place.grants[SEMBAKO] = self.authority.grant(place.kid, *digests, document)
-        return place.grants[SEMBAKO]
+        leased = ((self._index[name], place.leased.get(name, GRANTED_RUPIAH)) for name in place.families)
+        document.exceptions = tuple((index, rupiah) for index, rupiah in leased if rupiah)
+        signed = self.authority.grant(place.kid, *self._digests(roster_octets), document)
+        self._keep(place, signed, roster_octets)
+        return signed
+
+    def _digests(self, roster_octets: bytes) -> tuple[bytes, bytes]:
+        return roster.digest(roster_octets[:-64]), policy.digest(self.policy[:-64])
+
+    def _keep(self, place: Place, signed: bytes, roster_octets: bytes) -> grant.Grant:
+        decoded = grant.decode(signed[:-64], place.kid, *self._digests(roster_octets))
+        self._signed[decoded.digest] = signed, roster_octets
+        place.grants[SEMBAKO] = signed
+        return decoded
+
+    def take_over(self, old: Place, statement: bytes, exposure_rupiah: int) -> tuple[Place, bytes]:
+        """Another terminal for a place, with what is left of the leases by the gateway's statement; and the takeover."""
+        (lease,) = takeover.decode_statement(statement[:-64]).leases
+        signed, roster_octets = self._signed[lease.digest]
+        new = self._place(old.kid + REPLACED, old.families)
+        papers = Papers(statement, self.epoch, roster_octets, self.policy, {SEMBAKO: signed})
+        decision = Decision(new.kid, takeover.REASON_TERMINAL_BROKEN, exposure_rupiah)
+        issued = take_over(self.authority, papers, decision, NOW_S)
+        left = self._keep(new, issued.grants[SEMBAKO], roster_octets)
+        new.leased = {name: left.amount_rupiah(self._index[name]) for name in new.families}
+        new.roster, new.cards_used = roster_octets, CARDS_USED
+        return new, issued.takeover
 
     # For the parts.
 
@@ -106,7 +138,10 @@ class District:
         sections[document_area.EPOCH_CERTIFICATE] = self.epoch
         sections[document_area.TERMINAL_CERTIFICATE] = place.certificate
         sections[document_area.AUTHORITY_KEY] = self.authority.public
-        sections[document_area.GRANT_FIRST + SEMBAKO] = self.grant(place, self.rosters[0])
+        roster_octets = place.roster or self.rosters[0]
+        if not place.grants:
+            self.grant(place, roster_octets)
+        sections[document_area.GRANT_FIRST + SEMBAKO] = place.grants[SEMBAKO]
         sections[document_area.POLICY] = self.policy
         return {
             "kid": place.kid,
@@ -114,7 +149,8 @@ class District:
             "entropy": hashlib.sha256(b"%d/%d" % (self._seed, place.kid)).hexdigest(),
             "draws": [draw.hex() for draw in place.draws],
             "sections": {str(name): octets.hex() for name, octets in sections.items()},
-            "roster": self.rosters[0].hex(),
+            "roster": roster_octets.hex(),
+            "cards_used": place.cards_used,
             "families": {
                 name: {
                     "index": index,

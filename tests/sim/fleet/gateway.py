@@ -22,7 +22,7 @@ from gateway.down_counter import DownCounter
 from gateway.downlinks import Downlinks, StoredDayCounts
 from gateway.errors import GatewayError, StoreError
 from gateway.forwarder import Forwarder
-from gateway.publish import Order, Publisher
+from gateway.publish import Order, Publication, Publisher, carry_out
 from gateway.settlement import SettlementClient
 from gateway.store.interface import Changes
 from gateway.store.sqlite import SqliteReader, SqliteStore
@@ -395,21 +395,23 @@ class Gateway:
 
     # Orders.
 
-    def publish(self, order: Order, octets: bytes, kid: int = 0) -> bool:
-        """An order of the operator, as the daemon obeys it; False where it was killed over it."""
+    def publish(self, order: Order, octets: bytes, kid: int = 0) -> dict[str, Any] | None:
+        """What an order of the operator came to, as the daemon obeys it; None where it was killed over it."""
         authority = signatures.load_public(self._district.authority.public)
-        publisher = Publisher(self.store, authority, self._district.ring, self.clock_ms())
-        publication = publisher.check(order, octets, kid)
+        publisher = Publisher(self._readers[1], authority, self._district.ring, self.clock_ms())
         try:
-            self.writer.submit(publication.changes, publication.forget).result(0)
-            self.acknowledger.published(publication.addressed)
+            told = carry_out(publisher.check(order, octets, kid), self._write)
         except Killed:
             self.die()
-            return False
+            return None
+        self.wake()
+        return told
+
+    def _write(self, publication: Publication) -> None:
+        self.writer.submit(publication.changes, publication.forget).result(0)
+        self.acknowledger.published(publication.addressed)
         if publication.redirected:
             self.downlinks.redirected(publication.redirected)
-        self.wake()
-        return True
 
     def carry(self, octets: bytes, kid: int) -> bytes:
         """Import a carry file and export the answer to a terminal; b"" where that does not go through."""

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from firmware import states
 from protocol import records
+from tests.sim.fleet.district import FAMILIES_EACH, GRANTED_RUPIAH
 
 if TYPE_CHECKING:
     from tests.sim.fleet.seat import Seat
     from tests.sim.fleet.world import World
 
-FINAL = (states.SETTLED, states.REFUSED, states.DISPUTED, states.VOIDED)
+FINAL = {"settled": states.SETTLED, "refused": states.REFUSED, "disputed": states.DISPUTED}
+SUMS = ("settled_rupiah", "refused_rupiah", "disputed_rupiah")
 # Counters of the gateway that nothing in the world may cause.
 NEVER = (
     "frames_condemned",
@@ -44,30 +46,37 @@ def check_marks(world: World, seat: Seat) -> None:
     )
 
 
-def is_told(books: dict[str, Any]) -> bool:
+def is_told(world: World, seat: Seat, books: dict[str, Any]) -> bool:
     """Whether the terminal knows of every redemption how it ended."""
-    return all(
-        state in FINAL
-        for (_, octets), state in zip(books["records"], books["states"], strict=True)
-        if records.decode(bytes.fromhex(octets)).kind == records.REDEMPTION
-    )
+    for (sequence, octets), state in zip(books["records"], books["states"], strict=True):
+        if records.decode(bytes.fromhex(octets)).kind == records.REDEMPTION:
+            booking = world.bank.books.booking(seat.kid, sequence)
+            if booking is None or state not in (FINAL[booking.outcome], states.VOIDED):
+                return False
+    return True
 
 
 def check(world: World) -> int:
     """Everything, after the last message has come; returns how many records there were."""
-    total = {"records": 0, "redeemed_rupiah": 0, "voided_rupiah": 0}
+    total = dict.fromkeys(("records", "redeemed_rupiah", "voided_rupiah", *SUMS), 0)
+    settled: dict[str, int] = defaultdict(int)
     for seat in world.seats:
-        _check_terminal(world, seat, total)
+        _check_terminal(world, seat, total, settled)
+    for place, rupiah in settled.items():
+        assert rupiah <= FAMILIES_EACH * GRANTED_RUPIAH, (place, rupiah, "more than was granted there")
     _check_bank(world, total)
     _check_gateway(world, total)
     return total["records"]
 
 
-def _check_terminal(world: World, seat: Seat, total: dict[str, int]) -> None:
+def _check_terminal(world: World, seat: Seat, total: dict[str, int], settled: dict[str, int]) -> None:
     """One terminal's chain against what families were told, the gateway's store and the bank's books, record by record."""
     books = seat.books
     assert books is not None
-    assert not books["locked"], f"{seat.kid:08x} is locked"
+    assert books["locked"] == seat.is_replaced, f"{seat.kid:08x} is locked"
+    last_sale = seat.locked_at if seat.locked_at is not None else records.SEQUENCE_MAX
+    settled_through = world.reader.terminal(seat.kid).retired_through if seat.is_replaced else last_sale
+    outcomes: dict[int, str] = {}
     spent: dict[bytes, int] = defaultdict(int)
     redeemed: dict[int, int] = {}
     voided: dict[int, int] = {}
@@ -84,12 +93,10 @@ def _check_terminal(world: World, seat: Seat, total: dict[str, int]) -> None:
         assert booking.digest == hashlib.sha256(octets).digest()
         record = records.decode(octets)
         if record.kind == records.REDEMPTION:
-            assert booking.outcome == "settled", (
-                f"{seat.kid:08x}",
-                sequence,
-                booking.outcome,
-                booking.reason,
-            )
+            may_be = FINAL if sequence > settled_through else ("settled",)
+            assert booking.outcome in may_be, (f"{seat.kid:08x}", sequence, booking.outcome, booking.reason)
+            assert sequence <= last_sale, (f"{seat.kid:08x}", sequence, "sold after it was told its standing")
+            outcomes[sequence] = booking.outcome
             assert booking.amount_rupiah == record.amount_rupiah
             redeemed[sequence] = record.amount_rupiah
             spent[record.card_key] += record.amount_rupiah
@@ -124,8 +131,18 @@ def _check_terminal(world: World, seat: Seat, total: dict[str, int]) -> None:
     )
     for name, rupiah in books["spent_rupiah"].items():
         assert books["granted_rupiah"][name] >= rupiah, (name, "spent more than was leased")
-    leased = {name for name, rupiah in books["granted_rupiah"].items() if rupiah}
-    assert leased == set(seat.place.families)
+    leased = {name: rupiah for name, rupiah in books["granted_rupiah"].items() if rupiah}
+    due = {name: seat.place.leased.get(name, GRANTED_RUPIAH) for name in seat.place.families}
+    assert leased == {name: rupiah for name, rupiah in due.items() if rupiah}
+    for sequence, outcome in outcomes.items():
+        if sequence not in voided:
+            total[f"{outcome}_rupiah"] += redeemed[sequence]
+            settled[seat.place.families[0]] += redeemed[sequence] if outcome == "settled" else 0
+        if sequence > settled_through:
+            world.clock.count(f"late sales {outcome} in the end")
+    spent_rupiah = world.bank.books.exposure_spent(seat.kid)
+    assert spent_rupiah <= seat.exposure_rupiah, (f"{seat.kid:08x}", spent_rupiah, "beyond its exposure")
+    settled[seat.place.families[0]] -= spent_rupiah
     total["records"] += len(books["records"])
     total["redeemed_rupiah"] += sum(redeemed.values())
     total["voided_rupiah"] += sum(voided.values())
@@ -139,17 +156,17 @@ def _check_bank(world: World, total: dict[str, int]) -> None:
         total["redeemed_rupiah"],
         total["voided_rupiah"],
     )
-    assert totals["settled_rupiah"] == total["redeemed_rupiah"] - total["voided_rupiah"]
-    assert totals["refused_rupiah"] == totals["disputed_rupiah"] == 0
+    assert {name: totals[name] for name in SUMS} == {name: total[name] for name in SUMS}
+    assert sum(total[name] for name in SUMS) == total["redeemed_rupiah"] - total["voided_rupiah"]
 
 
 def _check_gateway(world: World, total: dict[str, int]) -> None:
     """The gateway's sums are the bank's; nothing waits, nothing is stopped, nothing forked."""
     reader = world.reader
     totals = reader.totals(None)
-    settled_rupiah = total["redeemed_rupiah"] - total["voided_rupiah"]
-    assert (totals.records, totals.settled_rupiah) == (total["records"], settled_rupiah)
-    assert totals.refused_rupiah == totals.disputed_rupiah == totals.pending_rupiah == 0
+    assert totals.records == total["records"]
+    assert {name: getattr(totals, name) for name in SUMS} == {name: total[name] for name in SUMS}
+    assert totals.pending_rupiah == 0
     assert reader.outbox_count() == 0
     assert reader.conflicts(None) == []
     counters = reader.counters()

@@ -15,7 +15,8 @@ STEP_TIMEOUT_S = 60.0
 
 class Seat:
     """`sold`: (sequence, family, rupiah) of what families were told, `followed`: (sequence, kind, sequence of the sale) of
-    voids and receipts of goods; `letters`: carry files that wait for a terminal with power; `marks`: sealed through, reclaim through, head.
+    voids and receipts of goods; `letters`: carry files that wait for a terminal with power; `marks`: sealed through, reclaim through, head; `locked_at`: the head when it
+    was first seen locked, None before; `was_locked`: whether it was before its last step.
     """
 
     def __init__(self, place: Place) -> None:
@@ -23,6 +24,11 @@ class Seat:
         self.kid = place.kid
         self.number = f"+6281200{place.kid:05d}"
         self.is_on = False
+        self.is_lost = False
+        self.is_replaced = False
+        self.exposure_rupiah = 0
+        self.was_locked = False
+        self.locked_at: int | None = None
         self.has_signal = False
         self.delivered: set[tuple[int, int]] = set()
         self.now_ms = 0
@@ -72,6 +78,9 @@ class Seat:
         self.now_ms = max(self.now_ms, answer["now"])
         if answer["marks"]:
             self.marks = answer["marks"]
+        self.was_locked = self.locked_at is not None
+        if answer["locked"] and self.locked_at is None:
+            self.locked_at = self.marks[2]
         said: list[list[Any]] = answer["say"]
         for what in said:
             if what[0] == "cut":

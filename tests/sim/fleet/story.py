@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from firmware.ledger.document_area import GRANT_FIRST
 from gateway.publish import Order
 from hardware.nor_faults import TEARS
-from tests.sim.fleet import invariants
+from tests.sim.fleet import invariants, takeovers
 from tests.sim.fleet.bank import DOWN, FINE
 from tests.sim.fleet.district import GRANTED_RUPIAH, SEMBAKO
 from tests.sim.fleet.gateway import KILL_POINTS
@@ -26,7 +26,13 @@ WORK = (
     "messages down",
     "commits refused",
     "armed:",
+    "files carried",
+    "answers carried in",
+    "QR codes carried",
+    "drained by",
+    "rosters changed",
     "frames coded without grants",
+    "late sales",
     "rosters put in force",
 )
 # How wrong a terminal's clock may be; None: its battery is dead. One that is years ahead ends all sales once a record says so.
@@ -40,12 +46,15 @@ WAYS = (ONLINE, ONLINE, FLAKY, FLAKY, HILL, HILL, BLANK, BLANK)
 
 @dataclass(frozen=True)
 class Measure:
-    """How much of everything: `terminals`, `days`, openings of a shop and sales in each."""
+    """How much of everything: `terminals`, `days`, openings of a shop and sales in each; `replaced`: terminals that die and come
+    back when others have their leases.
+    """
 
     terminals: int = 3
     days: int = 3
     openings: int = 2
     sales: int = 4
+    replaced: int = 0
 
 
 class Story:
@@ -67,6 +76,9 @@ class Story:
         self._plan_bank(dice)
         self._plan_forgers(dice)
         self._plan_roster(dice)
+        dice = self._clock.dice("replaced")
+        for seat in dice.sample(self._world.seats, self._measure.replaced):
+            self._plan_replacement(seat, dice)
 
     def _times(self, dice: random.Random, per_day: float) -> list[int]:
         """Moments within the shops' hours, where there is something to break."""
@@ -79,15 +91,35 @@ class Story:
     # Shops.
 
     def _plan_seat(self, seat: Seat, dice: random.Random) -> None:
-        for day in range(self._measure.days):
+        """Every day that is still to come."""
+        for day in range(-(-self._clock.now_ms // DAY_MS), self._measure.days):
             begin_ms = day * DAY_MS + 8 * HOUR_MS
             for _ in range(self._measure.openings):
                 begin_ms += dice.randint(0, 90 * MINUTE_MS)
                 begin_ms = self._plan_opening(seat, dice, begin_ms)
 
-    def _plan_opening(self, seat: Seat, dice: random.Random, begin_ms: int) -> int:
+    def _plan_replacement(self, seat: Seat, dice: random.Random) -> None:
+        """A terminal sells where nobody hears of it, and dies. Another one opens at its place. Hours later it comes back, and
+        its operator goes on with it until it hears of that.
+        """
+        world, clock = self._world, self._clock
+        dies_ms = self._moment(dice)
+        exposure_rupiah = dice.choice((0, 20_000, 100_000))
+
+        def goes_on(new: Seat) -> None:
+            self._plan_opening(new, clock.dice(f"seat {new.kid} at once"), clock.now_ms + HOUR_MS)
+            self._plan_seat(new, clock.dice(f"seat {new.kid}"))
+
+        self._plan_opening(seat, dice, dies_ms - 25 * MINUTE_MS, BLANK)
+        clock.at(dies_ms, lambda: takeovers.replace(world, seat, exposure_rupiah, goes_on))
+        returns_ms = dies_ms + dice.randint(2 * HOUR_MS, 5 * HOUR_MS)
+        clock.at(returns_ms - 1000, lambda: takeovers.find(world, seat))
+        self._plan_opening(seat, dice, returns_ms, dice.choice((BLANK, FLAKY)))
+        self._plan_opening(seat, dice, returns_ms + HOUR_MS, dice.choice((ONLINE, HILL)))
+
+    def _plan_opening(self, seat: Seat, dice: random.Random, begin_ms: int, way: str = "") -> int:
         """One opening of a shop; returns its end."""
-        way = dice.choice(WAYS)
+        way = way or dice.choice(WAYS)
         length_ms = dice.randint(8, 20) * MINUTE_MS if way != HILL else dice.randint(30, 60) * MINUTE_MS
         end_ms = begin_ms + length_ms
         world, clock = self._world, self._clock
@@ -234,7 +266,7 @@ class Story:
         octets = world.district.new_roster()
         world.publish(Order.ROSTER, octets)
         self._clock.count("rosters changed")
-        for seat in world.seats:
+        for seat in (seat for seat in world.seats if not seat.is_replaced):
             grant = world.district.grant(seat.place, octets)
             world.publish(Order.GRANT, grant, seat.kid)
             later = world.district.grant(seat.place, octets)

@@ -10,7 +10,7 @@ from typing import Any, Self
 from gateway.publish import Order
 from gateway.store.sqlite import SqliteReader
 from protocol import carry, records
-from tests.sim.fleet import invariants
+from tests.sim.fleet import invariants, takeovers
 from tests.sim.fleet.bank import FINE, Bank
 from tests.sim.fleet.clockwork import Clockwork
 from tests.sim.fleet.district import NOW_S, SEMBAKO, District
@@ -48,7 +48,8 @@ class World:
         self.frames_down: deque[bytes] = deque(maxlen=FRAMES_KEPT)
         self.gateway.frames_up, self.gateway.frames_down = self.frames_up, self.frames_down
         self._dice = self.clock.dice("world")
-        self._orders: list[tuple[Order, bytes, int]] = []
+        self._retired: set[int] = set()
+        self._orders: list[tuple[Order, bytes, int, Callable[[dict[str, Any]], None]]] = []
 
     def __enter__(self) -> Self:
         return self
@@ -68,20 +69,30 @@ class World:
 
     def begin(self) -> None:
         """The authority's papers are published, terminals provisioned and registered."""
-        gateway, district = self.gateway, self.district
-        gateway.start()
+        district = self.district
+        self.gateway.start()
         for order, octets in (
             (Order.EPOCH, district.epoch),
             (Order.POLICY, district.policy),
             (Order.ROSTER, district.rosters[0]),
         ):
-            gateway.publish(order, octets)
+            self.publish(order, octets)
         for seat in self.seats:
-            seat.provision(district)
-            gateway.network.subscribe(seat)
-            gateway.publish(Order.REGISTER, seat.place.certificate)
-            gateway.publish(Order.TELEPHONE, seat.number.encode(), seat.kid)
-            gateway.publish(Order.GRANT, seat.place.grants[SEMBAKO], seat.kid)
+            self.furnish(seat)
+
+    def add(self, seat: Seat) -> None:
+        """One terminal more."""
+        self.seats.append(seat)
+        self.net[seat.kid] = False
+        self.furnish(seat)
+
+    def furnish(self, seat: Seat) -> None:
+        """Keys and papers for a terminal; the gateway is told of it."""
+        seat.provision(self.district)
+        self.gateway.network.subscribe(seat)
+        self.publish(Order.REGISTER, seat.place.certificate)
+        self.publish(Order.TELEPHONE, seat.number.encode(), seat.kid)
+        self.publish(Order.GRANT, seat.place.grants[SEMBAKO], seat.kid)
 
     # Time.
 
@@ -171,6 +182,7 @@ class World:
         self.clock.count("answers carried in")
 
     def _on_sold(self, seat: Seat, sequence: int, name: str, amount_rupiah: int) -> None:
+        assert not seat.was_locked, f"{seat.kid:08x} sold after it was told its standing"
         self.clock.note("sold", f"{seat.kid:08x}", sequence, name, amount_rupiah)
         self.clock.count("sales")
         seat.sold.append((sequence, name, amount_rupiah))
@@ -219,7 +231,7 @@ class World:
 
     def switch_on(self, seat: Seat, life: int | None = None) -> None:
         """Power for a terminal; with `life` only if it had no other since."""
-        if seat.is_on or (life is not None and (seat.lives != life or seat.is_closed)):
+        if seat.is_on or seat.is_lost or (life is not None and (seat.lives != life or seat.is_closed)):
             return
         seat.is_closed = False
         self.clock.note("on", f"{seat.kid:08x}")
@@ -255,7 +267,9 @@ class World:
             self.gateway.network.deliver(seat)
 
     def visit(self, seat: Seat, *order: Any) -> None:
-        """A technician does something to a terminal without power."""
+        """A technician does something to a terminal without power; to one that is gone, nothing."""
+        if seat.is_lost:
+            return
         was_on = seat.is_on
         self.switch_off(seat)
         seat.switch_off(list(order))
@@ -268,19 +282,32 @@ class World:
         now_ms = max(self.clock.now_ms, seat.now_ms)
         self.visit(seat, "roster", brought, now_ms, NOW_S + now_ms // 1000)
 
-    def publish(self, order: Order, octets: bytes, kid: int = 0) -> None:
-        """An order for the gateway, after all orders before it; while it is down, later."""
-        self._orders.append((order, octets, kid))
+    def publish(
+        self,
+        order: Order,
+        octets: bytes,
+        kid: int = 0,
+        then: Callable[[dict[str, Any]], None] = lambda _: None,
+    ) -> None:
+        """An order for the gateway, after all orders before it; while it is down, later. `then` gets what it came to."""
+        self._orders.append((order, octets, kid, then))
         if len(self._orders) == 1:
             self._obey()
 
     def _obey(self) -> None:
         """Give the waiting orders in their turn: a grant whose roster is not there yet would be refused."""
         while self._orders:
-            if not self.gateway.is_running or not self.gateway.publish(*self._orders[0]):
+            order, octets, kid, then = self._orders[0]
+            told: dict[str, Any] | None = {}
+            if order is not Order.GRANT or kid not in self._retired:
+                told = self.gateway.publish(order, octets, kid) if self.gateway.is_running else None
+            if told is None:
                 self.clock.after(MINUTE_MS, self._obey)
                 return
+            if order is Order.RETIRE:
+                self._retired.add(kid)
             self._orders.pop(0)
+            then(told)
 
     def stop_broker(self, down_ms: int, keeps_sessions: bool) -> None:
         """The broker restarts."""
@@ -310,6 +337,7 @@ class World:
         gateway.ahead_s = 0
         gateway.revive()
         for seat in self.seats:
+            seat.is_lost = False
             # Some never see anything but short messages; their operator asks to send now and then.
             has_net = self._dice.random() < 0.6
             clock.note("drains", f"{seat.kid:08x}", "by MQTT" if has_net else "by SMS")
@@ -322,6 +350,8 @@ class World:
             if not has_net:
                 self._hurry(seat)
         self._until(self._is_drained, "every terminal drained")
+        takeovers.decide(self)
+        self._until(self._is_drained, "every terminal told of what was decided")
         for seat in self.seats:
             seat.books = seat.ask_books()
             self.switch_off(seat)
@@ -347,11 +377,15 @@ class World:
             row = self.reader.terminal(seat.kid)
             if row is None or not seat.marks[2] == seat.marks[0] == row.booked_through == row.sealed_through:
                 return False
-        return all(self._knows_all(seat.ask_books()) for seat in self.seats)
+        if any(not decided.answered_ms for decided in self.reader.decisions()):
+            return False
+        return all(self._knows_all(seat, seat.ask_books()) for seat in self.seats)
 
-    def _knows_all(self, books: dict[str, Any]) -> bool:
-        """How its sales ended, and the newest roster: nobody has to come for either."""
-        return invariants.is_told(books) and books["roster"] == len(self.district.rosters)
+    def _knows_all(self, seat: Seat, books: dict[str, Any]) -> bool:
+        """How its sales ended; that it was replaced, or the newest roster: nobody has to come for any of it."""
+        if not invariants.is_told(self, seat, books):
+            return False
+        return bool(books["locked"] if seat.is_replaced else books["roster"] == len(self.district.rosters))
 
     def state(self) -> str:
         """Where everybody stands, for a report of a failure."""

@@ -45,6 +45,14 @@ IDLE, SERVING = "idle", "tap_card"
 GATEWAY_NUMBER = "+62811000001"
 
 
+def basket(number):
+    """Items of goods: none to as many as a record holds, of odd measures, so that some records are too long for a message."""
+    return [
+        (31 * place + number, 1 + 8191 * number * (place + 1) % 65535, 765433 * number * (place + 1) % 16000000)
+        for place in range(number % (records.ITEMS_MAX + 1))
+    ]
+
+
 class Entropy:
     """Octets that repeat with the seed and never within a terminal's lives."""
 
@@ -200,6 +208,7 @@ class Terminal:
         self.flash = NorFlash(FLASH_BYTES)
         self.entropy = Entropy(bytes.fromhex(world["entropy"]))
         self.families = world["families"]
+        self.cards_used = world["cards_used"]
         self.rtc_ahead_s = 0
         Time(0, world["now_s"])
         board = VirtualBoard(flash=self.flash, clock=Time.running, model_clock=Time.running.models).board
@@ -406,13 +415,16 @@ class Terminal:
         """A family's card, the same one each time, so that its chip remembers."""
         if name not in self.cards:
             with open(self.families[name]["card"]) as file:
-                self.cards[name] = Card(json.load(file))
+                card = self.cards[name] = Card(json.load(file))
+            for application in card.applications:
+                application.atc += self.cards_used
         return self.cards[name]
 
     async def _sell(self, name, amount_rupiah, pin):
         digits = bytearray((pin or self.families[name]["pin"]).encode())
         tender = (records.TENDER_CASH, records.TENDER_GOODS)[amount_rupiah // 1000 % 2]
-        receipt = await self.app.terminal.redeem(SEMBAKO, tender, amount_rupiah, [], digits)
+        items = basket(amount_rupiah // 1000) if tender == records.TENDER_GOODS else []
+        receipt = await self.app.terminal.redeem(SEMBAKO, tender, amount_rupiah, items, digits)
         return "sold", receipt.sequence, name, amount_rupiah
 
     async def _void(self, name, sequence):
@@ -509,9 +521,10 @@ class Terminal:
     def answer(self):
         """What was said, and the marks."""
         said, self.said = self.said, []
-        answer = {"now": Time.running.ticks_ms(), "say": said, "marks": None}
+        answer = {"now": Time.running.ticks_ms(), "say": said, "marks": None, "locked": None}
         if self.app is not None:
             marks = self.app.ledger.marks
+            answer["locked"] = self.app.ledger.is_locked
             answer["marks"] = [
                 marks.sealed_through,
                 marks.reclaim_through,
