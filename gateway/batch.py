@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gateway import ingest
+from gateway import opening
 from gateway.batch_changes import BatchChanges, Result
 from gateway.channels.channel import Received
-from gateway.ingest import Opened
 from gateway.opener import Answer
 from gateway.openers import Asked, Openers
+from gateway.opening import Opened
 from gateway.quarantine import Quarantine
 from gateway.store.interface import Reader
 from gateway.terminals import TerminalView
@@ -98,9 +98,9 @@ class BatchJudge:
                 entries.append((item, header, view, None))
                 continue
             if answer is None:
-                opened = ingest.open_frame(item.octets, header, view)
+                opened = opening.open_frame(item.octets, header, view)
             else:
-                opened = Opened(header, batch=ingest.batch_of(item.octets, header, answer[0]))
+                opened = Opened(header, batch=opening.batch_of(item.octets, header, answer[0]))
             opened.frame_id = self._next_frame
             self._next_frame += 1
             entries.append((item, header, view, opened))
@@ -119,7 +119,7 @@ class BatchJudge:
                 continue
             # A context may have come with an earlier frame of this batch.
             is_unread = found.batch is not None and found.batch.records is None
-            again = ingest.open_frame(item.octets, header, view) if is_unread else found
+            again = opening.open_frame(item.octets, header, view) if is_unread else found
             whole = work.judge(item, again, view, found.frame_id, self._verifier)
             if whole and again.part:
                 item.verdict = self._judge_whole(work, Received(whole, "", item.channel), header, view)
@@ -136,7 +136,7 @@ class BatchJudge:
             fault = Fault("OutOfRange", "unit", frame.HEADER_OCTETS, "no frame of this terminal's records")
             opened = Opened(header, fault=fault)
         else:
-            opened = ingest.open_frame(whole.octets, inner, view)
+            opened = opening.open_frame(whole.octets, inner, view)
         self._next_frame += 1
         work.judge(whole, opened, view, self._next_frame - 1, self._verifier)
         assert whole.verdict is not None
@@ -165,7 +165,7 @@ class BatchJudge:
         if batch.first != head + 1:
             return
         told = answer if answer is not None and answer[1][:1] == [value] else None
-        values = told[1] if told else ingest.foresee(batch, value)
+        values = told[1] if told else opening.foresee(batch, value)
         if values is None:
             return
         batch.foreseen = values

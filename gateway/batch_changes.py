@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from gateway import columns, ingest
 from gateway.channels.channel import Channel, Received
-from gateway.ingest import Opened
+from gateway.opening import Opened
 from gateway.quarantine import Quarantine
 from gateway.store.interface import (
     Changes,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway import ingest
+from gateway import opening
 from gateway.keys import GatewayCipher
 from gateway.terminals import TerminalView
 from protocol import acknowledgement, bridge, certificates, codec, frame, notice, parts, records, status
@@ -112,7 +112,7 @@ def _header(raw: bytes, told: Description) -> None:
 
 
 def _records(raw: bytes, header: frame.Header, told: Description, view: TerminalView) -> None:
-    opened = ingest.open_frame(raw, header, view)
+    opened = opening.open_frame(raw, header, view)
     if opened.fault is not None:
         told.error = {
             "error": opened.fault.error, "field": opened.fault.field, "offset": opened.fault.offset,

@@ -1,6 +1,6 @@
 """The decision about every frame: octets and what is known in, verdict out; no clock, no input or output.
 
-A frame is opened (tag, salt, codec), its records are laid beside what is sealed already, and the chain is followed up
+A frame is opened (`opening`), its records are laid beside what is sealed already, and the chain is followed up
 to a seal. Only the seal makes records count: it proves every record before it, so frames may come in any order, cut
 differently each time, and any number of times.
 """
@@ -8,110 +8,22 @@ differently each time, and any number of times.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from gateway import opening
 from gateway.islands import Fork, WaitingBridge, follow
+from gateway.opening import Opened
 from gateway.pieces import WaitingPart
 from gateway.terminals import TerminalView
 from gateway.verdicts import ChainRecord, Fault, Judgement, Outcome, SealedRun, Verdict
 from gateway.waiting import WaitingFrame
-from protocol import bridge, chain, frame, parts, records, status
-from protocol.errors import AuthenticationFailed, ProtocolError, UnknownContext, UnknownVersion
-from protocol.frame import Header
+from protocol import chain, frame, records
+from protocol.errors import AuthenticationFailed
 
 Look = Callable[[int, int], list[ChainRecord]]
 """Sealed records of the terminal in a range of sequences, as committed; those that exist, rising."""
 Verify = Callable[[TerminalView, int, bytes, bytes], bool]
 """(terminal, sequence, chain value at it, seal): tell whether the seal is the terminal's."""
-
-
-@dataclass(slots=True)
-class Opened:
-    """A frame whose tag was good, or the fault for which it was not opened."""
-
-    header: Header
-    batch: WaitingFrame | None = None
-    report: status.Status | None = None
-    bridge: WaitingBridge | None = None
-    part: parts.Part | None = None
-    fault: Fault | None = None
-    frame_id: int = 0
-
-    @property
-    def range(self) -> tuple[int, int]:
-        """(first sequence, count) of what it is about; (0, 0) of a part, which does not tell."""
-        if self.part is not None:
-            return 0, 0
-        if self.bridge is not None:
-            values = self.bridge.values
-            return values[0][0], values[-1][0] - values[0][0] + 1
-        return self.header.first, self.header.count
-
-
-def open_frame(raw: bytes, header: Header, view: TerminalView) -> Opened:
-    """Decrypt and decode one frame of a known terminal."""
-    try:
-        if header.frame_class == frame.CLASS_RECORDS:
-            return Opened(header, batch=_open_records(raw, header, view))
-        return _open_body(raw, header, view)
-    except ProtocolError as error:
-        return Opened(header, fault=Fault.of(error))
-    except Exception as error:
-        # The terminal holds the keys, so it can send anything: no input of one may stop the others.
-        return Opened(
-            header, fault=Fault(type(error).__name__, "records", frame.HEADER_OCTETS, "decoder failed")
-        )
-
-
-def batch_of(raw: bytes, header: Header, contents: list[bytes] | None) -> WaitingFrame:
-    """A records frame with what it holds, None while that is not known."""
-    seal_at = len(raw) - frame.SEAL_OCTETS if header.sealed else len(raw)
-    return WaitingFrame(0, header.first, header.count, contents, bytes(raw[seal_at:]), seal_at)
-
-
-def _open_records(raw: bytes, header: Header, view: TerminalView) -> WaitingFrame:
-    batch = batch_of(raw, header, None)
-    contexts: list[object] = list(view.history.held)
-    if view.waiting:
-        contexts += view.history.prospects(view.waiting.adoptions())
-    try:
-        batch.records = frame.open_records(raw, contexts, view.keys.up).records
-    except UnknownContext:
-        batch.records = _open_bare(raw, view)
-        batch.raw = b"" if batch.records else raw
-    return batch
-
-
-def _open_bare(raw: bytes, view: TerminalView) -> list[bytes] | None:
-    """Records from before an adoption, coded under roster and policy alone."""
-    try:
-        return frame.open_records(raw, view.history.bare, view.keys.up).records
-    except UnknownContext:
-        return None
-
-
-def _open_body(raw: bytes, header: Header, view: TerminalView) -> Opened:
-    if header.frame_class != frame.CLASS_UP:
-        raise UnknownVersion("class", 0, "not an uplink")
-    _, body = frame.open_counter(raw, view.keys.up)
-    if header.codec == frame.UP_STATUS:
-        return Opened(header, report=status.decode(body))
-    if header.codec == frame.UP_BRIDGE:
-        return Opened(header, bridge=WaitingBridge(0, bridge.decode(body).values))
-    if header.codec == frame.UP_PART:
-        return Opened(header, part=parts.decode_up(body))
-    raise UnknownVersion("codec", 0, "unknown kind of uplink")
-
-
-def foresee(batch: WaitingFrame, value: bytes) -> list[bytes] | None:
-    """The chain values over a sealed frame, from `value` before it on; None where that cannot be said."""
-    if not batch.records or not batch.seal:
-        return None
-    values = [value]
-    for octets in batch.records:
-        value = chain.extend(value, octets)
-        values.append(value)
-    return values
 
 
 def judge(opened: Opened, frame_id: int, view: TerminalView, look: Look, verify: Verify) -> Judgement:
@@ -309,7 +221,7 @@ class _Ruling:
             has_news = False
             for batch in self._view.waiting.frames:
                 if batch.records is None:
-                    opened = open_frame(batch.raw, frame.read_header(batch.raw), self._view)
+                    opened = opening.open_frame(batch.raw, frame.read_header(batch.raw), self._view)
                     if opened.batch is not None and opened.batch.records is not None:
                         batch.records = opened.batch.records
                         batch.raw = b""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gateway import ingest, keys, signatures
+from gateway import keys, opening, signatures
 from gateway.contexts import History, Library
 from gateway.documents import Kind
 from gateway.islands import Islands
@@ -44,7 +44,7 @@ def load(reader: Reader, library: Library, ring: KeyRing, kid: int, waiting_max:
         kept=frozenset(reader.kept(kid)),
     )
     for waiting in reader.waiting(kid):
-        opened = ingest.open_frame(waiting.octets, frame.read_header(waiting.octets), view)
+        opened = opening.open_frame(waiting.octets, frame.read_header(waiting.octets), view)
         if opened.batch is not None:
             opened.batch.frame_id = waiting.frame_id
             view.waiting.frames.append(opened.batch)

@@ -13,7 +13,7 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import IO, Any
 
-from gateway import garbage, ingest, keys, loader, verifier
+from gateway import garbage, keys, loader, opening, verifier
 from gateway.contexts import Library
 from gateway.keys import KeyRing
 from gateway.store.interface import Reader
@@ -69,13 +69,13 @@ class Opener:
         self, kid: int, raw: bytes, adoptions: int, heads: dict[int, tuple[int, bytes]]
     ) -> _Opened | None:
         view = self._view(kid, adoptions)
-        opened = ingest.open_frame(raw, frame.read_header(raw), view) if view else None
+        opened = opening.open_frame(raw, frame.read_header(raw), view) if view else None
         if view is None or opened is None or opened.batch is None:
             return None
         batch = opened.batch
         head, value = heads.get(kid, (-1, b""))
         if batch.first == head + 1:
-            batch.foreseen = ingest.foresee(batch, value)
+            batch.foreseen = opening.foresee(batch, value)
         if batch.foreseen is not None:
             heads[kid] = (batch.last, batch.foreseen[-1])
         return view, batch

@@ -4,7 +4,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import example, given
 
-from gateway import decode, ingest, keys
+from gateway import decode, keys, opening
 from gateway.batch import BatchJudge
 from gateway.channels.channel import Received
 from gateway.contexts import Library
@@ -143,5 +143,5 @@ def test_the_frames_above_are_good_ones():
     bench = view()
     outcomes = ["duplicate", "sealed", "duplicate", "status", "candidate", "assembled"]
     assert [bench.outcome(raw) for raw in WHOLE] == outcomes
-    assert ingest.open_frame(WHOLE[1], frame.read_header(WHOLE[1]), bench.view).fault is None
+    assert opening.open_frame(WHOLE[1], frame.read_header(WHOLE[1]), bench.view).fault is None
     assert keys.LastingKeys(RIG.key, KID, TERMINAL.agreement_public).un_key == TERMINAL.un_key

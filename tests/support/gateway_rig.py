@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
-from gateway import cli, documents, ingest, loader, signatures, verifier
+from gateway import cli, documents, ingest, loader, opening, signatures, verifier
 from gateway.channels.channel import Receipt, Received
 from gateway.config import Ingest
 from gateway.contexts import Library
@@ -140,7 +140,7 @@ class Bench:
 
     def judge(self, raw: bytes) -> Judgement:
         """One frame, committed at once."""
-        opened = ingest.open_frame(raw, frame.read_header(raw), self.view)
+        opened = opening.open_frame(raw, frame.read_header(raw), self.view)
         judgement = ingest.judge(opened, self.next_id, self.view, self.look, self.verify)
         self.next_id += 1
         for run in judgement.runs:

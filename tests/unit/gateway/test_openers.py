@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from gateway import ingest, keys
+from gateway import keys, opening
 from gateway.opener import Opener
 from gateway.openers import Asked, Openers
 from gateway.store.interface import Changes
@@ -156,7 +156,7 @@ def test_an_opener_that_meets_a_bug_leaves_the_frame_to_the_gateway(monkeypatch)
     terminal = rig.terminal(1)
     opener = Opener(rig.store, rig.ring)
     task = (1, terminal.frame(1, 3), 0, terminal.chains[0], 0)
-    monkeypatch.setattr(ingest, "open_frame", lambda *_: 1 / 0)
+    monkeypatch.setattr(opening, "open_frame", lambda *_: 1 / 0)
     assert opener.work(0, [task]) == [None]
     monkeypatch.undo()
     assert opener.work(0, [task]) == [(terminal.octets[1:4], terminal.chains[:4], True)]
