@@ -48,7 +48,11 @@ GATEWAY_NUMBER = "+62811000001"
 def basket(number):
     """Items of goods: none to as many as a record holds, of odd measures, so that some records are too long for a message."""
     return [
-        (31 * place + number, 1 + 8191 * number * (place + 1) % 65535, 765433 * number * (place + 1) % 16000000)
+        (
+            31 * place + number,
+            1 + 8191 * number * (place + 1) % 65535,
+            765433 * number * (place + 1) % 16000000,
+        )
         for place in range(number % (records.ITEMS_MAX + 1))
     ]
 
