@@ -14,7 +14,8 @@ from starlette.routing import Route
 
 from protocol.records import SEQUENCE_MAX
 from tools.settlement import reviews
-from tools.settlement.books import Books, answer_of
+from tools.settlement.books import Books
+from tools.settlement.entries import answer_of
 from tools.settlement.request import RequestError, check_idempotency_key, parse, parse_kid
 from tools.settlement.service import Settlement
 

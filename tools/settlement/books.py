@@ -3,20 +3,13 @@
 import json
 import sqlite3
 import threading
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from protocol import records
 from protocol.records import ADOPTION, GOODS_RECEIVED, REDEMPTION, SUBJECT_POLICY
-
-SETTLED = "settled"
-REFUSED = "refused"
-DISPUTED = "disputed"
-RECORDED = "recorded"
-HELD = "held"
-"""Nothing is decided, and nothing booked: the record lies behind a gap."""
+from tools.settlement.entries import DISPUTED, Booking, Evidence, Terminal
 
 CONFLICTS_KEPT_MAX = 16
 BUSY_TIMEOUT_S = 30.0
@@ -50,49 +43,6 @@ CREATE TABLE IF NOT EXISTS entitlement (source TEXT PRIMARY KEY, granted_rupiah 
 _BOOKING_COLUMNS = (
     "sequence, kind, record, digest, chain, outcome, reason, amount_rupiah, reference, voided_by"
 )
-
-
-@dataclass(frozen=True)
-class Terminal:
-    """How far a terminal's chain is booked, and under what; `frozen_from` 0: not frozen."""
-
-    kid: int
-    certificate: bytes
-    commitment: bytes
-    sequence: int
-    chain: bytes
-    policy: bytes
-    frozen_from: int = 0
-
-
-@dataclass(frozen=True)
-class Booking:
-    """What was booked for one record; `reference`: the redemption that a void or receipt names, `voided_by`: its void."""
-
-    sequence: int
-    kind: int
-    record: bytes
-    digest: bytes
-    chain: bytes
-    outcome: str
-    reason: str | None
-    amount_rupiah: int
-    reference: int = 0
-    voided_by: int = 0
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What came with booked records, or with others under the same identities (`conflicts`): kept for a reviewer."""
-
-    kid: int
-    first: int
-    last: int
-    seal: bytes
-    idempotency_key: str
-    numbers: str
-    conflicts: bool
-    records: bytes = b""
 
 
 class Books:
@@ -389,17 +339,6 @@ class Books:
             sums["redeemed_rupiah"] += amount_rupiah
             sums["voided_rupiah" if is_voided else f"{outcome}_rupiah"] += amount_rupiah
         return sums
-
-
-def answer_of(booking: Booking) -> dict[str, Any]:
-    """One booked record as the contract has it."""
-    return {
-        "sequence": booking.sequence,
-        "digest": booking.digest.hex(),
-        "outcome": booking.outcome,
-        "reason": booking.reason,
-        "amount_rupiah": booking.amount_rupiah,
-    }
 
 
 def _one(cursor: sqlite3.Cursor) -> int:

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from protocol.takeover import TAKEOVER_OCTETS, Takeover
-from tools.settlement import books as bookkeeping
-from tools.settlement import evidence
-from tools.settlement.books import Booking, Books
+from tools.settlement import entries, evidence
+from tools.settlement.books import Books
+from tools.settlement.entries import Booking
 from tools.settlement.evidence import EvidenceError
 from tools.settlement.request import RequestError, hexadecimal, kid_of, sequence_of
 
@@ -86,16 +86,16 @@ class Reviews:
             bookings = self._review(review)
         except EvidenceError as error:
             return told | {"error": error.code, "records": []}
-        return told | {"records": [bookkeeping.answer_of(booking) for booking in bookings]}
+        return told | {"records": [entries.answer_of(booking) for booking in bookings]}
 
     def _review(self, review: Review) -> list[Booking]:
         granted = self._exposure(review) if review.takeover else None
         reviewed = []
         for booking in self._books.redemptions(review.kid, review.first, review.last):
-            if booking.outcome == bookkeeping.DISPUTED and not booking.voided_by:
+            if booking.outcome == entries.DISPUTED and not booking.voided_by:
                 if review.verdict == REFUSE:
                     why = f"refused by {review.reviewer}: {review.reason} (the shop bears it)"
-                    outcome = bookkeeping.REFUSED
+                    outcome = entries.REFUSED
                 else:
                     assert granted is not None, "a review that pays has a takeover"
                     outcome, why = self._pay(review, booking, granted)
@@ -112,9 +112,9 @@ class Reviews:
             return booking.outcome, booking.reason or ""
         spent_rupiah = self._books.exposure_spent(review.kid)
         if spent_rupiah + booking.amount_rupiah > granted.exposure_rupiah:
-            return bookkeeping.DISPUTED, f"beyond the exposure of Rp {granted.exposure_rupiah}"
+            return entries.DISPUTED, f"beyond the exposure of Rp {granted.exposure_rupiah}"
         outcome, reason = self._decide(review.kid, booking)
-        if outcome != bookkeeping.SETTLED:
+        if outcome != entries.SETTLED:
             return outcome, reason or ""
         self._books.spend_exposure(review.kid, booking)
         return outcome, f"late, paid on the word of {review.reviewer}: {review.reason} (the fund bears it)"

@@ -10,10 +10,10 @@ from protocol.certificates import TerminalCertificate
 from protocol.errors import ProtocolError
 from protocol.policy import Policy
 from protocol.records import Record
-from tools.settlement import books as bookkeeping
-from tools.settlement import evidence
-from tools.settlement.books import Booking, Books, Evidence, Terminal, answer_of
+from tools.settlement import entries, evidence
+from tools.settlement.books import Books
 from tools.settlement.cryptogram import Issuer, Transaction
+from tools.settlement.entries import Booking, Evidence, Terminal, answer_of
 from tools.settlement.evidence import EvidenceError
 from tools.settlement.request import Segment
 from tools.settlement.reviews import Review, Reviews
@@ -129,7 +129,7 @@ class Settlement:
             if booking is None:
                 booking = replace(
                     _booking(sequence, record, segment.records[place], chains[place]),
-                    outcome=bookkeeping.HELD,
+                    outcome=entries.HELD,
                     reason="behind a gap",
                 )
                 is_likely = record.kind == records.REDEMPTION and sequence not in voided
@@ -145,7 +145,7 @@ class Settlement:
         """Book a redemption that is right as far as can be seen; a refusal would be final, so that has to wait."""
         number = segment.unpredictable_numbers.get(booking.sequence)
         outcome, reason = self._decide_redemption(segment.kid, booking, record, policy, number)
-        if outcome != bookkeeping.SETTLED:
+        if outcome != entries.SETTLED:
             return replace(booking, reason=f"behind a gap: {reason}")
         booking = replace(booking, outcome=outcome, reason=None, amount_rupiah=record.amount_rupiah)
         self._books.book(segment.kid, booking)
@@ -206,7 +206,7 @@ class Settlement:
             (record,) = _decode(sequence, (octets,))
             return replace(
                 _booking(sequence, record, octets, b""),
-                outcome=bookkeeping.DISPUTED,
+                outcome=entries.DISPUTED,
                 reason="was written off",
             )
         if booking.digest == hashlib.sha256(segment.records[place]).digest():
@@ -270,14 +270,14 @@ class Settlement:
         number = segment.unpredictable_numbers.get(booking.sequence)
         if booking.sequence in segment.late and record.kind == records.REDEMPTION:
             rupiah = record.amount_rupiah
-            booking = replace(booking, outcome=bookkeeping.DISPUTED, reason=LATE, amount_rupiah=rupiah)
+            booking = replace(booking, outcome=entries.DISPUTED, reason=LATE, amount_rupiah=rupiah)
         elif policy is not None and record.kind == records.REDEMPTION:
             outcome, reason = self._decide_redemption(segment.kid, booking, record, policy, number)
             booking = replace(booking, outcome=outcome, reason=reason, amount_rupiah=record.amount_rupiah)
         elif policy is not None and record.kind == records.VOID:
             reason = self._objects_to_void(segment.kid, record, policy, number)
             if reason:
-                booking = replace(booking, outcome=bookkeeping.DISPUTED, reason=reason)
+                booking = replace(booking, outcome=entries.DISPUTED, reason=reason)
             else:
                 self._books.void(segment.kid, record.reference_sequence, booking.sequence)
                 if record.reference_sequence < first or record.reference_sequence in early:
@@ -292,22 +292,22 @@ class Settlement:
         proof = record.proof
         assert proof is not None, "no redemption decodes without a proof"
         if number is None:
-            return bookkeeping.REFUSED, "unpredictable number missing"
+            return entries.REFUSED, "unpredictable number missing"
         transaction = Transaction(record.amount_rupiah, record.tender, number)
         reason = self._issuer.refuses(policy, record.card_key, proof, transaction, declined=False)
         if reason:
-            return bookkeeping.REFUSED, reason
+            return entries.REFUSED, reason
         if not self._books.use_card(
             record.card_key, proof.application_index, proof.atc, kid, booking.sequence
         ):
-            return bookkeeping.DISPUTED, "this ATC of the card was settled before"
-        return bookkeeping.SETTLED, None
+            return entries.DISPUTED, "this ATC of the card was settled before"
+        return entries.SETTLED, None
 
     def _decide_again(self, kid: int, booking: Booking) -> tuple[str, str | None]:
         """(outcome, reason) of a booked redemption by the evidence that came with it."""
         policy = self._policies.get(self._books.policy_at(kid, booking.sequence))
         if policy is None:
-            return bookkeeping.DISPUTED, "its policy is not held here"
+            return entries.DISPUTED, "its policy is not held here"
         number = self._books.number(kid, booking.sequence)
         return self._decide_redemption(kid, booking, records.decode(booking.record), policy, number)
 
@@ -349,7 +349,7 @@ def _booking(sequence: int, record: Record, octets: bytes, value: bytes) -> Book
         record=octets,
         digest=hashlib.sha256(octets).digest(),
         chain=value,
-        outcome=bookkeeping.RECORDED,
+        outcome=entries.RECORDED,
         reason=None,
         amount_rupiah=0,
         reference=getattr(record, "reference_sequence", 0),
