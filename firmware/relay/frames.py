@@ -3,6 +3,7 @@
 import asyncio
 
 from firmware.hal.flash_area import FlashError
+from firmware.ledger.journal import JournalFull
 from firmware.relay.outbox import Batch, Outbox
 from protocol import bridge, codec, frame, parts, status
 from protocol.context import Context
@@ -69,7 +70,8 @@ class Frames:
         """(frames of at most 140 octets, records in them): one frame, or the parts of one that holds a single record.
 
         The last frame of a run is sealed, and with `seal_now` this one is where there is room, with `in_parts` in any case: a
-        seal takes the room of five records, and it proves all before it. Raises `JournalFull` or `FlashError` where no counters can be burned for parts.
+        seal takes the room of five records, and it proves all before it. Raises `JournalFull` or `FlashError` where the record
+        fits no single frame and no counters can be burned for parts.
         """
         await self._ledger.quiet.wait()
         slots = self._read(batch)
@@ -93,12 +95,19 @@ class Frames:
         is_good = is_sealed and await self._is_good(batch.first + count - 1)
         await self._ledger.quiet.wait()
         whole = self._encode(batch.first, slots[:count], is_good, context)
-        return self._cut(whole) if is_long else [whole], count
+        if len(whole) <= frame.SMS_OCTETS_MAX:
+            return [whole], count
+        try:
+            return self._cut(whole), count
+        except (JournalFull, FlashError):
+            # Without its seal rather than not at all.
+            whole = self._encode(batch.first, slots[:count], False, context)
+            if len(whole) > frame.SMS_OCTETS_MAX:
+                raise
+            return [whole], count
 
     def _cut(self, whole: bytes) -> list:
-        """A frame as it is, or in parts where it is too long for a message ([PRT-04])."""
-        if len(whole) <= frame.SMS_OCTETS_MAX:
-            return [whole]
+        """The parts of a frame that is too long for a message ([PRT-04])."""
         ledger = self._ledger
         return [
             frame.encode_counter(

@@ -2,6 +2,8 @@
 
 import asyncio
 
+from firmware.hal.flash_area import FlashError
+from firmware.ledger.journal import JournalFull
 from firmware.relay import choice
 from firmware.relay.link import LinkError
 from firmware.relay.outbox import BATCH_MAX, Outbox
@@ -278,7 +280,14 @@ class SmsWay:
                     await self._frames.report(check_in), self._outbox.carried_through, check_in
                 )
             return
-        frames, count = parted[1:] if parted else await self._frames.short(batch, self.left_today == 1)
+        try:
+            frames, count = parted[1:] if parted else await self._frames.short(batch, self.left_today == 1)
+        except (JournalFull, FlashError) as error:
+            # No counters can be burned for the parts of one record: those behind it need not wait for that.
+            self.last_error = error
+            self._outbox.sent(batch, 1)
+            await asyncio.sleep_ms(0)
+            return
         if len(frames) > 1:
             self._parted = parted = (batch, frames, count)
             await self._submit(frames[0], self._outbox.carried_through, check_in)

@@ -157,3 +157,26 @@ def test_an_answer_ends_parts_that_are_on_their_way():
     assert [header.codec for header in found[2:]] == [frame.UP_PART, frame.UP_PART, frame.UP_STATUS], (
         "the second one was on its way"
     )
+
+
+def test_where_no_counters_can_be_burned_for_parts_the_other_records_leave():
+    """Flash that takes nothing any more still gives what it has."""
+    bench = without_broker(0)
+    redeem_much(bench.ledger)
+    for family in (1, 2, 3):
+        redeem(bench.ledger, family, 100)
+
+    async def story(bench):
+        bench.ledger.context = None  # nothing can be adopted: all travels literally
+        bench.ledger.journal.is_exhausted = True
+        bench.relay.hurry()
+        await asyncio.sleep_ms(HOUR_MS)
+        headers = [frame.read_header(octets) for octets in bench.post.frames]
+        return [
+            (header.first, header.first + header.count - 1, header.sealed)
+            for header in headers
+            if header.frame_class == frame.CLASS_RECORDS
+        ]
+
+    # The fourth fits no message at all, the last one's seal none beside it.
+    assert bench.run(story) == [(1, 2, False), (3, 3, False), (5, 5, False), (6, 6, False), (7, 7, False)]
