@@ -131,6 +131,10 @@ class Atecc608:
         try:
             yield from self._wake(core.WORD_SLEEP)
             for at in range(len(operation)):
+                # If this command is lost, what the chip said before is read instead: a wake's token is no answer, but the
+                # answer to a command of the same kind would pass.
+                if at and operation[at].octets == operation[at - 1].octets:
+                    yield from self._wake(core.WORD_IDLE)
                 answers[at] = yield from self._exchange(operation[at])
         finally:
             self._write(core.WORD_SLEEP)

@@ -27,11 +27,13 @@ from tests.unit.micropython.atecc608_twin import (
 
 
 def test_every_operation_answers_at_once_and_asleep_afterwards():
+    """Awake once, and once more before each command whose answer has the shape of the one before."""
     for operation, is_right in operations():
         twin = Twin(set_up_memory(COUNT))
         assert is_right(twin.driver.run_now(operation)), operation[-1].name
         assert twin.part.state == "asleep"
-        assert twin.part.wakes == 1 and twin.driver.failures == 0
+        alike = [at for at in range(1, len(operation)) if operation[at].octets == operation[at - 1].octets]
+        assert twin.part.wakes == 1 + len(alike) and twin.driver.failures == 0
 
 
 def test_every_operation_answers_while_others_run():

@@ -135,6 +135,29 @@ def test_the_token_of_a_wake_is_no_answer():
         raises(core.AnswerDamaged, core.read_answer, operation[-1], group)
 
 
+class Misaddressed(NoFaults):
+    """The n-th command (from 1) reaches the chip under a word address that it does not know, so it does nothing."""
+
+    def __init__(self, at):
+        self._left = at
+
+    def on_wire(self, octets):
+        if octets[:1] != core.WORD_COMMAND or len(octets) < 2:
+            return octets
+        self._left -= 1
+        return b"\x07" + octets[1:] if self._left == 0 else octets
+
+
+def test_what_the_chip_said_before_is_no_answer():
+    """A command that does not come through leaves the answer before it to be read, which may have the shape of its own."""
+    for operation, is_right in operations():
+        for at in range(1, len(operation) + 1):
+            twin = faulty(Misaddressed(at))
+            if not attempt(twin, operation, is_right):
+                assert operation[-1].once
+            assert twin.driver.failures == 1, (operation[-1].name, at)
+
+
 def test_a_bad_wire_gives_right_answers_or_typed_errors():
     start = seed()
     right = wrong = damaged = 0
