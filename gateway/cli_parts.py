@@ -95,8 +95,11 @@ def give_order(config: Config, order: Order, octets: bytes, kid: int) -> dict[st
 
     A gateway and other commands may start and end meanwhile: whoever holds the database works the order, once.
     """
-    config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = spool.put(config.data, order, octets, kid, time.time_ns())
+    try:
+        config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = spool.put(config.data, order, octets, kid, time.time_ns())
+    except OSError as failure:
+        raise GatewayError(file=failure.filename, reason=failure.strerror) from failure
 
     def here() -> dict[str, Any] | None:
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,8 +95,10 @@ def waiting(data: Path) -> list[Spooled]:
                 bytes.fromhex(content["octets"]),
                 int(content["kid"]),
             )
-        except (ValueError, KeyError, TypeError):
-            path.rename(path.with_suffix(".unreadable"))
+        except (ValueError, KeyError, TypeError, OSError):
+            # Neither what is in it nor whose it is may stop the orders behind it.
+            with suppress(OSError):
+                path.rename(path.with_suffix(".unreadable"))
             continue
         found.append(Spooled(path, order, octets, kid))
     return found

@@ -294,6 +294,12 @@ def test_an_order_that_failed_here_is_not_carried_out_later(furnished):
     assert spool.waiting(furnished.data) == []
 
 
+def test_an_order_that_cannot_be_left_says_why(desk):
+    desk.data.write_bytes(b"no directory")
+    assert str(desk.data) in desk.run("revoke", "2a", status=1)
+    assert spool.waiting(desk.data) == []
+
+
 def test_a_gateway_that_starts_waits_for_a_command_at_the_database(furnished):
     command = SqliteStore.create(furnished.data)
     slept = []
@@ -318,6 +324,7 @@ def test_the_spool_carries_orders_and_answers(tmp_path):
     first = spool.put(tmp_path, Order.ROSTER, b"octets", 0, 1)
     second = spool.put(tmp_path, Order.REVOKE, b"", 42, 2)
     (tmp_path / "spool" / "00-broken.order").write_text("{")
+    (tmp_path / "spool" / "01-not-to-be-read.order").mkdir()
     waiting = spool.waiting(tmp_path)
     assert [(each.path, each.order, each.octets, each.kid) for each in waiting] == [
         (first, Order.ROSTER, b"octets", 0), (second, Order.REVOKE, b"", 42),
