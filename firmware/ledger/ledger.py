@@ -355,12 +355,17 @@ class Ledger(Questions):
         """Put a verified grant in force: documents first, then its adoption record under the old context.
 
         Raises one of `COMMIT_FAILURES` with the old grant in force; a power cut in between is mended by
-        `adopt_missing`. Only while `quiet`.
+        `adopt_missing`. Only while `quiet`. Where the grant before it could not be read, it comes into force with the next
+        start: only that finds what was spent of it.
         """
         if not self.quiet.is_set():
             raise LedgerError("a grant came between a burned number and its record")
         self._require_commits()
-        self.documents.save({GRANT_FIRST + decoded.programme: signed})
+        section = GRANT_FIRST + decoded.programme
+        if self.documents.get(section) != signed:
+            self.documents.save({section: signed})
+        if decoded.programme in dict(self._holdings.unread):
+            return
         grants = {programme: self.grants[programme] for programme in sorted(self.grants)}
         grants[decoded.programme] = decoded
         self.grants = grants
@@ -393,9 +398,13 @@ class Ledger(Questions):
         if self.journal.retired != self._state.retired and len(self.journal.retired) <= PLACES_MAX:
             self._burn(slots.LOCAL_RETIRED, store_places(self.journal.retired))
             return True
-        done = self.journal.erase_ahead() or self._checkpointer.step() or self.findings.step()
+        done = self.journal.erase_ahead() or self._checkpoint() or self.findings.step()
         self._forget_reclaimed()
         return done
+
+    def _checkpoint(self) -> bool:
+        """Not while a grant cannot be read: a checkpoint holds what was spent of those in force alone."""
+        return not self._holdings.unread and bool(self._checkpointer.step())
 
     def _forget_reclaimed(self) -> None:
         """When the ring went round: nothing may name records that are gone."""
