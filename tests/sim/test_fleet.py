@@ -28,6 +28,7 @@ MUST = (
     "voids",
     "rosters put in force by the terminal itself",
     "terminals replaced",
+    "terminals revoked",
     "late sales disputed",
     "refused with 40",
 )

@@ -72,42 +72,33 @@ def check(world: World) -> int:
 def _check_terminal(world: World, seat: Seat, total: dict[str, int], settled: dict[str, int]) -> None:
     """One terminal's chain against what families were told, the gateway's store and the bank's books, record by record."""
     books = seat.books
+    row = world.reader.terminal(seat.kid)
     assert books is not None
-    assert books["locked"] == seat.is_replaced, f"{seat.kid:08x} is locked"
-    last_sale = seat.locked_at if seat.locked_at is not None else records.SEQUENCE_MAX
-    settled_through = world.reader.terminal(seat.kid).retired_through if seat.is_replaced else last_sale
+    assert row is not None
+    assert books["locked"] == (seat.is_replaced or seat.is_revoked), f"{seat.kid:08x} is locked"
+    last_sale = records.SEQUENCE_MAX if seat.locked_at is None else seat.locked_at
+    settled_through = row.retired_through if seat.is_replaced else records.SEQUENCE_MAX
     outcomes: dict[int, str] = {}
     spent: dict[bytes, int] = defaultdict(int)
     redeemed: dict[int, int] = {}
     voided: dict[int, int] = {}
     followed = set()
-    stored = {row.sequence: row for row in world.reader.records(seat.kid, 1, records.SEQUENCE_MAX)}
+    stored = {row.sequence: row.octets for row in world.reader.records(seat.kid, 1, records.SEQUENCE_MAX)}
     assert sorted(stored) == [sequence for sequence, _ in books["records"]], (
         "the gateway has every record, and once"
     )
     for sequence, octets_hex in books["records"]:
         octets = bytes.fromhex(octets_hex)
-        assert stored[sequence].octets == octets, (f"{seat.kid:08x}", sequence, "is stored as something else")
-        booking = world.bank.books.booking(seat.kid, sequence)
-        assert booking is not None, (f"{seat.kid:08x}", sequence, "is not booked")
-        assert booking.digest == hashlib.sha256(octets).digest()
+        assert stored[sequence] == octets, (f"{seat.kid:08x}", sequence, "is stored as something else")
         record = records.decode(octets)
+        outcome = _check_booking(world, seat, sequence, octets, sequence > settled_through)
         if record.kind == records.REDEMPTION:
-            may_be = FINAL if sequence > settled_through else ("settled",)
-            assert booking.outcome in may_be, (f"{seat.kid:08x}", sequence, booking.outcome, booking.reason)
             assert sequence <= last_sale, (f"{seat.kid:08x}", sequence, "sold after it was told its standing")
-            outcomes[sequence] = booking.outcome
-            assert booking.amount_rupiah == record.amount_rupiah
+            outcomes[sequence] = outcome
             redeemed[sequence] = record.amount_rupiah
             spent[record.card_key] += record.amount_rupiah
         elif record.kind in (records.VOID, records.GOODS_RECEIVED):
             followed.add((sequence, record.kind, record.reference_sequence))
-            assert booking.outcome == "recorded", (
-                f"{seat.kid:08x}",
-                sequence,
-                booking.outcome,
-                booking.reason,
-            )
         if record.kind == records.VOID:
             sale = record.reference_sequence
             assert sale not in voided, (f"{seat.kid:08x}", sale, "was voided twice")
@@ -115,25 +106,7 @@ def _check_terminal(world: World, seat: Seat, total: dict[str, int], settled: di
             voided[sale] = record.amount_rupiah
             spent[record.card_key] -= record.amount_rupiah
     assert set(seat.followed) <= followed, (f"{seat.kid:08x}", "was told and is not there", seat.followed)
-    for sequence, name, amount_rupiah in seat.sold:
-        assert redeemed.get(sequence) == amount_rupiah, (
-            f"{seat.kid:08x}",
-            sequence,
-            name,
-            "was told and is not there",
-        )
-    assert (books["redeemed_rupiah"], books["voided_rupiah"]) == (
-        sum(redeemed.values()),
-        sum(voided.values()),
-    )
-    assert sorted(rupiah for rupiah in spent.values() if rupiah) == sorted(
-        rupiah for rupiah in books["spent_rupiah"].values() if rupiah
-    )
-    for name, rupiah in books["spent_rupiah"].items():
-        assert books["granted_rupiah"][name] >= rupiah, (name, "spent more than was leased")
-    leased = {name: rupiah for name, rupiah in books["granted_rupiah"].items() if rupiah}
-    due = {name: seat.place.leased.get(name, GRANTED_RUPIAH) for name in seat.place.families}
-    assert leased == {name: rupiah for name, rupiah in due.items() if rupiah}
+    _check_own_books(seat, books, redeemed, voided, spent)
     for sequence, outcome in outcomes.items():
         if sequence not in voided:
             total[f"{outcome}_rupiah"] += redeemed[sequence]
@@ -146,6 +119,43 @@ def _check_terminal(world: World, seat: Seat, total: dict[str, int], settled: di
     total["records"] += len(books["records"])
     total["redeemed_rupiah"] += sum(redeemed.values())
     total["voided_rupiah"] += sum(voided.values())
+
+
+def _check_booking(world: World, seat: Seat, sequence: int, octets: bytes, is_late: bool) -> str:
+    """What the bank has of a record, and how that ended."""
+    booking = world.bank.books.booking(seat.kid, sequence)
+    assert booking is not None, (f"{seat.kid:08x}", sequence, "is not booked")
+    told = (f"{seat.kid:08x}", sequence, booking.outcome, booking.reason)
+    assert booking.digest == hashlib.sha256(octets).digest()
+    record = records.decode(octets)
+    if record.kind == records.REDEMPTION:
+        assert booking.outcome in (FINAL if is_late else ("settled",)), told
+        assert booking.amount_rupiah == record.amount_rupiah
+    elif record.kind in (records.VOID, records.GOODS_RECEIVED):
+        assert booking.outcome == "recorded", told
+    return booking.outcome
+
+
+def _check_own_books(
+    seat: Seat,
+    books: dict[str, Any],
+    redeemed: dict[int, int],
+    voided: dict[int, int],
+    spent: dict[bytes, int],
+) -> None:
+    """What a terminal says of itself against its records, and against what families were told."""
+    for sequence, name, amount_rupiah in seat.sold:
+        told = (f"{seat.kid:08x}", sequence, name, "was told and is not there")
+        assert redeemed.get(sequence) == amount_rupiah, told
+    sums = (sum(redeemed.values()), sum(voided.values()))
+    assert (books["redeemed_rupiah"], books["voided_rupiah"]) == sums
+    told_rupiah = sorted(rupiah for rupiah in books["spent_rupiah"].values() if rupiah)
+    assert sorted(rupiah for rupiah in spent.values() if rupiah) == told_rupiah
+    for name, rupiah in books["spent_rupiah"].items():
+        assert books["granted_rupiah"][name] >= rupiah, (name, "spent more than was leased")
+    leased = {name: rupiah for name, rupiah in books["granted_rupiah"].items() if rupiah}
+    due = {name: seat.place.leased.get(name, GRANTED_RUPIAH) for name in seat.place.families}
+    assert leased == {name: rupiah for name, rupiah in due.items() if rupiah}
 
 
 def _check_bank(world: World, total: dict[str, int]) -> None:

@@ -20,6 +20,7 @@ main.load()
 
 from firmware import app as firmware_app  # noqa: E402
 from firmware import provisioning, states  # noqa: E402
+from firmware.card.errors import CardError  # noqa: E402
 from firmware.carry.usb import CarryCommands  # noqa: E402
 from firmware.crypto.signer import SoftwareSigner  # noqa: E402
 from firmware.drivers.ds3231 import Ds3231, RtcError  # noqa: E402
@@ -255,7 +256,7 @@ class Terminal:
             asyncio.create_task(self.app.upkeep.run(self._check_in)),
             asyncio.create_task(self._run_relay()),
             asyncio.create_task(self._run_sms()),
-            asyncio.create_task(self.app.reader.start()),
+            asyncio.create_task(self._start_reader()),
         ]
 
     def _check_in(self):
@@ -280,6 +281,15 @@ class Terminal:
         self.link_number += 1
         self.links = {self.link_number: Link(self, self.link_number)}
         return self.links[self.link_number]
+
+    async def _start_reader(self):
+        """As `App` does it: while flash is written the loop stands still, and the reader's answer may come too late; the next
+        sale starts it again.
+        """
+        try:
+            await self.app.reader.start()
+        except CardError:
+            self.app.terminal.reader_failed = True
 
     async def _run_relay(self):
         await self.app.keys.ready.wait()
