@@ -109,7 +109,10 @@ def changed_families(before: bytes, after: bytes) -> list[int]:
     """Indices of the families that are new in a roster, or stand otherwise in it than in the one before (octets without their
     signatures); raises `RequestRefusedError` where it is not later, or an index was given to another family.
     """
-    if roster.decode_header(after).number <= roster.decode_header(before).number:
+    header = roster.decode_header(before)
+    if len(before) != roster.octets(header.count):
+        raise RequestRefusedError("roster: the one before is not whole, or is not signed")
+    if roster.decode_header(after).number <= header.number:
         raise RequestRefusedError("roster: its number is not greater than that of the one before")
     changes = [index for index, _ in roster_delta.between(before, after).entries]
     for index in changes:

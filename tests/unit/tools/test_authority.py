@@ -305,6 +305,8 @@ def test_a_later_roster_is_signed_after_the_one_that_terminals_have(desk):
     sign = ("roster", "--key", desk.path("authority.key"), "--after", desk.path("roster.bin"), "--out")
     assert "stand otherwise: 1" in desk.does(*sign, desk.path("later.bin"), desk.path("later"))
     assert "number is not greater" in desk.refuses(*sign, desk.path("again.bin"), desk.path("roster"))
+    unsigned = ("roster", "--key", desk.path("authority.key"), "--after", desk.path("roster"), "--out")
+    assert "is not signed" in desk.refuses(*unsigned, desk.path("again.bin"), desk.path("later"))
     assert not (desk.folder / "again.bin").exists()
 
 
