@@ -199,6 +199,7 @@ class Terminal:
         self.app = None
         self.link_number = 0
         self.selling = False
+        self.is_reader_started = False
         self.has_signal = False
         self.spoke = asyncio.Event()
 
@@ -236,6 +237,7 @@ class Terminal:
         self.flash.power_on()
         self.links = {}
         self.selling = False
+        self.is_reader_started = False
         believed_s = now_s + self.rtc_ahead_s if self.rtc_ahead_s is not None else 0
         time = Time(now_ms, believed_s)
         self.world_s = now_s - now_ms // 1000
@@ -283,13 +285,12 @@ class Terminal:
         return self.links[self.link_number]
 
     async def _start_reader(self):
-        """As `App` does it: while flash is written the loop stands still, and the reader's answer may come too late; the next
-        sale starts it again.
-        """
+        """As `App` does it: nobody is served before it has ended, since a sale would start the reader at the same time."""
         try:
             await self.app.reader.start()
         except CardError:
             self.app.terminal.reader_failed = True
+        self.is_reader_started = True
 
     async def _run_relay(self):
         await self.app.keys.ready.wait()
@@ -408,7 +409,7 @@ class Terminal:
     async def _served(self, name, work):
         terminal = self.app.terminal
         try:
-            while not self.app.keys.ready.is_set():
+            while not (self.app.keys.ready.is_set() and self.is_reader_started):
                 await asyncio.sleep_ms(20)
             self.board.place_card(self._card(name))
             while not await terminal.wait_for_card(CARD_TIMEOUT_MS):
