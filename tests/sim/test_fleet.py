@@ -28,7 +28,6 @@ MUST = (
     "voids",
     "rosters put in force by the terminal itself",
     "terminals replaced",
-    "terminals revoked",
     "late sales disputed",
     "refused with 40",
 )

@@ -75,7 +75,7 @@ def _check_terminal(world: World, seat: Seat, total: dict[str, int], settled: di
     row = world.reader.terminal(seat.kid)
     assert books is not None
     assert row is not None
-    assert books["locked"] == (seat.is_replaced or seat.is_revoked), f"{seat.kid:08x} is locked"
+    assert books["locked"] == seat.is_replaced, f"{seat.kid:08x} is locked"
     last_sale = records.SEQUENCE_MAX if seat.locked_at is None else seat.locked_at
     settled_through = row.retired_through if seat.is_replaced else records.SEQUENCE_MAX
     outcomes: dict[int, str] = {}

@@ -26,7 +26,6 @@ class Seat:
         self.is_on = False
         self.is_lost = False
         self.is_replaced = False
-        self.is_revoked = False
         self.exposure_rupiah = 0
         self.was_locked = False
         self.locked_at: int | None = None

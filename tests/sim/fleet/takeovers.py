@@ -1,6 +1,4 @@
-"""A terminal that dies with what nobody else has, the one that goes on with its leases, people who look at late sales,
-and a certificate that is withdrawn.
-"""
+"""A terminal that dies with what nobody else has, the one that goes on with its leases, and people who look at late sales."""
 
 from __future__ import annotations
 
@@ -43,16 +41,6 @@ def find(world: World, seat: Seat) -> None:
     """A terminal that was lost is there again."""
     seat.is_lost = False
     world.clock.note("found", f"{seat.kid:08x}")
-
-
-def revoke(world: World) -> Seat:
-    """The certificate of some terminal that still serves is withdrawn."""
-    seat = world.clock.dice("revoked").choice([seat for seat in world.seats if not seat.is_replaced])
-    seat.is_revoked = True
-    world.clock.note("revoked", f"{seat.kid:08x}")
-    world.clock.count("terminals revoked")
-    world.publish(Order.REVOKE, b"", seat.kid)
-    return seat
 
 
 def decide(world: World) -> None:

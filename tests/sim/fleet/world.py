@@ -352,7 +352,6 @@ class World:
         self._until(self._is_drained, "every terminal drained")
         takeovers.decide(self)
         self._until(self._is_drained, "every terminal told of what was decided")
-        self._revoke()
         for seat in self.seats:
             seat.books = seat.ask_books()
             self.switch_off(seat)
@@ -387,13 +386,6 @@ class World:
         if not invariants.is_told(self, seat, books):
             return False
         return bool(books["locked"] if seat.is_replaced else books["roster"] == len(self.district.rosters))
-
-    def _revoke(self) -> None:
-        """One is told that it was revoked, by whatever way it has; then somebody tries to sell there."""
-        seat = takeovers.revoke(self)
-        self._until(lambda: seat.locked_at is not None, "the revoked terminal locked")
-        seat.order("sell", seat.place.families[0], 1000, None)
-        self.run_until(self.clock.now_ms + MINUTE_MS)
 
     def state(self) -> str:
         """Where everybody stands, for a report of a failure."""
