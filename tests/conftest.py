@@ -39,6 +39,11 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["LUMBUNG_SEED"] = str(config.stash[collect.SEED])
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole systems first: their tests mostly wait, and at the end of a run nothing would be left to do meanwhile."""
+    items.sort(key=lambda item: "/tests/sim/" not in item.path.as_posix())
+
+
 def pytest_report_header(config: pytest.Config) -> str:
     """Name the seed."""
     return f"lumbung: LUMBUNG_SEED={config.stash[collect.SEED]}"
