@@ -1,4 +1,4 @@
-"""Brings a database to the layout that this gateway knows: numbered `.sql` files, a backup before each upgrade."""
+"""Brings a database to the layout that this gateway knows: numbered `.sql` files, one backup before an upgrade."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def migrate(connection: sqlite3.Connection, path: Path) -> int:
     known = steps()
     if before > known[-1][0]:
         raise StoreVersionError(found=before, known=known[-1][0])
+    if 0 < before < known[-1][0]:
+        _back_up(connection, path.with_name(f"{path.name}.before-{before + 1:04d}"))
     for number, file in known[before:]:
-        if number > 1:
-            _back_up(connection, path.with_name(f"{path.name}.before-{number:04d}"))
         _apply(connection, number, file.read_text("utf-8"))
     return known[-1][0]
 

@@ -374,6 +374,11 @@ def test_a_newer_database_is_refused(tmp_path):
     assert not WriterLock.is_held(tmp_path / LOCK_NAME)
 
 
+def test_a_new_database_leaves_no_backups(tmp_path):
+    SqliteStore.create(tmp_path).close()
+    assert list(tmp_path.glob("*.before-*")) == []
+
+
 def test_an_upgrade_is_one_transaction_behind_a_backup(tmp_path, monkeypatch):
     SqliteStore.create(tmp_path).close()
     known = migrate.steps()
