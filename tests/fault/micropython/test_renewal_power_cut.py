@@ -7,7 +7,6 @@ from firmware import main
 main.load()
 
 from firmware import provisioning, settings  # noqa: E402
-from firmware.crypto import p256  # noqa: E402
 from firmware.ledger import ca_key_list, document_area  # noqa: E402
 from firmware.ledger.document_area import GRANT_FIRST  # noqa: E402
 from hardware.nor_faults import TEARS, FaultPlan, cut  # noqa: E402
@@ -28,6 +27,7 @@ from tests.support.mp_books import (  # noqa: E402
     redeem,
 )
 from tests.support.mp_gateway import AUTHORITY, certify, sign  # noqa: E402
+from tests.support.mp_verify import remember_p256  # noqa: E402
 
 TIMEOUT_S = 300
 HEAP = "24m"
@@ -211,30 +211,16 @@ def sweep(torn_bytes, tear):
         cuts += 1
 
 
-def remember_verifications():
-    """Verifying is slow, always the same here, and tested elsewhere."""
-    verify = p256.verify
-    known = {}
-
-    def remembering(key, digest, signature, low_s=False):
-        told = (bytes(key), bytes(digest), bytes(signature), low_s)
-        if told not in known:
-            known[told] = verify(key, digest, signature, low_s)
-        return known[told]
-
-    p256.verify = remembering
-
-
 def test_every_change_is_whole_or_not_there():
-    remember_verifications()
+    remember_p256()
     assert sweep(0, TEARS[0]) > 60
 
 
 def test_every_change_is_whole_or_not_there_when_the_cut_page_is_half_written():
-    remember_verifications()
+    remember_p256()
     assert sweep(90, TEARS[2]) > 60
 
 
 def test_every_change_is_whole_or_not_there_when_all_looks_written():
-    remember_verifications()
+    remember_p256()
     assert sweep(4000, TEARS[4]) > 60

@@ -30,6 +30,7 @@ from tests.support.mp_rosters import (  # noqa: E402
     signature_of,
     unit_of,
 )
+from tests.support.mp_verify import remember_p256  # noqa: E402
 
 TIMEOUT_S = 120
 FAMILIES = 20
@@ -38,20 +39,6 @@ NEW = later(FAMILIES + 1, 2, removed=(3,))
 OF_THE_CABLE = later(FAMILIES + 2, 3, taken=(5,))
 
 remember_verifications()
-
-
-def remember_at_the_cable():
-    """As `remember_verifications`, for what a cable brings."""
-    verify = provisioning.p256.verify
-    known = {}
-
-    def remembering(key, digest, signature, low_s=False):
-        told = (bytes(key), bytes(digest), bytes(signature), low_s)
-        if told not in known:
-            known[told] = verify(key, digest, signature, low_s)
-        return known[told]
-
-    provisioning.p256.verify = remembering
 
 
 def terminal():
@@ -96,7 +83,7 @@ def test_a_cable_may_bring_another_roster_at_any_moment():
     """Both write to the area that is free; once the cable's is in force, the other leaves it alone. A cable may bring the
     roster in force anew, too, where flash lost some of it.
     """
-    remember_at_the_cable()
+    remember_p256()
     for octets in (OF_THE_CABLE, BASE):
         moment = 1
         while True:
